@@ -1,0 +1,1 @@
+"""Annotated text: CoNLL files, tag schemes, tokenizing, vocabularies. Neither torch nor ONNX."""

@@ -1,0 +1,177 @@
+"""A checkpoint as a directory: which files it holds, its header, its checksums.
+
+The torch side writes it and the torch-free runtime reads it; both take the format from here.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.schemes import Scheme
+from data.types import Unit
+
+FORMAT_VERSION = 1
+
+CONFIG = "config.json"
+VOCABULARY = "vocabulary.json"
+WEIGHTS = "model.safetensors"
+EMBEDDINGS = "embeddings.safetensors"
+CRF = "crf.safetensors"
+WORDS_GRAPH = "words.onnx"
+SEQUENCE_GRAPH = "sequence.onnx"
+INT8_GRAPH = "sequence.int8.onnx"
+CARD = "README.md"
+SUMS = "SHA256SUMS"
+
+OPTIONAL = (WEIGHTS, INT8_GRAPH, CARD)
+"""Needed to train on, to be faster, to be read by people; the rest is needed to serve."""
+
+
+class CheckpointError(Exception):
+    """A checkpoint that can't be used; the message names the directory, the file and the reason."""
+
+
+class Header(BaseModel):
+    """What `config.json` says.
+
+    `tags` are the CRF's states in order, in `scheme`; `labels` the entity types. `model` is the
+    architecture, which the runtime does not need to know. Sentences of more than `window`
+    tokens are scored in overlapping windows. `precision` is the graph that serves by default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    version: str = "1"
+    language: str = ""
+    description: str = ""
+    licence: str = ""
+    unit: Unit
+    scheme: Scheme
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    window: int = 256
+    precision: Literal["float32", "int8"] = "float32"
+    model: dict[str, Any]
+    metrics: dict[str, float] = {}
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read a checkpoint's header.
+
+        Raises:
+            CheckpointError: no such file, another format version, or a field that does not fit.
+        """
+        path = directory / CONFIG
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{directory}: no checkpoint here ({CONFIG} is missing)") from error
+        except ValueError as error:
+            raise CheckpointError(f"{path}: not JSON: {error}") from error
+        version = value.get("format_version") if isinstance(value, dict) else None
+        if version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path}: format_version is {version!r}, this Tagbelt reads {FORMAT_VERSION}"
+            )
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as readable JSON."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256 in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_sums(directory: Path) -> None:
+    """Write `SHA256SUMS` over all files of a checkpoint, in the format of `sha256sum`."""
+    files = sorted(path for path in directory.iterdir() if path.name != SUMS)
+    lines = (f"{digest_of(path)}  {path.name}\n" for path in files)
+    (directory / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def verify_sums(directory: Path) -> str:
+    """Check every file against `SHA256SUMS`; return the checkpoint's digest: that of the sums.
+
+    An optional file may be absent, to save space where it is not used.
+
+    Raises:
+        CheckpointError: a needed file is missing, or a file is not what the sums say.
+    """
+    sums = directory / SUMS
+    try:
+        lines = sums.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{directory}: {SUMS} is missing") from error
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        path = directory / name
+        if not path.is_file():
+            if name in OPTIONAL:
+                continue
+            raise CheckpointError(f"{directory}: {name} is missing")
+        if digest_of(path) != digest:
+            raise CheckpointError(f"{path}: damaged: its SHA-256 is not the one in {SUMS}")
+    return digest_of(sums)
+
+
+@contextmanager
+def replaced(directory: Path) -> Iterator[Path]:
+    """Yield an empty directory that takes the place of `directory` once the block has succeeded.
+
+    A writer that is killed leaves the old one whole, or (between two renames) under the name
+    `.NAME.old`, from which the next call here puts it back.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    restore(directory)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    fresh.chmod(0o755)
+    try:
+        yield fresh
+        _sync(fresh)
+        old = _old_name(directory)
+        if directory.exists():
+            directory.rename(old)
+        fresh.rename(directory)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def restore(directory: Path) -> None:
+    """Undo the half of a replacement that was killed between its two renames."""
+    old = _old_name(directory)
+    if old.exists() and not directory.exists():
+        old.rename(directory)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old_name(directory: Path) -> Path:
+    return directory.with_name(f".{directory.name}.old")
+
+
+def _sync(directory: Path) -> None:
+    """Flush files to the disk, so that a power cut can't leave a renamed directory of zeros."""
+    for path in directory.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())

@@ -1,0 +1,57 @@
+"""The values that every other room passes around: small, frozen, without behaviour."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["word", "character"]
+"""What one token of a language is: words where they are spaced, else single characters."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """An entity over tokens: token indices, `end` exclusive."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An entity found in a text.
+
+    `start` and `end` are code-point offsets into the untouched text, `end` exclusive, so that
+    `text[entity.start:entity.end] == entity.text`. `score` is the posterior probability, in
+    [0, 1], that exactly this span carries exactly this label.
+    """
+
+    label: str
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One tokenized sentence of a text.
+
+    `starts` are code-point offsets into the whole text; a token ends at `start + len(word)`,
+    since `text[start:start + len(word)] == word` always.
+    """
+
+    words: tuple[str, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of an annotated file.
+
+    `spans` are in order and do not overlap; `None` means that the file has no tags. `line` is
+    the 1-based line of the first token, so that messages can name the place.
+    """
+
+    tokens: tuple[str, ...]
+    spans: tuple[Span, ...] | None = None
+    line: int = 0

@@ -1,0 +1,31 @@
+"""Grouping sentences of similar length into batches of bounded padded size."""
+
+import numpy as np
+
+from inference.crf import IntArray
+
+# A sentence shorter than this share of the longest goes to the next batch,
+_CLOSE = 0.75
+# unless the batch is still so small (padded tokens) that a further call costs more than padding.
+_WORTH_A_CALL = 256
+
+
+def batches(lengths: IntArray, budget: int) -> list[IntArray]:
+    """Indices of `lengths` [N] in batches, longest first within and across; each exactly once.
+
+    The padded size of a batch, its longest length times its rows, is at most `budget` tokens; a
+    sentence above the budget stands alone. Sentences of one length keep their order.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    falling = -lengths[order]  # ascending, as searchsorted wants it
+    result = []
+    first = 0
+    while first < len(order):
+        longest = max(1, -int(falling[first]))
+        fitting = first + max(1, budget // longest)
+        close = int(np.searchsorted(falling, -_CLOSE * longest, side="right"))
+        worth = first + -(-_WORTH_A_CALL // longest)
+        stop = min(fitting, max(close, worth))
+        result.append(order[first:stop])
+        first = stop
+    return result

@@ -1,0 +1,120 @@
+"""Reading a checkpoint to serve it: verified, without torch, and nothing in it can run code."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from data.artifact import (
+    CONFIG,
+    CRF,
+    EMBEDDINGS,
+    INT8_GRAPH,
+    SEQUENCE_GRAPH,
+    VOCABULARY,
+    WORDS_GRAPH,
+    CheckpointError,
+    Header,
+    verify_sums,
+)
+from data.schemes import allowed_transitions
+from data.vocabulary import Vocabulary
+from inference.crf import CrfParameters
+from inference.info import ModelInfo
+from inference.session import OnnxScorer, open_graph
+from inference.threads import available_threads
+
+Precision = Literal["auto", "float32", "int8"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a Tagger is made of."""
+
+    scorer: OnnxScorer
+    crf: CrfParameters
+    info: ModelInfo
+    window: int
+
+
+def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precision) -> Loaded:
+    """Read and verify a checkpoint directory.
+
+    `threads = None` takes the cores that the process may use. `precision = "auto"` is what the
+    checkpoint was found to serve best in.
+
+    Raises:
+        CheckpointError: no checkpoint, a damaged or foreign one, or no int8 graph in it.
+    """
+    directory = Path(path)
+    header = Header.read(directory)
+    digest = verify_sums(directory)
+    vocabulary = _vocabulary(directory / VOCABULARY)
+    embeddings = _arrays(directory / EMBEDDINGS, ("embeddings",))["embeddings"]
+    if len(embeddings) != len(vocabulary.words):
+        raise CheckpointError(
+            f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
+        )
+    count = available_threads() if threads is None else threads
+    sequence = directory / _graph(directory, header, precision)
+    words = open_graph(directory / WORDS_GRAPH, threads=count)
+    scorer = OnnxScorer(words, open_graph(sequence, threads=count), embeddings, vocabulary)
+    return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
+
+
+def _graph(directory: Path, header: Header, precision: Precision) -> str:
+    chosen = header.precision if precision == "auto" else precision
+    if chosen == "float32":
+        return SEQUENCE_GRAPH
+    if not (directory / INT8_GRAPH).exists():
+        raise CheckpointError(f"{directory}: no {INT8_GRAPH} here: load it in float32")
+    return INT8_GRAPH
+
+
+def _vocabulary(path: Path) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: no vocabulary: {error}") from error
+
+
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    try:
+        arrays = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: can't be read: {error}") from error
+    for name in names:
+        if name not in arrays:
+            raise CheckpointError(f"{path}: holds no {name!r}")
+        if not np.isfinite(arrays[name]).all():
+            raise CheckpointError(f"{path}: {name!r} holds values that are not finite")
+    return arrays
+
+
+def _crf(directory: Path, header: Header) -> CrfParameters:
+    arrays = _arrays(directory / CRF, ("start", "transitions", "end"))
+    allowed = allowed_transitions(header.tags, header.scheme)
+    if arrays["start"].shape != (len(header.tags),):
+        raise CheckpointError(f"{directory}: {CRF} does not fit the {len(header.tags)} tags of {CONFIG}")
+    return CrfParameters.constrained(
+        arrays["start"], arrays["transitions"], arrays["end"], allowed
+    )
+
+
+def _info(header: Header, digest: str) -> ModelInfo:
+    return ModelInfo(
+        name=header.name,
+        version=header.version,
+        labels=header.labels,
+        tags=header.tags,
+        scheme=header.scheme,
+        unit=header.unit,
+        digest=digest,
+        language=header.language,
+        description=header.description,
+        metrics=dict(header.metrics),
+    )

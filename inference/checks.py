@@ -1,0 +1,55 @@
+"""Refusing input that cannot be tagged, with its index and the remedy."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+
+def checked_texts(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, one by one.
+
+    Raises TypeError for a bare str in place of several texts and for a text that is not a str,
+    ValueError for a lone surrogate (it has no UTF-8 form, so offsets in it mean nothing).
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"expected a list of texts, got one {_kind(texts)}: pass [text]")
+    return (_checked_text(text, f"text {index}") for index, text in enumerate(texts))
+
+
+def _checked_text(text: object, name: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is not a str but {_kind(text)}")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            code = ord(text[error.start])
+            raise ValueError(
+                f"{name} has the lone surrogate U+{code:04X} at offset {error.start}; "
+                "decode the input with errors='replace' first"
+            ) from None
+    return text
+
+
+def check_sentences(sentences: Sequence[Sequence[str]]) -> None:
+    """Raise TypeError or ValueError, as for texts, unless these are lists of tokens.
+
+    A token may be any string, "" and white space included: the caller decided on it.
+    """
+    if isinstance(sentences, str | bytes):
+        raise TypeError("expected a list of token lists, got one string: pass [[token, ...], ...]")
+    for index, sentence in enumerate(sentences):
+        if isinstance(sentence, str | bytes):
+            raise TypeError(f"sentence {index} is one string: pass its tokens, or use tag()")
+        if not isinstance(sentence, Sequence):
+            raise TypeError(f"sentence {index} is not a list of tokens but {_kind(sentence)}")
+        try:
+            "".join(sentence).encode("utf-8")
+        except (TypeError, UnicodeEncodeError):
+            # One pass in C says that a token is bad; only then look which. High and low halves
+            # from two tokens do not join up: Python never pairs surrogates.
+            for place, token in enumerate(sentence):
+                _checked_text(token, f"sentence {index}, token {place}")
+            raise
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,155 @@
+"""A batch in the layout that the whole network works on: packed time-major rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from data.features import pad, shape_id
+from data.vocabulary import UNKNOWN, Vocabulary
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences, longest first, their tokens as rows ordered by position, then by sentence.
+
+    N tokens, F distinct forms, B sentences, T the longest length:
+
+    `row_forms` [N] the form of each row; `form_words` [F], `form_characters` [F, C] padded with
+    0, `form_lengths` [F] characters, `form_shapes` [F]; `batch_sizes` [T] sentences still alive
+    at each position (on the CPU, as torch wants it); `tags` [N] gold tag ids or None; `index`
+    [B] where each sentence stood in the input.
+    """
+
+    row_forms: Tensor
+    form_words: Tensor
+    form_characters: Tensor
+    form_lengths: Tensor
+    form_shapes: Tensor
+    batch_sizes: Tensor
+    index: Tensor
+    tags: Tensor | None = None
+
+    @property
+    def sentence_count(self) -> int:
+        """B, the number of sentences."""
+        return len(self.index)
+
+    @property
+    def token_count(self) -> int:
+        """N, the number of tokens."""
+        return len(self.row_forms)
+
+    def to(self, device: torch.device) -> Self:
+        """Return the batch on a device; `batch_sizes` and `index` stay on the CPU."""
+        if device.type == "cpu":
+            return self
+        moved = ("row_forms", "form_words", "form_characters", "form_lengths", "form_shapes")
+        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in moved}
+        tags = None if self.tags is None else self.tags.to(device, non_blocking=True)
+        return replace(self, **tensors, tags=tags)
+
+
+@dataclass(frozen=True)
+class EncodedForms:
+    """Every distinct form of a corpus as ids, so that strings are looked at once.
+
+    `words` [F], `characters` [F, C] padded with 0, `lengths` [F], `shapes` [F].
+    """
+
+    words: Tensor
+    characters: Tensor
+    lengths: Tensor
+    shapes: Tensor
+
+
+@dataclass(frozen=True)
+class EncodedSentences:
+    """A corpus as ids: per sentence the rows of its forms [n] and its tag ids [n] or None."""
+
+    forms: EncodedForms
+    sentences: tuple[Tensor, ...]
+    tags: tuple[Tensor, ...] | None
+
+    def batch(self, indices: Sequence[int], *, unknown: Tensor | None = None) -> Batch:
+        """Make a batch of the sentences at `indices`; at least one.
+
+        `unknown` [F] bool hides the word (not the characters) of those forms, for training.
+        """
+        order = sorted(indices, key=lambda i: -len(self.sentences[i]))
+        lengths = torch.tensor([len(self.sentences[i]) for i in order])
+        packing = packed_order(lengths)
+        rows = torch.cat([self.sentences[i] for i in order])[packing]
+        distinct, row_forms = torch.unique(rows, return_inverse=True)
+        forms = self.forms
+        words, sizes = forms.words[distinct], forms.lengths[distinct]
+        if unknown is not None:
+            words = words.masked_fill(unknown[distinct], UNKNOWN)
+        return Batch(
+            row_forms=row_forms,
+            form_words=words,
+            form_characters=forms.characters[distinct, : int(sizes.max())],
+            form_lengths=sizes,
+            form_shapes=forms.shapes[distinct],
+            batch_sizes=batch_sizes(lengths),
+            index=torch.tensor(order),
+            tags=None if self.tags is None else torch.cat([self.tags[i] for i in order])[packing],
+        )
+
+
+def batch_sizes(lengths: Tensor) -> Tensor:
+    """Return [T] how many of the sentences (lengths [B], longest first) reach each position."""
+    return (lengths[None, :] > torch.arange(int(lengths[0]))[:, None]).sum(1)
+
+
+def packed_order(lengths: Tensor) -> Tensor:
+    """Return [N] where each packed row stands in the concatenation of the sentences.
+
+    `lengths` [B], longest first, none zero.
+
+    Raises:
+        ValueError: a sentence without tokens, named by its position.
+    """
+    if int(lengths[-1]) < 1:
+        raise ValueError(f"sentence {len(lengths) - 1} of the batch (longest first) has no token")
+    alive = lengths[None, :] > torch.arange(int(lengths[0]))[:, None]  # [T, B]
+    starts = lengths.cumsum(0) - lengths  # [B]
+    positions = starts[None, :] + torch.arange(int(lengths[0]))[:, None]  # [T, B]
+    return positions[alive]
+
+
+def encode(
+    sentences: Sequence[Sequence[str]],
+    vocabulary: Vocabulary,
+    tags: Sequence[Sequence[int]] | None = None,
+) -> EncodedSentences:
+    """Turn sentences into ids.
+
+    Raises:
+        ValueError: a sentence without tokens, or with another number of tags, named by its index.
+    """
+    ids: dict[str, int] = {}
+    rows = []
+    for index, sentence in enumerate(sentences):
+        if not sentence or (tags is not None and len(tags[index]) != len(sentence)):
+            found = "" if tags is None else f" and {len(tags[index])} tags"
+            raise ValueError(f"sentence {index} has {len(sentence)} tokens{found}")
+        rows.append(torch.tensor([ids.setdefault(form, len(ids)) for form in sentence]))
+    return EncodedSentences(
+        forms=encode_forms(list(ids), vocabulary),
+        sentences=tuple(rows),
+        tags=None if tags is None else tuple(torch.tensor(list(row)) for row in tags),
+    )
+
+
+def encode_forms(forms: Sequence[str], vocabulary: Vocabulary) -> EncodedForms:
+    """Look every form up once."""
+    characters = [vocabulary.character_ids(form) for form in forms]
+    return EncodedForms(
+        words=torch.tensor([vocabulary.word_id(form) for form in forms], dtype=torch.long),
+        characters=torch.tensor(pad(characters), dtype=torch.long),
+        lengths=torch.tensor([len(row) for row in characters], dtype=torch.long),
+        shapes=torch.tensor([shape_id(form) for form in forms], dtype=torch.long),
+    )

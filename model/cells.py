@@ -1,0 +1,113 @@
+"""The recurrent cells behind one interface: a layer over packed rows."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from model.config import Cell
+from model.recurrent import LstmRecurrence, last_rows
+
+TorchCell = nn.RNN | nn.LSTM | nn.GRU
+TORCH_CELLS: dict[Cell, type[TorchCell]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh_l0", "weight_hh_l0_reverse")
+
+
+class LstmVariant(nn.Module):
+    """An LSTM with peepholes (Gers & Schmidhuber 2000), coupled gates (Greff et al. 2015) or both.
+
+    coupled, peephole: the LSTM of Lample et al. 2016; neither: the ordinary LSTM.
+    Parameters are stacked over directions, the gates in the order candidate, input (unless
+    coupled), forget, output; `peephole` leaves out the candidate.
+    """
+
+    def __init__(
+        self, input_size: int, hidden: int, *, bidirectional: bool, coupled: bool, peephole: bool
+    ) -> None:
+        """Allocate the parameters; `RecurrentLayer` gives them their first values."""
+        super().__init__()
+        directions, gates = 1 + bidirectional, 4 - coupled
+        self.coupled = coupled
+        self.input_weight = nn.Parameter(torch.empty(directions, gates * hidden, input_size))
+        self.recurrent_weight = nn.Parameter(torch.empty(directions, gates * hidden, hidden))
+        self.bias = nn.Parameter(torch.empty(directions, gates * hidden))
+        seen = torch.empty(directions, gates - 1, hidden)
+        self.peephole = nn.Parameter(seen) if peephole else None
+
+    def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """rows [N, input] -> states [N, directions * hidden]."""
+        states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
+            rows, self.input_weight, self.recurrent_weight, self.bias, self.peephole, batch_sizes
+        )
+        return states
+
+
+class RecurrentLayer(nn.Module):
+    """One layer of any cell, in one or both directions, over packed rows (see model.recurrent).
+
+    `network` is torch's own module for rnn, lstm and gru, and an `LstmVariant` for the others.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden: int,
+        *,
+        bidirectional: bool = True,
+        peephole: bool = False,
+        forget_bias: float = 1.0,
+    ) -> None:
+        """`peephole` adds peepholes to lstm-coupled; lstm-peephole has them anyway."""
+        super().__init__()
+        self.cell, self.hidden, self.bidirectional = cell, hidden, bidirectional
+        self.network: TorchCell | LstmVariant
+        if cell in TORCH_CELLS:
+            self.network = TORCH_CELLS[cell](input_size, hidden, bidirectional=bidirectional)
+        else:
+            self.network = LstmVariant(
+                input_size,
+                hidden,
+                bidirectional=bidirectional,
+                coupled=cell == "lstm-coupled",
+                peephole=peephole or cell == "lstm-peephole",
+            )
+        _initialise(self.network, hidden, forget_bias)
+
+    def forward(self, rows: Tensor, batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
+        """rows [N, input], batch_sizes [T] -> states [N, D*H] and final states [B, D*H].
+
+        A sequence's final state is the forward state at its last token beside the backward state
+        at its first.
+        """
+        expected = int(batch_sizes.sum())
+        if len(rows) != expected:
+            raise ValueError(f"batch_sizes add up to {expected} rows, got {len(rows)}")
+        if isinstance(self.network, LstmVariant):
+            states = self.network(rows, batch_sizes)
+        else:
+            states = self.network(PackedSequence(rows, batch_sizes))[0].data
+        final = states[last_rows(batch_sizes).to(states.device), : self.hidden]
+        if self.bidirectional:
+            final = torch.cat((final, states[: int(batch_sizes[0]), self.hidden :]), dim=1)
+        return states, final
+
+
+@torch.no_grad()
+def _initialise(network: nn.Module, hidden: int, forget_bias: float) -> None:
+    """Xavier input weights and orthogonal recurrent ones, gate by gate; an open forget gate.
+
+    Forget-gate bias: Jozefowicz et al. 2015. torch adds two bias vectors; only one is set, as
+    their sum counts. Peepholes start at zero, so a variant starts as an LSTM without them.
+    """
+    for name, parameter in network.named_parameters():
+        if "weight" not in name:
+            parameter.zero_()
+            continue
+        fill = nn.init.orthogonal_ if name in RECURRENT_WEIGHTS else nn.init.xavier_uniform_
+        for gate in parameter.view(-1, hidden, parameter.shape[-1]):
+            fill(gate)
+    if isinstance(network, LstmVariant):
+        network.bias[:, -2 * hidden : -hidden] = forget_bias
+    elif isinstance(network, nn.LSTM):
+        for bias in (b for name, b in network.named_parameters() if name.startswith("bias_ih")):
+            bias[hidden : 2 * hidden] = forget_bias

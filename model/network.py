@@ -1,0 +1,54 @@
+"""The tagger network: word features, recurrent encoder, emissions, CRF."""
+
+from torch import Tensor, nn
+
+from data.schemes import Scheme
+from data.vocabulary import Vocabulary
+from model.batch import Batch
+from model.config import ModelConfig
+from model.crf import CrfHead
+from model.encoder import Encoder
+from model.words import WordFeatures
+
+
+class Network(nn.Module):
+    """Maps a batch to one score a token and tag, and scores whole tag sequences.
+
+    `size` is the width of the word embedding: that of the pretrained vectors if there are any.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocabulary: Vocabulary,
+        tags: tuple[str, ...],
+        scheme: Scheme,
+        *,
+        size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.words = WordFeatures(config, vocabulary, size or config.words.size)
+        self.encoder = Encoder(config.encoder, self.words.size)
+        self.emissions = nn.Linear(config.encoder.size, len(tags))
+        self.crf = CrfHead(tags, scheme, constrain_training=config.crf.constrain_training)
+        nn.init.xavier_uniform_(self.emissions.weight)
+        nn.init.zeros_(self.emissions.bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return emissions [N, K] for the packed rows of a batch."""
+        vectors = self.words(batch)  # [F, D]
+        rows = vectors.index_select(0, batch.row_forms)  # [N, D]
+        encoded: Tensor = self.encoder(rows, batch.batch_sizes)  # [N, units]
+        scores: Tensor = self.emissions(encoded)
+        return scores
+
+    def nll(self, batch: Batch) -> Tensor:
+        """Return the mean negative log-likelihood a sentence, in nats, >= 0.
+
+        Raises:
+            ValueError: the batch has no gold tags.
+        """
+        if batch.tags is None:
+            raise ValueError("a batch without gold tags has no likelihood")
+        return self.crf.nll(self(batch), batch.batch_sizes, batch.tags)

@@ -1,0 +1,221 @@
+"""The recurrence of the LSTM variants over packed rows, with its backward pass written out.
+
+Rows are *packed and time-major*, like `torch.nn.utils.rnn.PackedSequence.data`: the sequences of
+a batch sorted by length, longest first; first all first tokens, then all second tokens, and so
+on. `batch_sizes[t]` counts the sequences longer than t, so the row of (step t, sequence b) is
+`batch_sizes[:t].sum() + b`, and no row is padding.
+
+Letters in the shape comments: N rows, B sequences, D directions, G gates, H hidden units, I
+inputs, n rows alive at one step.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def sequence_of_rows(batch_sizes: Tensor) -> Tensor:
+    """Which sequence of the batch each row belongs to, as int64 [N]."""
+    rows = torch.arange(int(batch_sizes.sum()))
+    return rows - torch.repeat_interleave(batch_sizes.cumsum(0) - batch_sizes, batch_sizes)
+
+
+def lengths_of(batch_sizes: Tensor) -> Tensor:
+    """The length of every sequence of the batch, longest first, as int64 [B]."""
+    return torch.bincount(sequence_of_rows(batch_sizes))
+
+
+def last_rows(batch_sizes: Tensor) -> Tensor:
+    """The row of every sequence's last token, as int64 [B]."""
+    lengths = lengths_of(batch_sizes)
+    starts = batch_sizes.cumsum(0) - batch_sizes
+    return starts[lengths - 1] + torch.arange(len(lengths))
+
+
+def previous_rows(batch_sizes: Tensor) -> Tensor:
+    """For each row from the second step on, the row one step earlier, as int64 [N - B]."""
+    rows = torch.arange(int(batch_sizes[0]), int(batch_sizes.sum()))
+    return rows - torch.repeat_interleave(batch_sizes[:-1], batch_sizes[1:])
+
+
+def reversed_rows(batch_sizes: Tensor) -> Tensor:
+    """The permutation of rows that reverses each sequence in itself (its own inverse), int64 [N].
+
+    A backward direction over reversed sequences has the same rows alive at every step as the
+    forward one, so both directions run as one batch.
+    """
+    sequence = sequence_of_rows(batch_sizes)
+    steps = torch.repeat_interleave(torch.arange(len(batch_sizes)), batch_sizes)
+    starts = batch_sizes.cumsum(0) - batch_sizes
+    return starts[lengths_of(batch_sizes)[sequence] - 1 - steps] + sequence
+
+
+class LstmRecurrence(torch.autograd.Function):
+    """An LSTM over packed rows in one or two directions, with or without coupling and peepholes.
+
+    `apply(rows, input_weight, recurrent_weight, bias, peephole, batch_sizes)` -> states [N, D*H],
+    where rows is [N, I], input_weight [D, G*H, I], recurrent_weight [D, G*H, H], bias [D, G*H].
+    The gates stand in the order candidate, input, forget, output (G = 4); G = 3 has no input gate:
+    it is coupled, i = 1 - f. peephole is None or [D, G-1, H], in the order of the sigmoid gates.
+    The second direction reads every sequence from its end. States start at zero.
+
+    The order of the gates is chosen for speed: the sigmoid gates are neighbours (one sigmoid a
+    step), and so are those whose gradient flows through the cell (one product a step backwards).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        input_weight: Tensor,
+        recurrent_weight: Tensor,
+        bias: Tensor,
+        peephole: Tensor | None,
+        batch_sizes: Tensor,
+    ) -> Tensor:
+        """Run all steps; keep what the backward pass needs."""
+        directions, _, hidden = recurrent_weight.shape
+        reverse = reversed_rows(batch_sizes).to(rows.device) if directions == 2 else None
+        inputs = torch.stack((rows, rows[reverse])) if reverse is not None else rows[None]
+        # shape: [D, N, G*H] -> [D, N, G, H]
+        gates = torch.baddbmm(bias[:, None], inputs, input_weight.transpose(1, 2))
+        gates = gates.view(*gates.shape[:2], -1, hidden)
+        states, cells, squashed = _run(gates, recurrent_weight, peephole, batch_sizes.tolist())
+        ctx.batch_sizes, ctx.reverse = batch_sizes, reverse
+        ctx.save_for_backward(
+            inputs, input_weight, recurrent_weight, peephole, gates, states, cells, squashed
+        )
+        if reverse is None:
+            return states[0].clone()
+        return torch.cat((states[0], states[1][reverse]), dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of everything but batch_sizes; the weights' are one product each."""
+        (inputs, input_weight, recurrent_weight, peephole, gates, states, cells, squashed) = (
+            ctx.saved_tensors
+        )
+        hidden, reverse = states.shape[2], ctx.reverse
+        previous = previous_rows(ctx.batch_sizes).to(grad.device)
+        sizes = ctx.batch_sizes.tolist()
+        if reverse is None:
+            state_grad = grad[None].clone()
+        else:
+            state_grad = torch.stack((grad[:, :hidden], grad[reverse, hidden:]))
+        # The cell each row started from: zero at the first step.  shape: [D, N, H]
+        before = torch.cat((torch.zeros_like(cells[:, : sizes[0]]), cells[:, previous]), dim=1)
+        gate_grad = _run_back(
+            state_grad, gates, before, squashed, recurrent_weight, peephole, sizes
+        )
+        flat = gate_grad.flatten(2)
+        rows_grad = None
+        if ctx.needs_input_grad[0]:
+            rows_grad = flat[0] @ input_weight[0]
+            if reverse is not None:
+                rows_grad += (flat[1] @ input_weight[1])[reverse]
+        return (
+            rows_grad,
+            flat.transpose(1, 2) @ inputs,
+            flat[:, sizes[0] :].transpose(1, 2) @ states[:, previous],
+            flat.sum(1),
+            None if peephole is None else _peephole_grad(gate_grad, before, cells),
+            None,
+        )
+
+
+def _run(
+    gates: Tensor, recurrent_weight: Tensor, peephole: Tensor | None, sizes: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """States, cells and tanh(cells), each [D, N, H]; turns gates [D, N, G, H] into activations."""
+    directions, total, count, hidden = gates.shape
+    states, cells, squashed = gates.new_empty(3, directions, total, hidden).unbind()
+    state, cell = None, gates.new_zeros(directions, sizes[0], hidden)
+    recurrent = recurrent_weight.transpose(1, 2)
+    steps = zip(
+        *(
+            torch.split(buffer, sizes, 1)
+            for buffer in (gates.flatten(2), gates, states, cells, squashed)
+        ),
+        strict=True,
+    )
+    for flat, gate, new_state, new_cell, new_squashed in steps:
+        before = cell[:, : gate.shape[1]]
+        if state is not None:
+            flat.baddbmm_(state[:, : gate.shape[1]], recurrent)
+        if peephole is not None:
+            gate[:, :, 1:-1].addcmul_(before[:, :, None], peephole[:, None, :-1])
+            gate[:, :, 1:-1].sigmoid_()
+        else:
+            gate[:, :, 1:].sigmoid_()
+        candidate, forget, output = gate[:, :, 0].tanh_(), gate[:, :, -2], gate[:, :, -1]
+        if count == 3:  # coupled: c = (1 - f) * g + f * before
+            torch.lerp(candidate, before, forget, out=new_cell)
+        else:
+            torch.mul(candidate, gate[:, :, 1], out=new_cell).addcmul_(forget, before)
+        if peephole is not None:
+            output.addcmul_(new_cell, peephole[:, None, -1]).sigmoid_()
+        torch.tanh(new_cell, out=new_squashed)
+        torch.mul(output, new_squashed, out=new_state)
+        state, cell = new_state, new_cell
+    return states, cells, squashed
+
+
+def _run_back(
+    state_grad: Tensor,
+    gates: Tensor,
+    before: Tensor,
+    squashed: Tensor,
+    recurrent_weight: Tensor,
+    peephole: Tensor | None,
+    sizes: list[int],
+) -> Tensor:
+    """Gradient of the gates before activation, [D, N, G, H]; uses up state_grad [D, N, H]."""
+    # Each gate's gradient is a factor known beforehand times the cell's (for the output gate, the
+    # state's) gradient: the factors are computed for all rows at once, the loop multiplies.
+    gate_grad, cell_factor = _factors(gates, before, squashed)
+    cell_grad = torch.zeros_like(state_grad)
+    buffers = (gate_grad, gate_grad.flatten(2), cell_factor, gates, state_grad, cell_grad)
+    steps = list(zip(*(torch.split(buffer, sizes, 1) for buffer in buffers), strict=True))
+    for t in reversed(range(len(steps))):
+        grad, flat, factor, gate, to_state, to_cell = steps[t]
+        grad[:, :, -1].mul_(to_state)
+        to_cell.addcmul_(to_state, factor)
+        if peephole is not None:
+            to_cell.addcmul_(grad[:, :, -1], peephole[:, None, -1])
+        grad[:, :, :-1].mul_(to_cell[:, :, None])
+        if t == 0:
+            break
+        alive = sizes[t]
+        steps[t - 1][4][:, :alive].baddbmm_(flat, recurrent_weight)
+        carried = torch.mul(to_cell, gate[:, :, -2], out=steps[t - 1][5][:, :alive])
+        if peephole is not None:
+            for index in range(1, gates.shape[2] - 1):
+                carried.addcmul_(grad[:, :, index], peephole[:, None, index - 1])
+    return gate_grad
+
+
+def _factors(gates: Tensor, before: Tensor, squashed: Tensor) -> tuple[Tensor, Tensor]:
+    """d gate / d cell (output gate: / d state) [D, N, G, H], and d cell / d state [D, N, H]."""
+    factors = torch.empty_like(gates)
+    candidate, output = gates[:, :, 0], gates[:, :, -1]
+    torch.sub(1, gates[:, :, 1:], out=factors[:, :, 1:]).mul_(gates[:, :, 1:])
+    factors[:, :, -1].mul_(squashed)
+    torch.mul(candidate, candidate, out=factors[:, :, 0]).neg_().add_(1)
+    if gates.shape[2] == 3:
+        factors[:, :, 0].mul_(1 - gates[:, :, 1])
+        factors[:, :, 1].mul_(before - candidate)
+    else:
+        factors[:, :, 0].mul_(gates[:, :, 1])
+        factors[:, :, 1].mul_(candidate)
+        factors[:, :, 2].mul_(before)
+    return factors, output - output * squashed * squashed
+
+
+def _peephole_grad(gate_grad: Tensor, before: Tensor, cells: Tensor) -> Tensor:
+    """[D, G-1, H]: what each peephole saw (the output gate's the new cell) times its gate's."""
+    memory = (gate_grad[:, :, 1:-1] * before[:, :, None]).sum(1)
+    output = (gate_grad[:, :, -1:] * cells[:, :, None]).sum(1)
+    return torch.cat((memory, output), dim=1)

@@ -1,0 +1,136 @@
+"""A word form's vector: its embedding, its characters and its shape, from the form alone."""
+
+import torch
+from torch import Tensor, nn
+
+from data.features import SHAPES
+from data.vocabulary import PADDING_CHARACTER, Vocabulary
+from model.batch import Batch, batch_sizes, packed_order
+from model.cells import RecurrentLayer
+from model.config import CharacterConfig, ModelConfig
+from model.vectors import Vectors
+
+
+class WordEmbedding(nn.Module):
+    """One table of vectors in two parts: rows that training moves, and rows that it never sees.
+
+    `trained` [V1, E] are the words of the training data, `fixed` [V2, E] those that have a
+    pretrained vector only; kept apart since an optimiser walks over all it is given.
+    """
+
+    fixed: Tensor
+    frozen: Tensor
+
+    def __init__(self, count: int, trained: int, size: int) -> None:
+        super().__init__()
+        bound = (3.0 / size) ** 0.5
+        self.trained = nn.Parameter(torch.empty(trained, size).uniform_(-bound, bound))
+        self.register_buffer("fixed", torch.zeros(count - trained, size))
+        self.register_buffer("frozen", torch.zeros(0, dtype=torch.bool), persistent=False)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Look up words [F] -> [F, E]."""
+        if self.training or not len(self.fixed):
+            return nn.functional.embedding(words, self.trained)
+        return nn.functional.embedding(words, self.table())
+
+    def table(self) -> Tensor:
+        """Return all rows [V, E]."""
+        return torch.cat([self.trained, self.fixed])
+
+    @torch.no_grad()
+    def load_pretrained(self, vocabulary: Vocabulary, vectors: Vectors, *, trainable: bool) -> int:
+        """Copy the vectors of all words that have one; return how many have.
+
+        With `trainable = False` those rows keep their vector through training.
+        """
+        rows = {word: row for row, word in enumerate(vectors.words)}
+        found = [(i, rows[word]) for i, word in enumerate(vocabulary.words) if word in rows]
+        table = self.table()
+        targets = torch.tensor([i for i, _ in found], dtype=torch.long)
+        table[targets] = torch.from_numpy(vectors.matrix[[row for _, row in found]])
+        trained = len(self.trained)
+        self.trained.copy_(table[:trained])
+        self.fixed.copy_(table[trained:])
+        if not trainable:
+            self.frozen = torch.zeros(trained, dtype=torch.bool)
+            self.frozen[targets[targets < trained]] = True
+            self.trained.register_hook(self._without_frozen)
+        return len(found)
+
+    def _without_frozen(self, gradient: Tensor) -> Tensor:
+        return gradient.masked_fill(self.frozen.to(gradient.device)[:, None], 0.0)
+
+
+class CharacterCnn(nn.Module):
+    """Filters over a word's characters and their maximum over the word (Ma & Hovy 2016)."""
+
+    def __init__(self, size: int, config: CharacterConfig) -> None:
+        super().__init__()
+        self.filters = nn.Conv1d(size, config.hidden, config.width, padding=config.width // 2)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Map character vectors [F, C, E], zero behind `lengths` [F], to features [F, H]."""
+        scores = self.filters(vectors.transpose(1, 2))  # [F, H, C]
+        behind = torch.arange(scores.shape[2], device=lengths.device) >= lengths[:, None]  # [F, C]
+        return scores.masked_fill(behind[:, None, :], float("-inf")).amax(2)
+
+
+class CharacterRnn(nn.Module):
+    """The last states of a bidirectional recurrent cell over a word's characters."""
+
+    def __init__(self, size: int, config: CharacterConfig) -> None:
+        super().__init__()
+        assert config.kind not in ("none", "cnn")
+        self.layer = RecurrentLayer(config.kind, size, config.hidden // 2, bidirectional=True)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Map character vectors [F, C, E] to features [F, H]."""
+        order = torch.argsort(lengths, descending=True, stable=True)
+        sizes = lengths[order].cpu()
+        valid = torch.arange(vectors.shape[1], device=lengths.device) < lengths[order][:, None]
+        flat = vectors[order][valid]  # [all characters, E], word after word
+        rows = flat[packed_order(sizes).to(flat.device)]
+        final: Tensor = self.layer(rows, batch_sizes(sizes))[1]  # [F, H], longest first
+        return torch.empty_like(final).index_copy(0, order, final)
+
+
+class WordFeatures(nn.Module):
+    """All features of the distinct forms of a batch."""
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary, size: int) -> None:
+        super().__init__()
+        characters = config.characters
+        self.embedding = WordEmbedding(len(vocabulary.words), vocabulary.trained, size)
+        self.characters: nn.Embedding | None = None
+        self.reader: CharacterCnn | CharacterRnn | None = None
+        if characters.kind != "none":
+            self.characters = nn.Embedding(
+                vocabulary.character_count, characters.size, padding_idx=PADDING_CHARACTER
+            )
+            bound = (3.0 / characters.size) ** 0.5
+            nn.init.uniform_(self.characters.weight[1:], -bound, bound)
+            reader = CharacterCnn if characters.kind == "cnn" else CharacterRnn
+            self.reader = reader(characters.size, characters)
+        self.dropout = nn.Dropout(characters.dropout)
+        shape_size = config.words.shape_size
+        self.shapes = nn.Embedding(len(SHAPES), shape_size) if shape_size else None
+        self.size = size + characters.features + shape_size
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the vectors [F, D] of the batch's distinct forms."""
+        embedded: Tensor = self.embedding(batch.form_words)
+        return self.with_surface(
+            embedded, batch.form_characters, batch.form_lengths, batch.form_shapes
+        )
+
+    def with_surface(
+        self, embedded: Tensor, characters: Tensor, lengths: Tensor, shapes: Tensor
+    ) -> Tensor:
+        """Append characters [F, C] and shapes [F] to embeddings [F, E] -> [F, D]."""
+        parts = [embedded]
+        if self.characters is not None and self.reader is not None:
+            parts.append(self.reader(self.dropout(self.characters(characters)), lengths))
+        if self.shapes is not None:
+            parts.append(self.shapes(shapes))
+        return torch.cat(parts, dim=1)

@@ -1,0 +1,1 @@
+"""Training: config, loop and scripts (train, evaluate)."""

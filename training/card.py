@@ -1,0 +1,57 @@
+"""The model card of a checkpoint: what it was trained on, and what it scored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from data.artifact import Header
+from training.config import RunConfig
+from training.metrics import MODES
+
+
+def model_card(header: Header, config: RunConfig, results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the card in Markdown; `results` maps a split to its report a mode."""
+    sections = [
+        f"# {header.name} {header.version}",
+        header.description,
+        _facts(header, config),
+        *(_scores(split, reports) for split, reports in results.items()),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _facts(header: Header, config: RunConfig) -> str:
+    encoder, characters = config.model.encoder, config.model.characters
+    direction = "bidirectional" if encoder.bidirectional else "forward"
+    files = [source.path for source in config.data.train]
+    rows = {
+        "Language": header.language or "not stated",
+        "Licence": header.licence or "not stated",
+        "Entity types": ", ".join(header.labels),
+        "Token": header.unit,
+        "Encoder": f"{encoder.cell}, {direction}, {encoder.layers} x {encoder.hidden} units",
+        "Characters": characters.kind,
+        "Vectors": config.model.words.vectors or f"random, {config.model.words.size}",
+        "CRF tags": f"{header.scheme}, {len(header.tags)}",
+        "Trained on": ", ".join(files),
+        "Seed": str(config.training.seed),
+        "Served in": header.precision,
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _scores(split: str, reports: Mapping[str, Any]) -> str:
+    lines = [f"## Scores on {split} (per cent, seqeval)", "", _head(), "|---|---|---|---|---|---|"]
+    for mode in MODES:
+        report = reports[mode]
+        rows = {"all": report["micro"], **report["types"]}
+        lines += [
+            f"| {name} | {mode} | {100 * row['precision']:.2f} | {100 * row['recall']:.2f} "
+            f"| {100 * row['f1']:.2f} | {row['support']} |"
+            for name, row in rows.items()
+        ]
+    return "\n".join(lines)
+
+
+def _head() -> str:
+    return "| type | mode | precision | recall | F1 | entities |"

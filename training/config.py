@@ -1,0 +1,186 @@
+"""The training config: a TOML file, `--set` overrides, and errors that name the key."""
+
+import json
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from data.schemes import Scheme
+from data.types import Unit
+from model.config import ModelConfig, Section, Size
+
+
+class ConfigError(Exception):
+    """A config that can't be used; the message names the file and the key."""
+
+
+class Layout(Section):
+    """How the columns of a CoNLL file are read; see `data.conll.read_conll`.
+
+    `columns` names them from the left; the tokens' is `token`, the tags' is `tag`. Without it the
+    first column holds tokens and the last tags. `scheme` is recognised from the tags unless
+    stated. `labels` renames entity types, and those renamed to "" are left out.
+    """
+
+    columns: tuple[str, ...] | None = None
+    separator: Literal["whitespace", "tab", "space"] = "whitespace"
+    scheme: Scheme | None = None
+    on_invalid: Literal["error", "repair"] = "error"
+    labels: dict[str, str] = {}
+
+
+class Source(Layout):
+    """One file to read, `repeat` times over (to weigh a small corpus up)."""
+
+    path: str
+    repeat: Size = 1
+
+
+class DataConfig(Layout):
+    """Which files to train on, to select on (dev) and to report on (test).
+
+    Paths are relative to `root`, in which `$NAME` stands for an environment variable, and `root`
+    to the working directory. An entry is a path, or a table with a layout of its own:
+    `{ path = "a.tsv", separator = "tab" }`. `tags` is the scheme that the CRF is trained in.
+    """
+
+    root: str = ""
+    train: tuple[Source, ...]
+    dev: tuple[Source, ...]
+    test: tuple[Source, ...] = ()
+    unit: Unit = "word"
+    tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
+
+    def sources(self, split: Literal["train", "dev", "test"]) -> list[tuple[Path, Source]]:
+        """Return each file of a split, with the settings of its own before those of all."""
+        shared = {name: getattr(self, name) for name in Layout.model_fields}
+        found = []
+        for source in getattr(self, split):
+            own = source.model_dump(exclude_unset=True)
+            found.append((self._path(source.path), Source.model_construct(**{**shared, **own})))
+        return found
+
+    def _path(self, path: str) -> Path:
+        root = os.path.expandvars(self.root)
+        if "$" in root:
+            raise ConfigError(f"data.root: the environment variable in {self.root!r} is not set")
+        return Path(root) / path
+
+
+class OptimiserConfig(Section):
+    """How weights move. `clip` bounds the gradient's norm; the learning rate rises over the first
+    `warmup` epochs, then stays or falls linearly to a hundredth at the last epoch.
+    """
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0.0)] = 0.002
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    clip: Annotated[float, Field(gt=0.0)] = 5.0
+    schedule: Literal["constant", "linear"] = "linear"
+    warmup: Annotated[float, Field(ge=0.0)] = 1.0
+
+
+class TrainingConfig(Section):
+    """How long to train and on what. `patience` epochs without a better dev F1 end the run.
+
+    `threads = 0` takes all cores there are. `threads` is part of what makes a run repeatable: another number
+    adds in another order.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 1
+    epochs: Size = 30
+    patience: Size = 10
+    batch_size: Size = 16
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0
+
+
+class RunConfig(Section):
+    """A whole training run, from its files to its checkpoint."""
+
+    name: str
+    version: str = "1"
+    language: str = ""
+    description: str = ""
+    licence: str = ""
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML config and apply `section.key=value` overrides, whose values are TOML too.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key or a value of the wrong type.
+    """
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    for override in overrides:
+        _apply(value, override)
+    return parse_config(value, place=str(path))
+
+
+def parse_config(value: object, *, place: str) -> RunConfig:
+    """Validate a config given as nested tables; `place` stands in front of errors."""
+    try:
+        # By way of JSON, where a list is as good as a tuple and strictness still holds.
+        return RunConfig.model_validate_json(json.dumps(_with_tables(value)))
+    except (ValidationError, TypeError) as error:
+        raise ConfigError("\n".join(_messages(error, place))) from error
+
+
+def _with_tables(value: object) -> object:
+    """Write each plain path of `data.train`, `dev` and `test` as the table it stands for."""
+    data = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(data, dict):
+        return value
+    splits = {}
+    for split in {"train", "dev", "test"} & data.keys():
+        given = [data[split]] if isinstance(data[split], str) else data[split]
+        if isinstance(given, list):
+            given = [{"path": item} if isinstance(item, str) else item for item in given]
+        splits[split] = given
+    return {**value, "data": {**data, **splits}}
+
+
+def _messages(error: ValidationError | TypeError, place: str) -> list[str]:
+    if isinstance(error, TypeError):
+        return [f"{place}: {error}"]
+    lines = []
+    for item in error.errors():
+        key = ".".join(map(str, item["loc"]))
+        known = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        given = "" if item["type"] in ("missing", "extra_forbidden") else f" (is {item['input']!r})"
+        lines.append(f"{place}: {key}: {known}{given}")
+    return lines
+
+
+def _apply(value: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: say section.key=value")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        value = value.setdefault(section, {})
+        if not isinstance(value, dict):
+            raise ConfigError(f"--set {override}: {section} is no section")
+    value[last] = _toml_value(text)
+
+
+def _toml_value(text: str) -> object:
+    """Read a TOML value; anything that is none is a plain string, as a shell user means it."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,124 @@
+"""From the files of a config to the sentences of a run, and to the ids the network trains on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from data.conll import Corpus, read_conll
+from data.schemes import spans_to_tags, tag_set
+from data.types import Sentence, Span
+from data.vocabulary import Vocabulary, build_vocabulary
+from model.batch import EncodedSentences, encode
+from model.vectors import Vectors, load_vectors
+from training.config import ConfigError, Layout, RunConfig
+
+SEPARATORS: dict[str, Literal["\t", " "] | None] = {"whitespace": None, "tab": "\t", "space": " "}
+ENDS = {"token": 0, "tag": -1}
+"""The columns of most files: tokens first, tags last."""
+
+Split = Literal["train", "dev", "test"]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The sentences of a run and what was derived from the training part of them.
+
+    `repairs` are the messages of invalid tags that were repaired, as the config allowed.
+    """
+
+    train: tuple[Sentence, ...]
+    dev: tuple[Sentence, ...]
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    vocabulary: Vocabulary
+    vectors: Vectors | None
+    repairs: tuple[str, ...]
+
+
+def load_run_data(config: RunConfig) -> RunData:
+    """Read training and dev files (not the test files) and collect labels and vocabulary.
+
+    Raises:
+        ConfigError: no sentence or no entity to train on, or a dev label that training lacks.
+    """
+    train, repaired = read_split(config, "train")
+    dev, more = read_split(config, "dev")
+    labels = _labels(config, train, dev)
+    words = config.model.words
+    vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
+    vocabulary = build_vocabulary(
+        (sentence.tokens for sentence in train),
+        pretrained=vectors.words if vectors else (),
+        extra=words.max_words if vectors else 0,
+        min_count=words.min_count,
+        min_character_count=config.model.characters.min_count,
+        lowercase=words.lowercase,
+        zero_digits=words.zero_digits,
+    )
+    tags = tag_set(labels, config.data.tags)
+    return RunData(train, dev, labels, tags, vocabulary, vectors, (*repaired, *more))
+
+
+def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
+    """Read the files of a split; return its sentences and the messages of repaired tags."""
+    sentences: list[Sentence] = []
+    repairs: list[str] = []
+    for path, source in config.data.sources(split):
+        if not path.exists():
+            raise ConfigError(f"data.{split}: no such file: {path}")
+        corpus = read_source(path, source)
+        renamed = [_renamed(sentence, source.labels) for sentence in corpus.sentences]
+        sentences.extend(renamed * source.repeat)
+        repairs.extend(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
+    return tuple(sentences), tuple(repairs)
+
+
+def read_source(path: Path, source: Layout) -> Corpus:
+    """Read one file as its settings say."""
+    return read_conll(
+        path,
+        columns=source.columns or ENDS,
+        separator=SEPARATORS[source.separator],
+        scheme=source.scheme,
+        on_invalid=source.on_invalid,
+    )
+
+
+def _renamed(sentence: Sentence, labels: dict[str, str]) -> Sentence:
+    if not labels or sentence.spans is None:
+        return sentence
+    spans = (Span(s.start, s.end, labels.get(s.label, s.label)) for s in sentence.spans)
+    return replace(sentence, spans=tuple(span for span in spans if span.label))
+
+
+def _labels(
+    config: RunConfig, train: Iterable[Sentence], dev: Iterable[Sentence]
+) -> tuple[str, ...]:
+    found = _count_labels(train)
+    if not found:
+        raise ConfigError(f"data.train: no entity in {[s.path for s in config.data.train]}")
+    lacking = sorted(set(_count_labels(dev)) - set(found))
+    if lacking:
+        raise ConfigError(
+            f"data.dev: labels that training never shows: {', '.join(lacking)}; rename them with"
+            ' data.labels (to "" to leave them out)'
+        )
+    return tuple(sorted(found))
+
+
+def _count_labels(sentences: Iterable[Sentence]) -> Counter[str]:
+    return Counter(span.label for sentence in sentences for span in sentence.spans or ())
+
+
+def encode_split(
+    sentences: Sequence[Sentence], vocabulary: Vocabulary, tags: Sequence[str], config: RunConfig
+) -> EncodedSentences:
+    """Turn sentences and their spans into ids; spans None count as no entity."""
+    ids = {tag: index for index, tag in enumerate(tags)}
+    gold = [
+        [ids[tag] for tag in spans_to_tags(s.spans or (), len(s.tokens), config.data.tags)]
+        for s in sentences
+    ]
+    return encode([s.tokens for s in sentences], vocabulary, gold)

@@ -1,0 +1,174 @@
+"""The training loop: a generator of what happened. It reads and writes no file."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from data.schemes import tags_to_spans
+from data.types import Span
+from inference.crf import CrfParameters
+from inference.viterbi import viterbi
+from model.batch import EncodedSentences
+from model.network import Network
+from training.batches import bucketed_batches
+from training.config import OptimiserConfig, RunConfig
+from training.metrics import Score, span_score
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch done: `loss` in nats a sentence, how far the epoch is, tokens a second so far."""
+
+    epoch: int
+    done: int
+    batches: int
+    loss: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch done and its score on dev. `is_best`: better than every epoch before it."""
+
+    epoch: int
+    loss: float
+    dev: Score
+    is_best: bool
+    tokens_per_second: float
+    seconds: float
+    learning_rate: float
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with weights and optimiser state, all that resuming needs."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_f1: float = -1.0
+    history: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Everything that training moves or looks at."""
+
+    config: RunConfig
+    network: Network
+    optimiser: torch.optim.Optimizer
+    train: EncodedSentences
+    dev: EncodedSentences
+    dev_spans: tuple[tuple[Span, ...], ...]
+    tags: tuple[str, ...]
+    hidden_forms: Tensor
+    progress: Progress
+    device: torch.device
+
+    def run(self) -> Iterator[Step | Epoch]:
+        """Train from where `progress` stands until the last epoch or until patience ends."""
+        training = self.config.training
+        while self.progress.epoch < training.epochs:
+            if self.progress.epoch - self.progress.best_epoch >= training.patience:
+                return
+            yield from self._epoch(self.progress.epoch + 1)
+
+    def _epoch(self, epoch: int) -> Iterator[Step | Epoch]:
+        config = self.config.training
+        # All randomness of an epoch follows from its number: a resumed run repeats it exactly.
+        torch.manual_seed(config.seed * 1_000_003 + epoch)
+        lengths = [len(row) for row in self.train.sentences]
+        batches = bucketed_batches(lengths, config.batch_size, seed=config.seed, epoch=epoch)
+        self.network.train()
+        began, tokens, total = time.perf_counter(), 0, 0.0
+        for done, indices in enumerate(batches, start=1):
+            position = epoch - 1 + (done - 1) / len(batches)
+            set_learning_rate(self.optimiser, self.config, position)
+            loss = self._step(indices)
+            total += loss * len(indices)
+            tokens += sum(lengths[i] for i in indices)
+            yield Step(epoch, done, len(batches), loss, tokens / (time.perf_counter() - began))
+        speed = tokens / (time.perf_counter() - began)
+        score = span_score(self.dev_spans, self.predict(self.dev))
+        progress = self.progress
+        is_best = score.f1 > progress.best_f1
+        progress.epoch = epoch
+        progress.history.append(score.f1)
+        if is_best:
+            progress.best_epoch, progress.best_f1 = epoch, score.f1
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        seconds = time.perf_counter() - began
+        yield Epoch(epoch, total / len(lengths), score, is_best, speed, seconds, rate)
+
+    def _step(self, indices: Sequence[int]) -> float:
+        hidden = self.hidden_forms
+        rate = self.config.model.words.unknown_rate
+        if rate:
+            hidden = hidden & (torch.rand(len(hidden)) < rate)
+        batch = self.train.batch(indices, unknown=hidden).to(self.device)
+        loss = self.network.nll(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        self.optimiser.step()
+        value = float(loss.detach())
+        if value != value or value == float("inf"):
+            raise FloatingPointError(
+                f"the loss became {value}: lower optimiser.learning_rate or optimiser.clip"
+            )
+        return value
+
+    def predict(self, sentences: EncodedSentences) -> list[tuple[Span, ...]]:
+        """Return the spans that the network finds in each sentence."""
+        return predict(self.network, sentences, self.tags, self.config, self.device)
+
+
+@torch.no_grad()
+def predict(
+    network: Network,
+    sentences: EncodedSentences,
+    tags: tuple[str, ...],
+    config: RunConfig,
+    device: torch.device,
+) -> list[tuple[Span, ...]]:
+    """Tag sentences with a torch network; decoding is the one that serves."""
+    network.eval()
+    start, step, end = (scores.double().cpu().numpy() for scores in network.crf.scores())
+    crf = CrfParameters(start=start, transitions=step, end=end)
+    order = sorted(range(len(sentences.sentences)), key=lambda i: -len(sentences.sentences[i]))
+    found: list[tuple[Span, ...]] = [()] * len(order)
+    for begin in range(0, len(order), EVALUATION_BATCH):
+        batch = sentences.batch(order[begin : begin + EVALUATION_BATCH]).to(device)
+        sizes = batch.batch_sizes
+        rows = torch.nn.utils.rnn.PackedSequence(network(batch).cpu(), sizes)
+        emissions, lengths = torch.nn.utils.rnn.pad_packed_sequence(rows)  # [T, B, K]
+        paths, _ = viterbi(emissions.numpy(), lengths.numpy(), crf)
+        for column, index in enumerate(batch.index.tolist()):
+            path = paths[: int(lengths[column]), column]
+            found[index] = tags_to_spans([tags[i] for i in path], config.data.tags)
+    return found
+
+
+def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Make the optimiser of a config over all weights that train."""
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    shared = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.name == "sgd":
+        return torch.optim.SGD(weights, momentum=config.momentum, **shared)
+    optimiser = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return optimiser(weights, fused=True, **shared)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, config: RunConfig, position: float) -> None:
+    """Set the learning rate for a position in the run, in epochs from 0."""
+    settings, epochs = config.optimiser, config.training.epochs
+    factor = min(1.0, (position + 0.01) / settings.warmup) if settings.warmup else 1.0
+    if settings.schedule == "linear" and position > settings.warmup:
+        left = (epochs - position) / max(epochs - settings.warmup, 1e-9)
+        factor = max(left, 0.01)
+    for group in optimiser.param_groups:
+        group["lr"] = settings.learning_rate * factor

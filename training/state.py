@@ -1,0 +1,91 @@
+"""The state of a run on disk: what `--resume` needs to go on as if nothing had happened."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from data.artifact import replaced, restore, write_json
+from training.config import ConfigError, RunConfig
+from training.loop import Progress, Trainer
+
+NETWORK = "network.safetensors"
+OPTIMISER = "optimiser.safetensors"
+PROGRESS = "progress.json"
+
+MAY_CHANGE = {("training", "epochs"), ("training", "patience"), ("training", "device")}
+"""Settings that a resumed run may be given anew. With `epochs`, a linear schedule changes too."""
+
+
+def save_state(directory: Path, trainer: Trainer) -> None:
+    """Write weights, optimiser state and progress; a killed writer leaves the old state whole."""
+    optimiser = trainer.optimiser.state_dict()
+    moments = {
+        f"{index}.{name}": value.contiguous()
+        for index, values in optimiser["state"].items()
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }
+    with replaced(directory) as fresh:
+        network = {k: v.contiguous() for k, v in trainer.network.state_dict().items()}
+        save_file(network, fresh / NETWORK)
+        save_file(moments, fresh / OPTIMISER)
+        write_json(
+            fresh / PROGRESS,
+            {"config": trainer.config.model_dump(mode="json"), **asdict(trainer.progress)},
+        )
+
+
+def load_state(directory: Path, trainer: Trainer) -> None:
+    """Bring a trainer to where a run stopped.
+
+    Raises:
+        ConfigError: no state there, or one of another config; the message names what differs.
+    """
+    restore(directory)
+    path = directory / PROGRESS
+    if not path.exists():
+        raise ConfigError(f"{directory}: no finished epoch to resume from")
+    value = json.loads(path.read_text(encoding="utf-8"))
+    check_same(value.pop("config"), trainer.config, place=str(directory))
+    trainer.network.load_state_dict(load_file(directory / NETWORK), strict=True)
+    _load_optimiser(trainer.optimiser, load_file(directory / OPTIMISER))
+    for name, item in asdict(Progress(**value)).items():
+        setattr(trainer.progress, name, item)
+
+
+def check_same(saved: dict[str, Any], config: RunConfig, *, place: str) -> None:
+    """Refuse to resume with settings other than the run's own, apart from `MAY_CHANGE`."""
+    now = config.model_dump(mode="json")
+    changed = [
+        f"{'.'.join(path)} (was {before!r}, is {after!r})"
+        for path, before, after in _differences(saved, now, ())
+        if path not in MAY_CHANGE
+    ]
+    if changed:
+        raise ConfigError(f"{place}: can't resume with another config: {'; '.join(changed)}")
+
+
+def _differences(
+    before: Any, after: Any, path: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted({*before, *after})
+        return [
+            found
+            for key in keys
+            for found in _differences(before.get(key), after.get(key), (*path, key))
+        ]
+    return [] if before == after else [(path, before, after)]
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

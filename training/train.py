@@ -1,0 +1,272 @@
+"""`tagbelt train CONFIG`: from a config and CoNLL files to a checkpoint that serves."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from data.artifact import CARD, CONFIG, INT8_GRAPH, Header, replaced, write_json, write_sums
+from data.types import Sentence
+from inference.checkpoint import Precision
+from inference.tagger import Tagger
+from inference.threads import available_threads
+from model.batch import EncodedSentences
+from model.checkpoint import save_checkpoint
+from model.network import Network
+from training.card import model_card
+from training.config import ConfigError, RunConfig
+from training.corpus import RunData, encode_split, load_run_data, read_split
+from training.evaluate import evaluate_sentences
+from training.loop import Epoch, Progress, Step, Trainer, make_optimiser
+from training.metrics import MetricsLog
+from training.state import PROGRESS, load_state, save_state
+from training.view import TrainingView
+
+STATE = "state"
+CHECKPOINT = "checkpoint"
+METRICS = "metrics.jsonl"
+BOARD = "tensorboard"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in its directory: the trainer, the data it was made of, and the files it writes."""
+
+    directory: Path
+    trainer: Trainer
+    data: RunData
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the best epoch's checkpoint stands."""
+        return self.directory / CHECKPOINT
+
+
+def train(
+    config: RunConfig, directory: Path, *, resume: bool = False, console: Console | None = None
+) -> dict[str, Any]:
+    """Train as the config says and return the report of the best checkpoint, by split and mode.
+
+    `directory` receives `checkpoint/` (the best epoch), `state/` (to resume), `metrics.jsonl`,
+    `tensorboard/` and `report.json`. Killed at any moment, the run loses at most the epoch under
+    way; with `resume` it then ends in the same weights as an uninterrupted one, on the CPU.
+
+    Raises:
+        ConfigError: a config, file or directory that can't be used.
+    """
+    console = console or Console(stderr=True)
+    _check_directory(directory, resume)
+    torch.set_num_threads(config.training.threads or available_threads())
+    run = prepare(config, directory, console)
+    if resume:
+        load_state(directory / STATE, run.trainer)
+    write_json(directory / CONFIG, config.model_dump(mode="json"))
+    _train_epochs(run, console)
+    results = _report(run)
+    write_json(directory / REPORT, results)
+    return results
+
+
+def _check_directory(directory: Path, resume: bool) -> None:
+    has_state = (directory / STATE / PROGRESS).exists()
+    if resume and not has_state:
+        raise ConfigError(f"{directory}: no finished epoch to resume from; run without --resume")
+    if has_state and not resume:
+        raise ConfigError(
+            f"{directory}: a run is here already; go on with --resume, or give another --out"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
+    """Read the data and make the network, both from the config and its seed alone."""
+    data = load_run_data(config)
+    _tell_data(config, data, console)
+    device = _device(config.training.device)
+    torch.manual_seed(config.training.seed)
+    network = _network(config, data, console).to(device)
+    train_set = encode_split(data.train, data.vocabulary, data.tags, config)
+    trainer = Trainer(
+        config=config,
+        network=network,
+        optimiser=make_optimiser(network, config.optimiser),
+        train=train_set,
+        dev=encode_split(data.dev, data.vocabulary, data.tags, config),
+        dev_spans=tuple(sentence.spans or () for sentence in data.dev),
+        tags=data.tags,
+        hidden_forms=hidden_forms(train_set, data),
+        progress=Progress(),
+        device=device,
+    )
+    return Run(directory, trainer, data)
+
+
+def _network(config: RunConfig, data: RunData, console: Console) -> Network:
+    size = data.vectors.matrix.shape[1] if data.vectors else config.model.words.size
+    network = Network(config.model, data.vocabulary, data.tags, config.data.tags, size=size)
+    if data.vectors:
+        found = network.words.embedding.load_pretrained(
+            data.vocabulary, data.vectors, trainable=config.model.words.train_vectors
+        )
+        console.print(f"{found:,} of {len(data.vocabulary.words):,} words have a pretrained vector")
+    weights = sum(weight.numel() for weight in network.parameters())
+    console.print(f"{config.model.encoder.cell} network, {weights:,} weights to train")
+    return network
+
+
+def hidden_forms(encoded: EncodedSentences, data: RunData) -> torch.Tensor:
+    """Return [F] bool: forms that training may hide, seen once and without a pretrained vector."""
+    rows = torch.cat(encoded.sentences)
+    words = encoded.forms.words
+    counts = torch.bincount(words[rows], minlength=data.vocabulary.trained)
+    known = set(data.vectors.words) if data.vectors else set()
+    has_vector = torch.tensor([word in known for word in data.vocabulary.words])
+    return (counts[words] == 1) & ~has_vector[words]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("training.device: 'cuda' is not there; say 'auto' or 'cpu'")
+    return torch.device(name)
+
+
+def _tell_data(config: RunConfig, data: RunData, console: Console) -> None:
+    for name, sentences in (("train", data.train), ("dev", data.dev)):
+        tokens = sum(len(sentence.tokens) for sentence in sentences)
+        spans = sum(len(sentence.spans or ()) for sentence in sentences)
+        console.print(
+            f"{name}: {len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
+        )
+    console.print(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})")
+    for message in data.repairs[:5]:
+        console.print(f"[yellow]repaired[/yellow] {message}")
+    if len(data.repairs) > 5:
+        console.print(f"[yellow]repaired[/yellow] {len(data.repairs) - 5} more tags")
+
+
+def _train_epochs(run: Run, console: Console) -> None:
+    trainer, progress = run.trainer, run.trainer.progress
+    log = MetricsLog(run.directory / METRICS)
+    log.keep_until(progress.epoch)
+    view = TrainingView(console, trainer.config.training.epochs)
+    with (
+        view.shown(progress.epoch, progress.best_f1),
+        _board(run.directory / BOARD, progress.epoch) as board,
+    ):
+        for event in trainer.run():
+            if isinstance(event, Step):
+                view.step(event)
+                continue
+            if event.is_best:
+                _save_best(run)
+            save_state(run.directory / STATE, trainer)
+            values = _values(event)
+            log.write({"epoch": event.epoch, **values})
+            for name, value in values.items():
+                board.add_scalar(name, value, event.epoch)
+            view.epoch(event)
+
+
+def _values(epoch: Epoch) -> dict[str, float]:
+    return {
+        "train/loss": epoch.loss,
+        "train/learning_rate": epoch.learning_rate,
+        "train/tokens_per_second": epoch.tokens_per_second,
+        "train/seconds": epoch.seconds,
+        "dev/precision": epoch.dev.precision,
+        "dev/recall": epoch.dev.recall,
+        "dev/f1": epoch.dev.f1,
+    }
+
+
+@contextmanager
+def _board(directory: Path, epoch: int) -> Iterator[Any]:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    # What a killed run had written behind its last whole epoch is not shown.
+    writer = SummaryWriter(str(directory), purge_step=epoch + 1)  # type: ignore[no-untyped-call]
+    try:
+        yield writer
+    finally:
+        writer.close()  # type: ignore[no-untyped-call]
+
+
+def _header(run: Run) -> Header:
+    config = run.trainer.config
+    return Header(
+        name=config.name,
+        version=config.version,
+        language=config.language,
+        description=config.description,
+        licence=config.licence,
+        unit=config.data.unit,
+        scheme=config.data.tags,
+        labels=run.data.labels,
+        tags=run.data.tags,
+        model=config.model.model_dump(mode="json"),
+        metrics={"dev_f1": run.trainer.progress.best_f1},
+    )
+
+
+def _save_best(run: Run) -> None:
+    """Write the checkpoint from a copy, since its word table is rounded and training goes on."""
+    network = run.trainer.network
+    kept = {name: value.cpu().clone() for name, value in network.state_dict().items()}
+    device = run.trainer.device
+    try:
+        save_checkpoint(run.checkpoint, network.cpu(), run.data.vocabulary, _header(run))
+    finally:
+        network.load_state_dict(kept)
+        network.to(device)
+
+
+INT8_LOSS = 0.001
+"""The int8 graph serves by default where its dev F1 is at most this far below float32's."""
+
+
+def _report(run: Run) -> dict[str, Any]:
+    """Evaluate the best checkpoint as it serves, choose its precision, and write its card."""
+    config = run.trainer.config
+    dev_float = _evaluate(run, "float32", run.data.dev)
+    dev_int8 = _evaluate(run, "int8", run.data.dev)
+    precision, dev = "float32", dev_float
+    if dev_int8 is not None and _f1(dev_int8) >= _f1(dev_float) - INT8_LOSS:
+        precision, dev = "int8", dev_int8
+    results = {"dev": dev}
+    test, _ = read_split(config, "test")
+    if test:
+        results["test"] = _evaluate(run, precision, test)
+    metrics = {f"{split}_f1": round(_f1(report), 4) for split, report in results.items()}
+    metrics["dev_f1_float32"] = round(_f1(dev_float), 4)
+    header = _header(run).model_copy(update={"precision": precision, "metrics": metrics})
+    refresh(run.checkpoint, header, model_card(header, config, results))
+    return results
+
+
+def _evaluate(run: Run, precision: Precision, sentences: tuple[Sentence, ...]) -> Any:
+    if precision == "int8" and not (run.checkpoint / INT8_GRAPH).exists():
+        return None
+    tagger = Tagger.load(run.checkpoint, precision=precision)
+    return evaluate_sentences(tagger, sentences)
+
+
+def _f1(report: Any) -> float:
+    return float(report["strict"]["micro"]["f1"])
+
+
+def refresh(directory: Path, header: Header, card: str) -> None:
+    """Give a checkpoint another header and card, in one replacement."""
+    with replaced(directory) as fresh:
+        for path in directory.iterdir():
+            shutil.copy2(path, fresh / path.name)
+        write_json(fresh / CONFIG, header.model_dump(mode="json"))
+        (fresh / CARD).write_text(card, encoding="utf-8")
+        write_sums(fresh)
