@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.schemes import Scheme
 from data.types import Unit
@@ -62,7 +62,7 @@ class Header(BaseModel):
     window: int = 256
     precision: Literal["float32", "int8"] = "float32"
     model: dict[str, Any]
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -75,7 +75,9 @@ class Header(BaseModel):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise CheckpointError(f"{directory}: no checkpoint here ({CONFIG} is missing)") from error
+            raise CheckpointError(
+                f"{directory}: no checkpoint here ({CONFIG} is missing)"
+            ) from error
         except ValueError as error:
             raise CheckpointError(f"{path}: not JSON: {error}") from error
         version = value.get("format_version") if isinstance(value, dict) else None

@@ -7,18 +7,17 @@ line named.
 
 import gzip
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO
 
 from data.rows import (
-    BLANK,
     BOM,
     DOCSTART,
-    REMEDY,
     Columns,
     ConllError,
     Layout,
@@ -50,6 +49,11 @@ __all__ = [
     "read_conll",
     "write_conll",
 ]
+
+_TAG_HINT = "correct it, or the columns, separator or scheme it is read with"
+_REPAIR_HINT = "correct it, or read with on_invalid='repair', which takes it so"
+# Where a space separates, a tab does too: the default reading splits at both.
+_BREAKING = {"\t": re.compile("[\n\r\t]"), " ": re.compile("[\n\r\t ]")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,9 @@ class Corpus:
     comments: int = 0
 
     def documents(self) -> tuple[Document, ...]:
-        """Group the sentences at the -DOCSTART- rows; without any, a file is one document."""
-        starts = self.document_starts
-        if self.sentences and starts[:1] != (0,):
-            starts = (0, *starts)
-        ends = (*starts[1:], len(self.sentences))
-        return tuple(
-            Document(self.sentences[start:end]) for start, end in zip(starts, ends, strict=True)
-        )
+        """Group the sentences at the -DOCSTART- rows, leaving out documents that are empty."""
+        bounds = sorted({0, *self.document_starts, len(self.sentences)})
+        return tuple(Document(self.sentences[start:end]) for start, end in pairwise(bounds))
 
 
 def read_conll(
@@ -105,10 +104,10 @@ def read_conll(
     on_invalid: OnInvalid = "error",
     comment: str | None = None,
 ) -> Corpus:
-    """Read a CoNLL file: UTF-8, with or without a byte-order mark, gzipped if its name ends in .gz.
+    r"""Read a CoNLL file: UTF-8, with or without a byte-order mark, gzipped if it ends in .gz.
 
     Args:
-        source: path of the file, or a binary stream.
+        source: path of the file, or a binary stream (never gzipped).
         columns: the names of all columns in order, of which "token" and "tag" are read; or where
             these two are, as in `{"token": 1, "tag": -1}`, by index (negative: from the right)
             or by name (the first row is then the header, as is `# global.columns = ...`).
@@ -198,12 +197,12 @@ def _gather(path: str, lines: list[str], layout: Layout) -> tuple[list[_Block], 
     shared: dict[str, str] = {}  # one object for each distinct string, as words recur
     for number, line in enumerate(lines[layout.first_line - 1 :], layout.first_line):
         cells = layout.split(line)
-        if not line.strip(BLANK):
+        if not cells:
             block = None
         elif DOCSTART in cells:
             starts.append(len(blocks))
             block = None
-        elif layout.is_comment(line, cells):
+        elif line.startswith(layout.comment_mark) and layout.is_comment(cells):
             comments += 1
             if block is not None:
                 block.comment_lines.append(number)
@@ -226,7 +225,7 @@ def _detect(path: str, blocks: list[_Block]) -> Scheme:
         return detect_scheme([block.tags for block in blocks])
     except TagError as error:
         line = _line_of(error, blocks)
-        raise ConllError(path, line, f"{error.message}; {REMEDY}") from error
+        raise ConllError(path, line, f"{error.message}; {_TAG_HINT}") from error
     except SchemeError as error:
         line = None if error.first is None else _line_of(error.first, blocks)
         raise ConllError(path, line, str(error)) from error
@@ -246,12 +245,11 @@ def _label(
             spans, problems = parse_tags(block.tags, scheme)
         except TagError as error:
             line = block.line_of(error.index)
-            raise ConllError(path, line, f"{error.message}; {REMEDY}") from error
+            raise ConllError(path, line, f"{error.message}; {_TAG_HINT}") from error
         for problem in problems:
             line = block.line_of(problem.index)
             if on_invalid == "error":
-                hint = "correct it, or read with on_invalid='repair', which takes it so"
-                raise ConllError(path, line, f"{problem.message}; {hint}") from problem
+                raise ConllError(path, line, f"{problem.message}; {_REPAIR_HINT}") from problem
             repairs.append(Repair(path, line, problem.tag, problem.message))
         sentences.append(Sentence(tuple(block.tokens), spans, block.line))
     return tuple(sentences), tuple(repairs)
@@ -266,9 +264,9 @@ def _rendered(index: int, sentence: Sentence, scheme: Scheme, separator: str) ->
         columns = [tokens]
         if sentence.spans is not None:
             columns.append(spans_to_tags(sentence.spans, len(tokens), scheme))
-        _check_cells(chain.from_iterable(columns), separator)
+        _check_cells(dict.fromkeys(chain.from_iterable(columns)), separator)
         if (separator == " " and "" in tokens) or (
-            sentence.spans is None and any(not token.strip(BLANK) for token in tokens)
+            sentence.spans is None and any(not token.strip(" \t") for token in tokens)
         ):
             raise ValueError("a token is empty or blank, which here would not read as one")
         text = "\n".join(map(separator.join, zip(*columns, strict=True)))
@@ -279,10 +277,9 @@ def _rendered(index: int, sentence: Sentence, scheme: Scheme, separator: str) ->
 
 
 def _check_cells(cells: Iterable[str], separator: str) -> None:
-    # Spaces and tabs alike, when a space separates: the default reading splits at both.
-    forbidden = "\n\r\t " if separator == " " else "\n\r\t"
+    broken = _BREAKING[separator].search
     for cell in cells:
-        if any(character in cell for character in forbidden):
+        if broken(cell):
             raise ValueError(f"{cell!r} holds a separator or a line break")
         if cell == DOCSTART:
             raise ValueError(f"a token {DOCSTART} reads as the start of a document")

@@ -19,15 +19,15 @@ Separator = Literal[" ", "\t"]
 Source = str | os.PathLike[str] | IO[bytes]
 Split = Callable[[str], list[str]]
 
-BLANK = " \t"
 BOM = "\ufeff"
 DOCSTART = "-DOCSTART-"
-REMEDY = (
+_BLANK = " \t"
+_COMMENT = "# "
+_GLOBAL_COLUMNS = "# global.columns ="  # the header of CoNLL-U Plus
+_REMEDY = (
     "say with columns which columns there are, and with separator='\\t' if tokens are empty or "
     "hold spaces"
 )
-_COMMENT = "# "
-_GLOBAL_COLUMNS = "# global.columns ="  # the header of CoNLL-U Plus
 _SHOWN = 200  # characters of a bad row in a message
 
 
@@ -50,41 +50,47 @@ class ConllError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the lines of a file come apart; `first_line` (from 1) is the first that is no header."""
+    """How the lines of a file come apart.
+
+    `split` gives the cells of a line, none for a blank one. `first_line` (from 1) is the first
+    that is no header.
+    """
 
     split: Split
-    comment: str | None  # as the caller stated it
+    comment_mark: str
+    comment_stated: bool
     first_line: int
     width: int
     token: int
     tag: int | None
 
-    def is_comment(self, line: str, cells: list[str]) -> bool:
-        """Tell if a line begins as a comment and cannot be a row.
+    def is_comment(self, cells: list[str]) -> bool:
+        """Tell if a line that begins with the comment mark cannot be a row.
 
-        A line with the right number of columns can be, unless comments were stated to begin like
-        this and the tag is none.
+        With the right number of columns it can be, unless the mark was stated and what stands in
+        the tag column is no tag.
         """
-        if not line.startswith(self.comment or _COMMENT):
-            return False
         if len(cells) != self.width:
             return True
-        return self.comment is not None and self.tag is not None and not _is_tag(cells[self.tag])
+        return self.comment_stated and self.tag is not None and not _is_tag(cells[self.tag])
 
 
 def read_lines(source: Source) -> tuple[str, list[str]]:
-    """Read a file or binary stream; return its name and its lines without their ends."""
-    if isinstance(source, str | os.PathLike):
-        path = os.fspath(source)
-        raw = Path(path).read_bytes()
-    else:
-        path, raw = str(getattr(source, "name", "<stream>")), source.read()
-    if path.endswith(".gz"):
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ConllError(path, None, f"not a whole gzip file: {error}") from error
-    return path, _without_returns(path, _decoded(path, raw).removeprefix(BOM).split("\n"))
+    """Read a file or binary stream; return its name and its lines without their ends.
+
+    Raises ConllError for what is not UTF-8, or not gzip though its path ends in .gz.
+    """
+    if not isinstance(source, str | os.PathLike):
+        path = str(getattr(source, "name", "<stream>"))
+        return path, _lines(path, source.read())
+    path = os.fspath(source)
+    raw = Path(path).read_bytes()
+    if not path.endswith(".gz"):
+        return path, _lines(path, raw)
+    try:
+        return path, _lines(path, gzip.decompress(raw))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ConllError(path, None, f"not a whole gzip file: {error}") from error
 
 
 def find_layout(
@@ -103,21 +109,31 @@ def find_layout(
     if comment == "":
         raise ValueError("comment is empty, and every line begins with nothing")
     split = _SPLIT[separator]
+    mark = comment or _COMMENT
+    first_line = 1
     if not isinstance(columns, Mapping):
-        wanted = _listed(columns)
-        return Layout(split, comment, 1, len(columns), wanted["token"], wanted.get("tag"))
-    if "token" not in columns or not columns.keys() <= {"token", "tag"}:
+        wanted, width = _listed(columns), len(columns)
+    elif "token" not in columns or not columns.keys() <= {"token", "tag"}:
         raise ValueError(f"columns must map 'token' and, if there are tags, 'tag', not {columns!r}")
-    named = any(isinstance(where, str) for where in columns.values())
-    line, cells = _header(lines, split) if named else _sample(lines, split, comment or _COMMENT)
-    wanted = {name: _locate(path, line, cells, where) for name, where in columns.items()}
-    first_line = line + 1 if named else 1
-    return Layout(split, comment, first_line, len(cells), wanted["token"], wanted.get("tag"))
+    else:
+        named = any(isinstance(where, str) for where in columns.values())
+        line, cells = _header(lines, split) if named else _sample(lines, split, mark)
+        wanted = {name: _locate(path, line, cells, where) for name, where in columns.items()}
+        first_line, width = line + 1 if named else 1, len(cells)
+    return Layout(
+        split=split,
+        comment_mark=mark,
+        comment_stated=comment is not None,
+        first_line=first_line,
+        width=width,
+        token=wanted["token"],
+        tag=wanted.get("tag"),
+    )
 
 
 def wrong_width(layout: Layout, cells: list[str]) -> str:
     """The message for a row with another number of columns than the file."""
-    return f"expected {layout.width} columns, found {_shown(cells)}; {REMEDY}"
+    return f"expected {layout.width} columns, found {_shown(cells)}; {_REMEDY}"
 
 
 def _split_runs(line: str) -> list[str]:
@@ -125,11 +141,11 @@ def _split_runs(line: str) -> list[str]:
     return [cell for cell in cells if cell] if "" in cells else cells
 
 
-_SPLIT: dict[str | None, Split] = {
-    None: _split_runs,
-    " ": lambda line: line.split(" "),
-    "\t": lambda line: line.split("\t"),
-}
+def _split_at(separator: str) -> Split:
+    return lambda line: line.split(separator) if line.strip(_BLANK) else []
+
+
+_SPLIT = {None: _split_runs, " ": _split_at(" "), "\t": _split_at("\t")}
 
 
 def _is_tag(cell: str) -> bool:
@@ -140,14 +156,16 @@ def _is_tag(cell: str) -> bool:
     return True
 
 
-def _decoded(path: str, raw: bytes) -> str:
+def _lines(path: str, raw: bytes) -> list[str]:
     try:
-        return raw.decode("utf-8")
+        text = raw.decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         column = error.start - raw.rfind(b"\n", 0, error.start)
         found = f"not UTF-8: byte 0x{raw[error.start]:02x} at byte {column} of the line"
         raise ConllError(path, line, f"{found}; convert the file to UTF-8 first") from error
+    lines = text.split("\n")
+    return _without_returns(path, lines) if "\r" in text else lines
 
 
 def _without_returns(path: str, lines: list[str]) -> list[str]:
@@ -176,8 +194,9 @@ def _header(lines: list[str], split: Split) -> tuple[int, list[str]]:
     for number, line in enumerate(lines, 1):
         if line.startswith(_GLOBAL_COLUMNS):
             return number, _split_runs(line.removeprefix(_GLOBAL_COLUMNS))
-        if line.strip(BLANK):
-            return number, split(line)
+        cells = split(line)
+        if cells:
+            return number, cells
     return 1, []
 
 
@@ -189,7 +208,7 @@ def _sample(lines: list[str], split: Split, comment: str) -> tuple[int, list[str
     found: tuple[int, list[str]] = (1, [])
     for number, line in enumerate(lines, 1):
         cells = split(line)
-        if not line.strip(BLANK) or DOCSTART in cells:
+        if not cells or DOCSTART in cells:
             continue
         if not line.startswith(comment):
             return number, cells
@@ -208,7 +227,7 @@ def _locate(path: str, line: int, cells: list[str], where: int | str) -> int:
     if not cells:  # a file without rows has every column
         return 0
     if not -len(cells) <= where < len(cells):
-        raise ConllError(path, line, f"no column {where}: found {_shown(cells)}; {REMEDY}")
+        raise ConllError(path, line, f"no column {where}: found {_shown(cells)}; {_REMEDY}")
     return where % len(cells)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from operator import ne
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,7 +199,7 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
     candidates = _candidates(set(tally))
     if not candidates:
         counts = ", ".join(f"{prefix}- ({count})" for prefix, count in sorted(tally.items()))
-        raise SchemeError(f"no scheme has all the prefixes found: {counts}")
+        raise SchemeError(f"no scheme has all the prefixes found: {counts}; please state it")
     # Stable: of two schemes that explain equally well the earlier candidate is kept.
     best, *others = sorted(
         (_survey(sequences, scheme) for scheme in candidates), key=lambda fit: fit.misfits
@@ -265,7 +265,7 @@ class _Fit(NamedTuple):
     first: TagError | None
 
     def __str__(self) -> str:
-        evidence = f"{self.misfits} tags in {self.entities} entities speak against {self.scheme}"
+        evidence = f"misfits with {self.scheme}: {self.misfits} in {self.entities} entities"
         return evidence if self.first is None else f"{evidence} (first {self.first})"
 
 
@@ -357,7 +357,7 @@ def _candidates(used: set[str]) -> list[Scheme]:
     if used <= {"B", "I"}:
         family = [Scheme.IOB2, Scheme.IO, Scheme.IOB1]
         return [scheme for scheme in family if used <= set(prefixes(scheme))]
-    # Each of these writes at least one prefix of its own, or the entities are read alike.
+    # With neither I- nor M-, BIOES and BMES are the same; otherwise one at most has all of them.
     family = [Scheme.BIOES, Scheme.BMES, Scheme.BILUO]
     return [scheme for scheme in family if used <= set(prefixes(scheme))][:1]
 

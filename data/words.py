@@ -23,35 +23,33 @@ _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff
 _HIRAGANA = "\u3041-\u3096\u309d-\u309f"
 _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _UNSPACED = _HAN + _HIRAGANA + _KATAKANA
-_CLOSING = "\\)\\]}\"'\u2019\u201d\u00bb"
 
 # A letter or digit of a script that puts spaces between words.
 _W = f"[^\\W_{_UNSPACED}]"
 _UPPER = "[A-Z\u00c0-\u00d6\u00d8-\u00de]"
 _LOWER = "[a-z\u00df-\u00f6\u00f8-\u00ff]"
 _APOSTROPHE = "['\u2019]"
-# Soft hyphen, direction marks, word joiner, byte order mark: invisible, and inside a word part of it.
+# Soft hyphen, direction marks, word joiner, byte order mark: inside a word, they are part of it.
 _INVISIBLE = "[\u00ad\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 # An abbreviation at the very end of a paragraph gives its dot to the sentence, as in the corpora.
 _NOT_LAST = "(?!\\s*+\\Z|[^\\S\\n]*+\\n[^\\S\\n]*+\\n)"
 
 _ABBREVIATIONS = (
     # English: people, companies, places, months, references
-    "Mr Mrs Ms Messrs Dr Prof Rev Hon Gen Lt Col Maj Capt Cpl Sgt Cmdr Adm Gov Sen Rep Reps Pres Supt"
-    " Jr Sr Bros Co Corp Cos Inc Ltd Plc Assn Dept Univ Inst Natl Intl Govt govt dept"
-    " St Ste Mt Mts Ft Ave Blvd Rd Hwy Sq Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
-    " Ala Ariz Ark Calif Colo Conn Del Fla Ga Ill Ind Kan Ky La Mass Md Mich Minn Miss Mo Mont Neb Nev"
-    " Okla Ore Pa Penn Tenn Tex Va Vt Wash Wis Wyo Ont Que"
-    " vs etc al cf approx ca est resp vol Vol vols Fig Figs fig figs Eq Sec Ch pp ed eds Ed"
+    "Mr|Mrs|Ms|Messrs|Dr|Prof|Rev|Hon|Gen|Lt|Col|Maj|Capt|Cpl|Sgt|Cmdr|Adm|Gov|Sen|Reps?|Pres|Supt"
+    "|Jr|Sr|Bros|Co|Corp|Cos|Inc|Ltd|Plc|Assn|Dept|dept|Univ|Inst|Natl|Intl|Govt|govt"
+    "|St|Ste|Mts?|Ft|Pt|Ave|Blvd|Rd|Hwy|Sq|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
+    "|Ala|Ariz|Ark|Calif|Colo|Conn|Del|Fla|Ga|Ill|Ind|Kan|Ky|La|Mass|Md|Mich|Minn|Miss|Mo|Mont"
+    "|Neb|Nev|Okla|Ore|Pa|Penn|Tenn|Tex|Va|Vt|Wash|Wis|Wyo|Ont|Que"
+    "|vs|etc|al|cf|approx|ca|est|resp|feat|ft|var|subsp|ssp|[Vv]ols?|[Ff]igs?|Eq|Sec|Ch|pp|eds?|Ed"
     # German
-    " Nr Hr Fr Str bzw usw evtl ggf inkl zzgl geb gest hl Hl Jh Mio Mrd Tsd Chr Dipl Ing Abs Bd"
+    "|Nr|Hr|Fr|Str|bzw|usw|evtl|ggf|inkl|zzgl|geb|gest|[Hh]l|Jh|Mio|Mrd|Tsd|Chr|Dipl|Ing|Abs|Bd"
     # Spanish
-    " Sra Sras Srta Sres Dra D\u00f1a Ud Uds Excmo Excma Ilmo n\u00fam p\u00e1g p\u00e1gs Av Avda tel Tel"
-).split()
-
-_MONTHS = (
-    "Januar|Februar|M\u00e4rz|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Jahrhundert"
+    "|Sras?|Sres|Srta|Dra|D\u00f1a|Uds?|Excm[oa]|Ilmo|n\u00fam|p\u00e1gs?|Av|Avda|[Tt]el"
 )
+_MONTHS = "Januar|Februar|M\u00e4rz|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember"
+# The second half of a contraction, without its apostrophe.
+_CONTRACTED = f"(?:[sSmMdD]|[rR][eE]|[vV][eE]|[lL][lL])(?!{_W})"
 
 
 def _ranges(codes: list[int]) -> str:
@@ -75,7 +73,7 @@ def _marks() -> str:
     """
     planes = (*range(0x300, 0x3400), *range(0xA000, 0x20000), *range(0xE0000, 0xE0200))
     marks = [code for code in planes if unicodedata.category(chr(code)).startswith("M")]
-    basic = _ranges([*[code for code in marks if code < 0x10000]]) + "\u200c\u200d"
+    basic = _ranges([code for code in marks if code < 0x10000]) + "\u200c\u200d"
     astral = _ranges([code for code in marks if code >= 0x10000])
     astral += "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
     highest = chr(sys.maxunicode)
@@ -87,9 +85,7 @@ def _cluster() -> str:
     marks = _marks()
     pictograph = "(?!\\w)[\u2190-\u2bff\U0001f000-\U0001faff]"
     return (
-        "[\U0001f1e6-\U0001f1ff]{2}"
-        f"|{pictograph}{marks}(?:(?<=\u200d){pictograph}{marks})*+"
-        "|\\S"
+        f"[\U0001f1e6-\U0001f1ff]{{2}}|{pictograph}{marks}(?:(?<=\u200d){pictograph}{marks})*+|\\S"
     )
 
 
@@ -100,12 +96,11 @@ def _word() -> str:
     acronym = f"{letter}(?:\\.{letter})+(?!{_W})(?:\\.{_NOT_LAST})?"
     initial = f"{_UPPER}\\.(?=[\\s-]|{_UPPER}){_NOT_LAST}"
     unit = f"(?:{acronym}|{initial}|{run})"
-    suffix = f"(?:[sSmMdD]|[rR][eE]|[vV][eE]|[lL][lL])(?!{_W})"
     glue = (
         "[-\u2010\u2011&+\u00b7]"
-        f"|{_APOSTROPHE}(?!{suffix})"
-        f"|\\.(?=[\\d]|{_LOWER})"
-        "|(?<=\\d)(?:[,:/\u2013])(?=\\d)"
+        f"|{_APOSTROPHE}(?!{_CONTRACTED})"
+        f"|\\.(?=\\d|{_LOWER})"
+        "|(?<=\\d)[,:/\u2013](?=\\d)"
         "|(?<=\\b\\w)/|/(?=\\w\\b)"
         "|_++"
         f"|{_INVISIBLE}++"
@@ -114,22 +109,22 @@ def _word() -> str:
 
 
 def _starting_with_a_letter() -> str:
-    """Match what needs more than one look: everything that starts with a letter or a digit."""
-    body = f"[^\\s<>\"\u201c\u201d\u00ab\u00bb\u3000-\u303f\uff00-\uff60{_UNSPACED}]*"
-    url = f"{body}(?<![.,;:!?\u2026{_CLOSING}])"
-    abbreviation = "|".join(sorted(_ABBREVIATIONS))
+    """Match what starts with a letter or a digit, when one look does not tell what it is."""
+    body = f'[^\\s<>"\u201c\u201d\u00ab\u00bb\u3000-\u303f\uff00-\uff60{_UNSPACED}]*'
+    rest_of_url = f"{body}(?<![.,;:!?\u2026)\\]}}\"'\u2019])"
+    negation = f"[nN]{_APOSTROPHE}[tT](?!{_W})"
     return "|".join(
         [
-            f"(?i:https?://|ftp://|www\\.)(?=[\\w\\[]){url}",
-            f"(?:[A-Za-z0-9-]{{1,63}}+\\.){{1,4}}[a-z]{{2,8}}/{url}",
+            f"(?i:https?://|ftp://|www\\.)(?=[\\w\\[]){rest_of_url}",
+            f"(?:[A-Za-z0-9-]{{1,63}}+\\.){{1,4}}[a-z]{{2,8}}/{rest_of_url}",
             "[\\w.+-]{1,64}+@[A-Za-z0-9-]++(?:\\.[A-Za-z0-9-]++)++",
-            f"[nN]{_APOSTROPHE}[tT](?!{_W})",
-            f"(?=[A-Za-z]++{_APOSTROPHE})[A-Za-z]+(?=[nN]{_APOSTROPHE}[tT](?!{_W}))",
-            f"(?:{abbreviation})\\.{_NOT_LAST}",
+            negation,
+            f"(?=[A-Za-z]++{_APOSTROPHE})[A-Za-z]+(?={negation})",
+            f"(?:{_ABBREVIATIONS})\\.{_NOT_LAST}",
+            # Numbers, and what keeps its dot only beside one: "No. 5", list items, ordinals.
             "[Nn]o\\.(?=\\s?\\d)",
-            # Numbers that keep their dot: list items, German ordinals.
-            "(?m:^)\\d{1,3}\\.(?=[^\\S\\n])",
-            f"\\d{{1,2}}\\.(?=\\s++(?:{_LOWER}|{_MONTHS}))",
+            "(?m:^)\\d{1,3}\\.(?=[^\\S\\n]++\\S)",
+            f"\\d{{1,2}}\\.(?=\\s++(?:{_LOWER}|{_MONTHS}|Jahrhundert))",
             "[A-Z]{1,3}\\$",
             f"{_word()}(?:\\+{{1,2}}(?![+\\w])|-(?=\\s++(?:and|or|to|und|oder|bis|y|e|o)\\b))?",
         ]
@@ -139,24 +134,25 @@ def _starting_with_a_letter() -> str:
 @cache
 def word_pattern() -> re.Pattern[str]:
     """Compile the pattern for words; its one group is the token."""
-    suffix = "(?:[sSmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"
-    runs = "|".join(f"{re.escape(mark)}{{2,}}+" for mark in ".-'`*=~/#|")
-    alternatives = [
+    # Four tokens of five are one of these, and no mark can follow.
+    plain = '[A-Za-z0-9]++(?=[ \\n;!?)"]|, )|[,.)"](?=[ \\n])'
+    same = "|".join(f"{re.escape(sign)}{{2,}}+" for sign in ".-'`*=~/#|")
+    others = [
         f"[{_HAN}]",
         f"(?={_W})(?:{_starting_with_a_letter()})",
-        f"{_APOSTROPHE}{suffix}(?!{_W})",
+        f"{_APOSTROPHE}{_CONTRACTED}",
         f"{_APOSTROPHE}(?:[eE]m|[tT]is|[tT]was|til|cause|\\d\\ds?)(?!{_W})",
+        # A number with a sign, or with nothing before the decimal point.
         f"[+.\u2212-](?<![^\\s(\\[].)(?=\\.?\\d)\\.?{_word()}",
         f"[@#][^\\W{_UNSPACED}]++(?:{_marks()}[^\\W{_UNSPACED}]++)*+",
-        f"[:;=](?<!\\w.)[-'^]?[()\\[\\]DPpOo3*/\\\\]++(?!\\w)|<3(?!\\w)",
+        "[:;=](?<!\\w.)[-'^]?[()\\[\\]DPpOo3*/\\\\]++(?!\\w)|<3(?!\\w)",
         "&(?:amp|lt|gt|quot|apos|nbsp|\\#\\d{1,7});",
-        f"{runs}|_++|\u2026++|\u2014++|\u2013++|[!?]++|[\uff01\uff1f]++|\u3002++",
+        f"{same}|_++|\u2026++|\u2014++|\u2013++|[!?]++|[\uff01\uff1f]++|\u3002++",
         f"[{_KATAKANA}]++|[{_HIRAGANA}\u30fc]++",
         _cluster(),
     ]
-    # Four tokens of five are one of these, and no mark can follow.
-    plain = "[A-Za-z0-9]++(?=[ \\n;!?)\"]|, )|[,.)\"](?=[ \\n])"
-    return re.compile(f"(?!\\s)({plain}|(?:{'|'.join(alternatives)}){_marks()})")
+    # Without the look ahead, each white space would be offered to every alternative.
+    return re.compile(f"(?!\\s)({plain}|(?:{'|'.join(others)}){_marks()})")
 
 
 @cache

@@ -99,10 +99,10 @@ def _crf(directory: Path, header: Header) -> CrfParameters:
     arrays = _arrays(directory / CRF, ("start", "transitions", "end"))
     allowed = allowed_transitions(header.tags, header.scheme)
     if arrays["start"].shape != (len(header.tags),):
-        raise CheckpointError(f"{directory}: {CRF} does not fit the {len(header.tags)} tags of {CONFIG}")
-    return CrfParameters.constrained(
-        arrays["start"], arrays["transitions"], arrays["end"], allowed
-    )
+        raise CheckpointError(
+            f"{directory}: {CRF} does not fit the {len(header.tags)} tags of {CONFIG}"
+        )
+    return CrfParameters.constrained(arrays["start"], arrays["transitions"], arrays["end"], allowed)
 
 
 def _info(header: Header, digest: str) -> ModelInfo:

@@ -12,11 +12,6 @@ from inference.crf import CrfParameters, FloatArray, IntArray, rows_alive
 from inference.logspace import LogChart
 from inference.tags import BoolArray, Spans, TagTable
 
-# A number that has underflowed was below 1e-307; what it could still have added to a probability
-# is that times the largest scaled backward factor. Below this factor the loss is no more than
-# rounding, by a wide margin.
-_LARGEST_FACTOR = 1e200
-
 
 class Posteriors:
     """The probabilities of a batch: `emissions` [T, B, K], `lengths` [B], longest first.
@@ -42,7 +37,6 @@ class Posteriors:
         result = self._scaled.token_marginals()
         if self._exact is not None:
             exact = self._exact.token_marginals()
-            result[:, self._lost] = 0.0
             result[: len(exact), self._lost] = exact
         return result
 
@@ -89,8 +83,10 @@ class _ScaledChart:
             scales = self._run_forward(start, alive)
             self._local /= scales[:, None]
             closing = self._run_backward(alive)
+            # A number that underflowed was below 5e-324. What it could still have added to a
+            # probability is that times this factor: below 1e-15 if the factor is a number.
             factors = self._backward.max(axis=1) / scales  # [T, B]
-            self.safe: BoolArray = (factors < _LARGEST_FACTOR).all(axis=0)
+            self.safe: BoolArray = np.isfinite(factors).all(axis=0)
             inside = np.arange(len(alive))[:, None] < lengths  # [T, B]
             total = np.where(inside, np.log(scales) + peaks, 0.0).sum(axis=0)
             shift = start_peak + end_peak + moves_peak * (lengths - 1)

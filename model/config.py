@@ -51,7 +51,7 @@ class EncoderConfig(Section):
             raise ValueError(f"peephole = true needs an lstm variant, cell is {self.cell!r}")
         if self.attention_heads and self.size % self.attention_heads:
             raise ValueError(
-                f"attention_heads = {self.attention_heads} must divide the encoder's {self.size} units"
+                f"attention_heads = {self.attention_heads} must divide the {self.size} units"
             )
         return self
 

@@ -56,7 +56,9 @@ class CrfHead(nn.Module):
         `emissions` [N, K] and gold `tags` [N] are packed rows, `batch_sizes` [T] on the CPU.
         """
         start, step, end = self.scores(constrained=self.constrain_training)
-        total = _NegativeLogLikelihood.apply(emissions, start, step, end, batch_sizes, tags)
+        total: Tensor = _NegativeLogLikelihood.apply(  # type: ignore[no-untyped-call]
+            emissions, start, step, end, batch_sizes, tags
+        )
         return total / int(batch_sizes[0])
 
 
@@ -64,7 +66,7 @@ class _NegativeLogLikelihood(torch.autograd.Function):
     """Sum over sentences of log Z minus the gold path's score, all in float64."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         emissions: Tensor,
         start: Tensor,
@@ -81,8 +83,8 @@ class _NegativeLogLikelihood(torch.autograd.Function):
         return (lattice.log_partition.sum() - gold).to(emissions.dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         marginals, steps, tags = ctx.saved_tensors
         rows = Rows(ctx.batch_sizes, tags.device)
         count = marginals.shape[1]

@@ -127,9 +127,7 @@ def sequence_graph(network: Network, *, bound: float | None = None) -> onnx.Mode
     """Build the graph from vectors to emissions; with `bound`, one that can be quantised."""
     parts, linear = GraphParts(), network.emissions
     parts.extend(
-        encoder_nodes(
-            network.encoder, x="vectors", lengths="lengths", y="states", sentinel=bound
-        )
+        encoder_nodes(network.encoder, x="vectors", lengths="lengths", y="states", sentinel=bound)
     )
     parts.constant("emission_weight", linear.weight.T)
     parts.constant("emission_bias", linear.bias)

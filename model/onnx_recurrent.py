@@ -11,7 +11,7 @@ step, so the range never changes. Nobody reads them: the weights from them are z
 cut off the output.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from model.cells import LstmVariant, RecurrentLayer
+from model.cells import PackedLstm, RecurrentLayer
 from model.config import Cell
 from model.encoder import Encoder, SelfAttention
 
@@ -29,7 +29,8 @@ Nodes = tuple[list[NodeProto], list[TensorProto]]
 
 SATURATED = 30.0  # as a gate's bias: sigmoid(30) is 1 and sigmoid(-30) is 0 in float32
 # ONNX Runtime approximates sigmoid and tanh, and overshoots 1 by a few units in the last place
-# where they saturate. No unit may outdo a sentinel, so these sit exactly on the two maxima.
+# where they saturate. No unit may outdo a sentinel, so these sit on the two maxima (of the kernels
+# with fused multiply-add, which x86 has had since 2013; a test looks for higher values).
 SENTINEL_OUTPUT = 17.482065200805664  # as the output gate's bias: 1.0000001
 SENTINEL_CELL = 8.627005577087402  # as the cell: 1.0000002
 MASKED = -1e30  # as a softmax input: zero beside any real score, and finite, so never NaN
@@ -228,11 +229,10 @@ def _array(tensor: torch.Tensor) -> Floats:
 
 
 def _weights(layer: RecurrentLayer) -> _Weights:
-    if isinstance(layer.network, LstmVariant):
+    if isinstance(layer.network, PackedLstm):
         return _variant_weights(layer.network, layer.hidden)
-    # torch's order -> ONNX's: GRU r, z, n -> z, r, n; LSTM i, f, g, o -> i, o, f, g
-    order = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}[layer.network.mode.split("_")[0]]
-    return _torch_weights(layer.network, order)
+    # torch's order -> ONNX's: r, z, n -> z, r, n
+    return _torch_weights(layer.network, [1, 0, 2] if layer.cell == "gru" else [0])
 
 
 def _torch_weights(network: torch.nn.RNNBase, order: list[int]) -> _Weights:
@@ -249,7 +249,7 @@ def _torch_weights(network: torch.nn.RNNBase, order: list[int]) -> _Weights:
     return _Weights(operator, attributes, stacked("weight_ih"), stacked("weight_hh"), biases)
 
 
-def _variant_weights(network: LstmVariant, hidden: int) -> _Weights:
+def _variant_weights(network: PackedLstm, hidden: int) -> _Weights:
     """ONNX Runtime couples as f = 1 - i; our i = 1 - f is that cell with f's gate negated."""
 
     def converted(parameter: torch.Tensor, width: int) -> Floats:
@@ -282,13 +282,12 @@ def _with_sentinels(weights: _Weights) -> _Weights:
     biases[:, 0, :, -2:] = np.array([-SATURATED, SENTINEL_OUTPUT, SATURATED, 0.0])[:, None]
     grow = ((0, 0), (0, 0), (0, 2), (0, 2))
     peephole = weights.peephole  # shape: [D, 3, H]
-    return _Weights(
-        weights.operator,
-        weights.attributes,
-        np.pad(weights.inputs, grow),
-        np.pad(weights.recurrent, grow),
-        biases,
-        None if peephole is None else np.pad(peephole, grow[:3]),
+    return replace(
+        weights,
+        inputs=np.pad(weights.inputs, grow),
+        recurrent=np.pad(weights.recurrent, grow),
+        biases=biases,
+        peephole=None if peephole is None else np.pad(peephole, ((0, 0), (0, 0), (0, 2))),
     )
 
 

@@ -1,4 +1,4 @@
-"""The recurrence of the LSTM variants over packed rows, with its backward pass written out.
+"""The recurrence of all LSTM cells over packed rows, with its backward pass written out.
 
 Rows are *packed and time-major*, like `torch.nn.utils.rnn.PackedSequence.data`: the sequences of
 a batch sorted by length, longest first; first all first tokens, then all second tokens, and so
@@ -110,7 +110,7 @@ class LstmRecurrence(torch.autograd.Function):
         gate_grad = _run_back(
             state_grad, gates, before, squashed, recurrent_weight, peephole, sizes
         )
-        flat = gate_grad.flatten(2)
+        flat = gate_grad.flatten(2)  # shape: [D, N, G*H]
         rows_grad = None
         if ctx.needs_input_grad[0]:
             rows_grad = flat[0] @ input_weight[0]
@@ -134,13 +134,9 @@ def _run(
     states, cells, squashed = gates.new_empty(3, directions, total, hidden).unbind()
     state, cell = None, gates.new_zeros(directions, sizes[0], hidden)
     recurrent = recurrent_weight.transpose(1, 2)
-    steps = zip(
-        *(
-            torch.split(buffer, sizes, 1)
-            for buffer in (gates.flatten(2), gates, states, cells, squashed)
-        ),
-        strict=True,
-    )
+    # Views, made in one go because a step is short: each [D, n, ...], n falling step by step.
+    buffers = (gates.view(directions, total, -1), gates, states, cells, squashed)
+    steps = zip(*(torch.split(buffer, sizes, 1) for buffer in buffers), strict=True)
     for flat, gate, new_state, new_cell, new_squashed in steps:
         before = cell[:, : gate.shape[1]]
         if state is not None:
@@ -176,11 +172,13 @@ def _run_back(
     # Each gate's gradient is a factor known beforehand times the cell's (for the output gate, the
     # state's) gradient: the factors are computed for all rows at once, the loop multiplies.
     gate_grad, cell_factor = _factors(gates, before, squashed)
+    flat_grad = gate_grad.view(*state_grad.shape[:2], -1)
     cell_grad = torch.zeros_like(state_grad)
-    buffers = (gate_grad, gate_grad.flatten(2), cell_factor, gates, state_grad, cell_grad)
+    to_states, to_cells = (torch.split(buffer, sizes, 1) for buffer in (state_grad, cell_grad))
+    buffers = (gate_grad, flat_grad, cell_factor, gates)
     steps = list(zip(*(torch.split(buffer, sizes, 1) for buffer in buffers), strict=True))
-    for t in reversed(range(len(steps))):
-        grad, flat, factor, gate, to_state, to_cell = steps[t]
+    for t in reversed(range(len(sizes))):
+        (grad, flat, factor, gate), to_state, to_cell = steps[t], to_states[t], to_cells[t]
         grad[:, :, -1].mul_(to_state)
         to_cell.addcmul_(to_state, factor)
         if peephole is not None:
@@ -188,11 +186,10 @@ def _run_back(
         grad[:, :, :-1].mul_(to_cell[:, :, None])
         if t == 0:
             break
-        alive = sizes[t]
-        steps[t - 1][4][:, :alive].baddbmm_(flat, recurrent_weight)
-        carried = torch.mul(to_cell, gate[:, :, -2], out=steps[t - 1][5][:, :alive])
+        to_states[t - 1][:, : sizes[t]].baddbmm_(flat, recurrent_weight)
+        carried = torch.mul(to_cell, gate[:, :, -2], out=to_cells[t - 1][:, : sizes[t]])
         if peephole is not None:
-            for index in range(1, gates.shape[2] - 1):
+            for index in range(1, gates.shape[2] - 1):  # the gates that saw the cell before
                 carried.addcmul_(grad[:, :, index], peephole[:, None, index - 1])
     return gate_grad
 
@@ -204,7 +201,7 @@ def _factors(gates: Tensor, before: Tensor, squashed: Tensor) -> tuple[Tensor, T
     torch.sub(1, gates[:, :, 1:], out=factors[:, :, 1:]).mul_(gates[:, :, 1:])
     factors[:, :, -1].mul_(squashed)
     torch.mul(candidate, candidate, out=factors[:, :, 0]).neg_().add_(1)
-    if gates.shape[2] == 3:
+    if gates.shape[2] == 3:  # coupled
         factors[:, :, 0].mul_(1 - gates[:, :, 1])
         factors[:, :, 1].mul_(before - candidate)
     else:

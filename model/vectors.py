@@ -1,4 +1,4 @@
-"""Pretrained word vectors: GloVe, word2vec and fastText text files, or a package that ships them."""
+"""Pretrained word vectors: GloVe, word2vec and fastText text files, or a package of them."""
 
 import gzip
 from collections.abc import Iterator

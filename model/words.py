@@ -55,7 +55,7 @@ class WordEmbedding(nn.Module):
         if not trainable:
             self.frozen = torch.zeros(trained, dtype=torch.bool)
             self.frozen[targets[targets < trained]] = True
-            self.trained.register_hook(self._without_frozen)
+            self.trained.register_hook(self._without_frozen)  # type: ignore[no-untyped-call]
         return len(found)
 
     def _without_frozen(self, gradient: Tensor) -> Tensor:
@@ -73,7 +73,8 @@ class CharacterCnn(nn.Module):
         """Map character vectors [F, C, E], zero behind `lengths` [F], to features [F, H]."""
         scores = self.filters(vectors.transpose(1, 2))  # [F, H, C]
         behind = torch.arange(scores.shape[2], device=lengths.device) >= lengths[:, None]  # [F, C]
-        return scores.masked_fill(behind[:, None, :], float("-inf")).amax(2)
+        best: Tensor = scores.masked_fill(behind[:, None, :], float("-inf")).amax(2)
+        return best
 
 
 class CharacterRnn(nn.Module):
@@ -81,7 +82,8 @@ class CharacterRnn(nn.Module):
 
     def __init__(self, size: int, config: CharacterConfig) -> None:
         super().__init__()
-        assert config.kind not in ("none", "cnn")
+        if config.kind == "none" or config.kind == "cnn":
+            raise ValueError(f"{config.kind!r} is no recurrent cell")
         self.layer = RecurrentLayer(config.kind, size, config.hidden // 2, bidirectional=True)
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ def bucketed_batches(
     order = list(range(len(lengths)))
     generator.shuffle(order)
     span = POOL * batch_size
-    batches = []
+    batches: list[list[int]] = []
     for begin in range(0, len(order), span):
         pool = sorted(order[begin : begin + span], key=lambda i: lengths[i])
         batches.extend(pool[i : i + batch_size] for i in range(0, len(pool), batch_size))

@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,7 +30,7 @@ class Layout(Section):
     separator: Literal["whitespace", "tab", "space"] = "whitespace"
     scheme: Scheme | None = None
     on_invalid: Literal["error", "repair"] = "error"
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class Source(Layout):
@@ -88,8 +88,8 @@ class OptimiserConfig(Section):
 class TrainingConfig(Section):
     """How long to train and on what. `patience` epochs without a better dev F1 end the run.
 
-    `threads = 0` takes all cores there are. `threads` is part of what makes a run repeatable: another number
-    adds in another order.
+    `threads = 0` takes all cores that the process may use. A run repeats exactly with the same
+    number of them: another number adds in another order.
     """
 
     seed: Annotated[int, Field(ge=0)] = 1
@@ -138,6 +138,15 @@ def parse_config(value: object, *, place: str) -> RunConfig:
         return RunConfig.model_validate_json(json.dumps(_with_tables(value)))
     except (ValidationError, TypeError) as error:
         raise ConfigError("\n".join(_messages(error, place))) from error
+
+
+def parse_layout(value: Mapping[str, object]) -> Layout:
+    """Validate a layout that was given on the command line; None means not given."""
+    given = {name: item for name, item in value.items() if item is not None}
+    try:
+        return Layout.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_messages(error, "layout"))) from error
 
 
 def _with_tables(value: object) -> object:

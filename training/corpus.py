@@ -3,20 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
-from data.conll import Corpus, read_conll
 from data.schemes import spans_to_tags, tag_set
 from data.types import Sentence, Span
 from data.vocabulary import Vocabulary, build_vocabulary
 from model.batch import EncodedSentences, encode
 from model.vectors import Vectors, load_vectors
-from training.config import ConfigError, Layout, RunConfig
-
-SEPARATORS: dict[str, Literal["\t", " "] | None] = {"whitespace": None, "tab": "\t", "space": " "}
-ENDS = {"token": 0, "tag": -1}
-"""The columns of most files: tokens first, tags last."""
+from training.config import ConfigError, RunConfig
+from training.reading import read_source
 
 Split = Literal["train", "dev", "test"]
 
@@ -73,17 +68,6 @@ def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], t
         sentences.extend(renamed * source.repeat)
         repairs.extend(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
     return tuple(sentences), tuple(repairs)
-
-
-def read_source(path: Path, source: Layout) -> Corpus:
-    """Read one file as its settings say."""
-    return read_conll(
-        path,
-        columns=source.columns or ENDS,
-        separator=SEPARATORS[source.separator],
-        scheme=source.scheme,
-        on_invalid=source.on_invalid,
-    )
 
 
 def _renamed(sentence: Sentence, labels: dict[str, str]) -> Sentence:

@@ -1,12 +1,16 @@
 """`tagbelt evaluate CHECKPOINT FILE`: a checkpoint's scores on an annotated file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from data.schemes import Scheme, spans_to_tags
 from data.types import Sentence
+from inference.checkpoint import Precision
 from inference.tagger import Tagger
+from training.config import parse_layout
 from training.metrics import MODES, report
+from training.reading import read_source
 
 
 def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, Any]:
@@ -21,3 +25,49 @@ def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[st
     gold = [spans_to_tags(s.spans or (), len(s.tokens), Scheme.IOB2) for s in sentences]
     found = tagger.tag_tokens([s.tokens for s in sentences])
     return {mode: report(gold, found, mode) for mode in MODES}
+
+
+def evaluate_file(
+    checkpoint: Path,
+    file: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    separator: str = "whitespace",
+    scheme: str | None = None,
+    repair: bool = False,
+    precision: Precision = "auto",
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Score a checkpoint on a CoNLL file; see `Layout` for how its columns are named.
+
+    Raises:
+        ConfigError: an unknown separator or scheme.
+        ConllError: the file can't be read so.
+    """
+    layout = parse_layout(
+        {
+            "columns": columns,
+            "separator": separator,
+            "scheme": scheme,
+            "on_invalid": "repair" if repair else "error",
+        }
+    )
+    corpus = read_source(file, layout)
+    tagger = Tagger.load(checkpoint, threads=threads, precision=precision)
+    return evaluate_sentences(tagger, corpus.sentences)
+
+
+def render(reports: Mapping[str, Any]) -> str:
+    """Lay the reports of all modes out as a table, in per cent."""
+    width = max(12, *(len(name) for scores in reports.values() for name in scores["types"]))
+    lines = []
+    for mode, scores in reports.items():
+        lines.append(f"{mode} mode, {scores['scheme']}, {scores['tool']}")
+        lines.append(f"  {'':{width}}  precision  recall      F1  entities")
+        rows = [*scores["types"].items(), ("all (micro)", scores["micro"])]
+        lines += [
+            f"  {name:{width}}  {100 * row['precision']:9.2f}  {100 * row['recall']:6.2f}"
+            f"  {100 * row['f1']:6.2f}  {row['support']:8,d}"
+            for name, row in rows
+        ]
+    return "\n".join(lines)

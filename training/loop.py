@@ -156,11 +156,11 @@ def predict(
 def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Optimizer:
     """Make the optimiser of a config over all weights that train."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    shared = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    rate, decay = config.learning_rate, config.weight_decay
     if config.name == "sgd":
-        return torch.optim.SGD(weights, momentum=config.momentum, **shared)
+        return torch.optim.SGD(weights, rate, momentum=config.momentum, weight_decay=decay)
     optimiser = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return optimiser(weights, fused=True, **shared)
+    return optimiser(weights, rate, weight_decay=decay, fused=True)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, config: RunConfig, position: float) -> None:

@@ -192,11 +192,11 @@ def _board(directory: Path, epoch: int) -> Iterator[Any]:
     from torch.utils.tensorboard.writer import SummaryWriter
 
     # What a killed run had written behind its last whole epoch is not shown.
-    writer = SummaryWriter(str(directory), purge_step=epoch + 1)  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(directory), purge_step=epoch + 1)
     try:
         yield writer
     finally:
-        writer.close()  # type: ignore[no-untyped-call]
+        writer.close()
 
 
 def _header(run: Run) -> Header:
@@ -237,7 +237,8 @@ def _report(run: Run) -> dict[str, Any]:
     config = run.trainer.config
     dev_float = _evaluate(run, "float32", run.data.dev)
     dev_int8 = _evaluate(run, "int8", run.data.dev)
-    precision, dev = "float32", dev_float
+    precision: Precision = "float32"
+    dev = dev_float
     if dev_int8 is not None and _f1(dev_int8) >= _f1(dev_float) - INT8_LOSS:
         precision, dev = "int8", dev_int8
     results = {"dev": dev}

@@ -1,0 +1,61 @@
+"""From the framework's exceptions to problems: every error reply has the one shape."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service import problems
+from service.problems import FieldError, Kind, ProblemError
+
+
+async def _problem_error(request: Request, error: ProblemError) -> Response:
+    return problems.response(
+        error.kind,
+        error.detail,
+        request.scope["path"],
+        errors=error.errors,
+        headers=error.headers,
+    )
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    if error.status_code == problems.MALFORMED.status:
+        kind, detail = problems.MALFORMED, "the body must be JSON in UTF-8, not nested too deeply"
+    elif error.status_code == problems.NOT_FOUND.status:
+        kind, detail = problems.NOT_FOUND, "nothing is served at this path; /docs lists what is"
+    elif error.status_code == problems.METHOD.status:
+        allowed = (error.headers or {}).get("Allow", "")
+        kind, detail = problems.METHOD, f"this path answers: {allowed}"
+    else:
+        kind, detail = Kind("", error.status_code, error.detail, ""), error.detail
+    return problems.response(kind, detail, request.scope["path"], headers=error.headers)
+
+
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    path, found = request.scope["path"], error.errors()
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    if not content_type.lower().endswith(("/json", "+json")):
+        sent = f"not {content_type!r}" if content_type else "which is missing"
+        return problems.response(
+            problems.MEDIA, f"send the header content-type: application/json, {sent}", path
+        )
+    if found[0]["type"] == "json_invalid":
+        position, reason = found[0]["loc"][-1], found[0]["ctx"]["error"]
+        return problems.response(
+            problems.MALFORMED, f"the body is not JSON: {reason} at character {position}", path
+        )
+    # The first step of a location says "body".
+    errors = [FieldError(problems.pointer(e["loc"][1:]), e["msg"]) for e in found]
+    detail = ": ".join(filter(None, (errors[0].pointer, errors[0].detail)))
+    return problems.response(problems.INVALID, detail, path, errors=errors)
+
+
+HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    ProblemError: _problem_error,
+    HTTPException: _http_error,
+    RequestValidationError: _validation_error,
+}

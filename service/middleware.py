@@ -1,0 +1,114 @@
+"""What surrounds every request: headers on the reply, a limit on the body, a net for faults."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import problems
+from service.problems import ProblemError
+from service.quietlog import log_failure
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    )
+)
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class SecurityHeaders:
+    """Adds the security headers to every reply, and keeps replies out of caches by default."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one connection on."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class FaultNet:
+    """Answers an exception that nothing handled with a 500 problem.
+
+    It stands in front of the framework's own net, which would log the exception's message.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one connection on."""
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as error:
+            if scope["type"] != "http" or started:
+                raise
+            log_failure("a request failed", error)
+            detail = "the request could not be answered; the fault is the server's"
+            reply = problems.response(problems.INTERNAL, detail, scope["path"])
+            await reply(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses to read a body of more than `max_bytes`, declared or not."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one connection on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # A malformed content-length does not get past the HTTP parser.
+        declared = int(Headers(scope=scope).get("content-length", "0"))
+        read = 0
+
+        async def limited_receive() -> Message:
+            nonlocal read
+            if declared > self._max_bytes:
+                raise self._too_large()
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, limited_receive, send)
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError(
+            problems.BODY_TOO_LARGE,
+            f"the body is larger than the limit of {self._max_bytes} bytes; "
+            "send it in several requests",
+        )

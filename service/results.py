@@ -1,0 +1,72 @@
+"""An annotation as the JSON of one result: filtered, and with places in the unit asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from inference.tagger import Annotation
+from service.offsets import convert
+from service.schemas import TagRequest
+
+# Scores come from float32 emissions; further digits would be noise.
+SCORE_DIGITS = 6
+
+
+def result(item: Any, annotation: Annotation, request: TagRequest) -> dict[str, Any]:
+    """The JSON object that schemas.Tagged describes. `item` is the text or the token list."""
+    place = _places(item, annotation, request)
+    members: dict[str, Any] = {"entities": _entities(annotation, request, place)}
+    if "tokens" in request.include:
+        members["tokens"] = [
+            {"text": token, "start": place(start), "end": place(end)}
+            for token, (start, end) in zip(annotation.tokens, _token_spans(annotation), strict=True)
+        ]
+    if "tags" in request.include:
+        members["tags"] = list(annotation.tags)
+    if "alternatives" in request.include:
+        members["alternatives"] = [
+            [{"tag": tag, "score": _score(score)} for tag, score in tags.items()]
+            for tags in annotation.marginals or ()
+        ]
+    return members
+
+
+def _entities(
+    annotation: Annotation, request: TagRequest, place: Callable[[int], int]
+) -> list[dict[str, Any]]:
+    labels = None if request.labels is None else frozenset(request.labels)
+    least = request.min_score or 0.0
+    return [
+        {
+            "label": entity.label,
+            "start": place(entity.start),
+            "end": place(entity.end),
+            "text": entity.text,
+            "score": _score(entity.score),
+        }
+        for entity in annotation.entities
+        if (labels is None or entity.label in labels) and entity.score >= least
+    ]
+
+
+def _score(probability: float) -> float:
+    return round(probability, SCORE_DIGITS)
+
+
+def _token_spans(annotation: Annotation) -> list[tuple[int, int]]:
+    if not annotation.starts:  # token input: places are token indices
+        return [(index, index + 1) for index in range(len(annotation.tokens))]
+    return [
+        (start, start + len(token))
+        for token, start in zip(annotation.tokens, annotation.starts, strict=True)
+    ]
+
+
+def _places(item: Any, annotation: Annotation, request: TagRequest) -> Callable[[int], int]:
+    """From the tagger's positions to those of the reply."""
+    if request.field == "tokens" or request.offset_unit == "codepoint":
+        return int
+    spans = [(entity.start, entity.end) for entity in annotation.entities]
+    if "tokens" in request.include:
+        spans += _token_spans(annotation)
+    positions = (position for span in spans for position in span)
+    return convert(item, positions, request.offset_unit).__getitem__

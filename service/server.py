@@ -1,0 +1,99 @@
+"""The server process: load the models, listen, say where."""
+
+import json
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import uvicorn
+
+from inference.tagger import Tagger
+from service.app import create_app
+from service.schemas import SENTENCE
+from service.settings import ENV_PREFIX, Settings, SettingsError
+from service.taggers import Registry, find_checkpoints
+from service.tagging import PATH as TAG_PATH
+
+SHUTDOWN_SECONDS = 8
+BACKLOG = 2048
+
+
+def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None:
+    """Serves the checkpoint, or the folder of checkpoints, at `models` until told to stop.
+
+    `say` is told, once requests are answered, where the page is and what to try. Raises
+    SettingsError when the address cannot be listened on, FileNotFoundError when there is no
+    checkpoint, and what Tagger.load raises for one that is damaged.
+    """
+    with _bind(settings) as listener:
+        registry = _load(settings, models)
+        address = _address(listener)
+        server = _Server(
+            uvicorn.Config(
+                create_app(settings, registry),
+                log_level=settings.log_level,
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                backlog=BACKLOG,
+            ),
+            on_start=lambda: say(_greeting(registry, address)),
+        )
+        with suppress(KeyboardInterrupt):  # raised again by uvicorn after an orderly end
+            server.run(sockets=[listener])
+
+
+def _load(settings: Settings, models: Path) -> Registry:
+    taggers = [Tagger.load(path, threads=settings.threads) for path in find_checkpoints(models)]
+    return Registry(taggers, default=settings.default_model)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """A socket on the address, not listening yet: early, so that a taken port fails at once."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with ExitStack() as on_failure:
+            listener = on_failure.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            on_failure.pop_all()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error}; choose another "
+            f"with {ENV_PREFIX}HOST and {ENV_PREFIX}PORT"
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    """The URL that a person on this machine types."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greeting(registry: Registry, address: str) -> str:
+    models = ", ".join(
+        f"{name} {tagger.info.version} ({', '.join(tagger.info.labels)})"
+        for name, tagger in registry.taggers.items()
+    )
+    body = json.dumps({"text": SENTENCE})
+    return (
+        f"Serving {models}\n"
+        f"The page:  {address}/\n"
+        f"The API:   {address}/docs\n"
+        f"Try:       curl -s {address}{TAG_PATH} -H 'content-type: application/json' -d '{body}'"
+    )
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, *, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_start()

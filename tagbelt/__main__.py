@@ -1,0 +1,5 @@
+"""`python -m tagbelt`."""
+
+from tagbelt.cli import main
+
+main()

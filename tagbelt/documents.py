@@ -1,0 +1,79 @@
+"""Texts to tag, read line by line; a line that can't be read is one bad item, not the end."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, BinaryIO
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Field(StrEnum):
+    """Names of fields in JSON lines."""
+
+    text = "text"
+    entities = "entities"
+    error = "error"
+
+
+class InputError(Exception):
+    """An input or option that can't be used; the message says which."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text to tag; `record` is the JSON object it came in, which is passed through."""
+
+    text: str
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An input that can't be tagged; `message` names the place."""
+
+    message: str
+
+
+def read_text(name: str, stream: BinaryIO, *, whole: bool = False) -> Iterator[Document | Bad]:
+    """Read each line as a text, or with `whole` the file as one, line ends and all."""
+    if whole:
+        yield _decoded(name, stream.read().removeprefix(BOM))
+        return
+    for number, line in enumerate(stream, start=1):
+        line = line.removeprefix(BOM) if number == 1 else line
+        yield _decoded(f"{name}:{number}", line.rstrip(b"\r\n"))
+
+
+def read_json_lines(name: str, stream: BinaryIO, text_field: str) -> Iterator[Document | Bad]:
+    """Read a text from each JSON object; blank lines are skipped."""
+    for number, line in enumerate(stream, start=1):
+        line = line.removeprefix(BOM) if number == 1 else line
+        if line.strip():
+            yield _from_json(f"{name}:{number}", line, text_field)
+
+
+def _decoded(place: str, raw: bytes) -> Document | Bad:
+    try:
+        return Document(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Bad(f"{place}: not UTF-8: byte {raw[error.start]:#04x} at {error.start}")
+
+
+def _from_json(place: str, line: bytes, text_field: str) -> Document | Bad:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        return Bad(f"{place}: not JSON: {error}")
+    if not isinstance(record, dict):
+        return Bad(f"{place}: expected a JSON object, found {type(record).__name__}")
+    text = record.get(text_field)
+    if not isinstance(text, str):
+        found = type(text).__name__ if text_field in record else "nothing"
+        return Bad(f"{place}: field {text_field!r}: expected a string, found {found}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return Bad(f"{place}: field {text_field!r}: lone surrogate at character {error.start}")
+    return Document(text, record)

@@ -1,0 +1,153 @@
+"""The Dockerfile, the compose file and their helpers say what a careful reader would look for."""
+
+import http.server
+import os
+import re
+import runpy
+import subprocess
+import sys
+import threading
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, list[str]]:
+    """The instructions of each stage of the Dockerfile, its FROM line first."""
+    text = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^\s*#.*\n", "", read("Dockerfile")))
+    found: dict[str, list[str]] = {}
+    for line in filter(None, text.splitlines()):
+        if line.startswith("FROM "):
+            found[line.split(" AS ")[1]] = []
+        found[list(found)[-1]].append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load(read("docker-compose.yml"))
+
+
+@pytest.mark.parametrize("stage", ["serve", "train"])
+def test_an_image_runs_as_a_user_without_rights(stages, stage):
+    users = [line for line in stages[stage] if line.startswith("USER ")]
+    assert users == ["USER 10001:10001"]  # by number, so that an orchestrator can check it
+    after = stages[stage][stages[stage].index(users[0]) :]
+    assert not any(line.startswith("RUN ") for line in after)
+
+
+def test_serve_is_the_default_and_is_made_without_the_training_dependencies(stages):
+    assert list(stages)[-1] == "serve"
+    sources = set(re.findall(r"--from=(\S+)", "\n".join(stages["serve"])))
+    assert sources == {"dependencies", "package"}
+    made = "\n".join(stages["dependencies"] + stages["package"])
+    assert not re.search(r"\btrain\b|EXTRAS", made)
+
+
+def test_every_install_is_pinned(stages):
+    installs = [line for lines in stages.values() for line in lines if "pip" in line.split()]
+    installs = [line for line in installs if " install " in line]
+    assert len(installs) == 3
+    assert all("-c constraints.txt" in line or "--no-deps" in line for line in installs)
+
+
+def test_the_serving_image_is_checked(stages):
+    (check,) = [line for line in stages["serve"] if line.startswith("HEALTHCHECK ")]
+    assert check.endswith('CMD ["python", "-I", "healthcheck.py"]')
+
+
+@pytest.mark.parametrize("name", ["tagbelt", "train"])
+def test_a_service_is_hardened(compose, name):
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["pids_limit"] <= 512
+    assert not {"privileged", "cap_add", "network_mode", "pid"} & set(service)
+    assert service["build"]["target"] == {"tagbelt": "serve", "train": "train"}[name]
+
+
+def test_the_service_is_reached_from_this_machine_only(compose):
+    (port,) = compose["services"]["tagbelt"]["ports"]
+    assert port == "127.0.0.1:${PORT:-8000}:8000"
+    assert "ports" not in compose["services"]["train"]
+
+
+def test_the_service_is_checked_limited_and_restarted(compose):
+    service = compose["services"]["tagbelt"]
+    assert service["healthcheck"]["test"] == ["CMD", "python", "-I", "healthcheck.py"]
+    assert service["restart"] == "unless-stopped"
+    assert service["mem_limit"]
+
+
+def test_only_training_is_behind_a_profile_and_it_only_writes_runs(compose):
+    assert "profiles" not in compose["services"]["tagbelt"]
+    train = compose["services"]["train"]
+    assert train["profiles"] == ["train"]
+    writable = [volume for volume in train["volumes"] if not volume.endswith(":ro")]
+    assert writable == ["./runs:/app/runs"]
+
+
+def test_the_build_sees_only_what_it_copies():
+    patterns = [line for line in read(".dockerignore").splitlines() if not line.startswith("#")]
+    assert patterns[0] == "*"
+    seen = {pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")}
+    assert {"data", "model", "training", "inference", "service", "tagbelt", "checkpoints"} <= seen
+    assert not seen & {".git", "tests", ".venv", "runs"}
+
+
+def test_the_requirements_are_those_of_the_project():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    command = [sys.executable, str(DEPLOY / "requirements.py")]
+
+    def printed(*extras: str) -> list[str]:
+        done = subprocess.run([*command, *extras], cwd=ROOT, capture_output=True, check=True)
+        return done.stdout.decode().splitlines()
+
+    assert printed() == project["dependencies"]
+    assert printed("train") == project["dependencies"] + project["optional-dependencies"]["train"]
+
+
+def test_nothing_that_serves_requires_torch():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    assert not [line for line in project["dependencies"] if re.match(r"torch|onnx\b(?!r)", line)]
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1)])
+def test_the_health_check_reports_what_readyz_says(status, code):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    asked: list[str] = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        environment = os.environ | {"TAGBELT_PORT": str(server.server_port)}
+        command = [sys.executable, "-I", str(DEPLOY / "healthcheck.py")]
+        assert subprocess.run(command, env=environment, check=False).returncode == code
+        thread.join()
+    assert asked == ["/readyz"]
+
+
+def test_the_health_check_fails_when_nobody_listens():
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        port = server.server_port
+    assert runpy.run_path(str(DEPLOY / "healthcheck.py"))["ready"](port) is False

@@ -1,0 +1,134 @@
+"""POST /v1/tag: the contract."""
+
+import pytest
+
+from service.schemas import TagReply
+from tests.service.fake import SCORE, FakeTagger
+
+SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
+SCORED = {"score": 0.876543}  # six digits of SCORE
+
+
+def test_the_golden_reply(client):
+    reply = client.tag(text=SENTENCE)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json() == {
+        "model": {"name": "fake", "version": "3", "digest": "ab" * 32},
+        "offset_unit": "codepoint",
+        "results": [
+            {
+                "entities": [
+                    {"label": "PER", "start": 0, "end": 13, "text": "Angela Merkel", **SCORED},
+                    {"label": "ORG", "start": 22, "end": 28, "text": "Toyota", **SCORED},
+                    {"label": "LOC", "start": 32, "end": 38, "text": "Nagoya", **SCORED},
+                ]
+            }
+        ],
+    }
+
+
+def test_results_keep_the_order_of_the_texts(client):
+    texts = ["Nagoya", "", "nothing here", "Toyota", " \n\t", "Angela Merkel"]
+    labels = [[e["label"] for e in r["entities"]] for r in client.results(texts=texts)]
+    assert labels == [["LOC"], [], [], ["ORG"], [], ["PER"]]
+
+
+@pytest.mark.parametrize("body", [{"texts": []}, {"tokens": []}])
+def test_no_input_gives_no_result(client, body):
+    assert client.results(**body) == []
+
+
+@pytest.mark.parametrize(
+    "body", [{"text": ""}, {"texts": [""]}, {"texts": ["\u3000\r\n"]}, {"tokens": [[]]}]
+)
+def test_blank_input_has_no_entities(client, body):
+    assert client.results(**body) == [{"entities": []}]
+
+
+def test_tokens_are_counted_in_tokens(client):
+    reply = client.tag(
+        tokens=[["I", "saw", "Toyota"]], include=["tokens", "tags", "alternatives"]
+    ).json()
+    assert reply["offset_unit"] == "token"
+    assert reply["results"] == [
+        {
+            "entities": [{"label": "ORG", "start": 2, "end": 3, "text": "Toyota", **SCORED}],
+            "tokens": [
+                {"text": "I", "start": 0, "end": 1},
+                {"text": "saw", "start": 1, "end": 2},
+                {"text": "Toyota", "start": 2, "end": 3},
+            ],
+            "tags": ["O", "O", "B-ORG"],
+            "alternatives": [
+                [{"tag": "O", "score": 1.0}],
+                [{"tag": "O", "score": 1.0}],
+                [{"tag": "B-ORG", "score": 0.75}, {"tag": "I-LOC", "score": 0.25}],
+            ],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "encoding", "size"),
+    [("codepoint", "utf-32-le", 4), ("utf16", "utf-16-le", 2), ("utf8", "utf-8", 1)],
+)
+def test_offsets_slice_the_text_in_the_unit_asked_for(client, unit, encoding, size):
+    text = "👋🏽 李明 é met 👩‍🚀Ana in Nagoya"
+    reply = client.tag(text=text, offset_unit=unit, include=["tokens"]).json()
+    assert reply["offset_unit"] == unit
+    result = reply["results"][0]
+    assert [e["text"] for e in result["entities"]] == ["李明", "👩‍🚀Ana", "Nagoya"]
+    units = text.encode(encoding)
+    for part in result["entities"] + result["tokens"]:
+        assert units[part["start"] * size : part["end"] * size].decode(encoding) == part["text"]
+
+
+def test_labels_choose_entities_and_leave_tags_alone(client):
+    (result,) = client.results(text=SENTENCE, labels=["ORG", "LOC"], include=["tags"])
+    assert [e["label"] for e in result["entities"]] == ["ORG", "LOC"]
+    assert "B-PER" in result["tags"]
+
+
+@pytest.mark.parametrize(("least", "count"), [(0.0, 1), (SCORE, 1), (SCORE + 1e-6, 0), (1, 0)])
+def test_min_score_is_inclusive(client, least, count):
+    (result,) = client.results(text="Toyota", min_score=least)
+    assert len(result["entities"]) == count
+
+
+def test_only_what_was_asked_for_is_included(client):
+    (result,) = client.results(text=SENTENCE, include=["tags"])
+    assert set(result) == {"entities", "tags"}
+
+
+def test_marginals_are_computed_only_when_asked_for(make_client):
+    class Watched(FakeTagger):
+        def annotate(self, texts, *, marginals=False):
+            asked.append(marginals)
+            return super().annotate(texts, marginals=marginals)
+
+    asked: list[bool] = []
+    with make_client(Watched()) as client:
+        client.tag(text="a")
+        client.tag(text="a", include=["alternatives"])
+    assert asked == [False, True]
+
+
+def test_one_request_is_one_batch_on_the_inference_thread(make_client):
+    tagger = FakeTagger()
+    with make_client(tagger) as client:
+        client.tag(texts=["a", "b", "c"])
+    assert tagger.calls == [["a", "b", "c"]]
+    assert tagger.threads == {"inference_0"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": SENTENCE, "include": ["tokens", "tags", "alternatives"]},
+        {"texts": [SENTENCE, 5, "\ud800"]},
+        {"tokens": [["a"], "b"]},
+    ],
+)
+def test_replies_fit_the_published_schema(client, body):
+    TagReply.model_validate_json(client.tag(**body).content, strict=True)

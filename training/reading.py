@@ -1,0 +1,26 @@
+"""Reading an annotated file as a layout says."""
+
+from pathlib import Path
+from typing import Literal
+
+from data.conll import Corpus, read_conll
+from training.config import Layout
+
+SEPARATORS: dict[str, Literal["\t", " "] | None] = {"whitespace": None, "tab": "\t", "space": " "}
+ENDS = {"token": 0, "tag": -1}
+"""The columns of most files: tokens first, tags last."""
+
+
+def read_source(path: Path, layout: Layout) -> Corpus:
+    """Read one file.
+
+    Raises:
+        ConllError: the file does not fit its layout; the message names the line.
+    """
+    return read_conll(
+        path,
+        columns=layout.columns or ENDS,
+        separator=SEPARATORS[layout.separator],
+        scheme=layout.scheme,
+        on_invalid=layout.on_invalid,
+    )
