@@ -1,8 +1,8 @@
 """Compare our tokenizer with others: speed on one core, offsets, agreement with annotated corpora.
 
-Those that are not installed are left out. Needs the data sets of docs/data.md below the directory
-named by TAGBELT_DATA. Run from the project's root, since the name of this file is that of a
-library: python -m benchmarks.tokenizers
+Those that are not installed are left out: tokenizers, blingfire, spacy, nltk, syntok, regex. The
+directory of the data sets is named by TAGBELT_DATA. Run from the root of the project, since this
+file has the name of a library: python -m benchmarks.tokenizers
 """
 
 import argparse
@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.conll import read_conll
+from data.conll import Separator, read_conll
 from data.tokenize import tokenize
 from data.types import Tokens
 
 Tokenizer = Callable[[str], Sequence[Tokens]]
 
-CORPORA = {
+CORPORA: dict[str, tuple[str, int, Separator]] = {
     "conll2003": ("conll2003/test.txt", 0, " "),
     "wnut17": ("wnut17/test.conll", 0, "\t"),
     "btc": ("btc/test.conll", 0, "\t"),
@@ -132,7 +132,7 @@ def sentences(name: str) -> list[tuple[str, ...]]:
     corpus = read_conll(
         Path(os.environ["TAGBELT_DATA"]) / path,
         columns={"token": column, "tag": -1},
-        separator=separator,  # type: ignore[arg-type]  # a literal type
+        separator=separator,
         on_invalid="repair",
     )
     return [tuple(t for t in s.tokens if re.fullmatch(r"\S+", t)) for s in corpus.sentences]

@@ -36,6 +36,7 @@ from data.schemes import (
     detect_scheme,
     parse_tags,
     spans_to_tags,
+    whole_spans,
 )
 from data.types import Sentence
 
@@ -51,7 +52,10 @@ __all__ = [
 ]
 
 _TAG_HINT = "correct it, or the columns, separator or scheme it is read with"
-_REPAIR_HINT = "correct it, or read with on_invalid='repair', which takes it so"
+_REPAIR_HINT = (
+    "correct it, or read with on_invalid='repair', which takes it so, or 'drop', which leaves the "
+    "entity out"
+)
 # Where a space separates, a tab does too: the default reading splits at both.
 _BREAKING = {"\t": re.compile("[\n\r\t]"), " ": re.compile("[\n\r\t ]")}
 
@@ -116,7 +120,8 @@ def read_conll(
             files in which a token may be empty or hold spaces; " " for exactly one space.
         scheme: the tag scheme; by default it is recognised (`detect_scheme`).
         on_invalid: "error" refuses tags that are not valid where they stand; "repair" reads them
-            by the conlleval convention and lists each in `Corpus.repairs`.
+            by the conlleval convention; "drop" leaves out the entities that hold them. Both list
+            each such tag in `Corpus.repairs`.
         comment: what a comment line begins with. A row that can be read as a token never is a
             comment. By default lines that begin with "# " and have another number of columns
             than the file are comments.
@@ -251,6 +256,8 @@ def _label(
             if on_invalid == "error":
                 raise ConllError(path, line, f"{problem.message}; {_REPAIR_HINT}") from problem
             repairs.append(Repair(path, line, problem.tag, problem.message))
+        if on_invalid == "drop":
+            spans = whole_spans(spans, problems)
         sentences.append(Sentence(tuple(block.tokens), spans, block.line))
     return tuple(sentences), tuple(repairs)
 

@@ -228,7 +228,7 @@ def _locate(path: str, line: int, cells: list[str], where: int | str) -> int:
         return 0
     if not -len(cells) <= where < len(cells):
         raise ConllError(path, line, f"no column {where}: found {_shown(cells)}; {_REMEDY}")
-    return where % len(cells)
+    return where
 
 
 def _shown(cells: list[str]) -> str:

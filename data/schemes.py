@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from data.types import Span
 
 OUTSIDE = "O"
-OnInvalid = Literal["error", "repair"]
+OnInvalid = Literal["error", "repair", "drop"]
 
 # To choose between schemes, one must explain the file this many times better than the other.
 _CLEARLY = 10
@@ -130,14 +130,21 @@ def tags_to_spans(
 ) -> tuple[Span, ...]:
     """Read the entities of one sentence, in order.
 
-    Raises TagError at the first tag that is not valid in the scheme; with `on_invalid="repair"`
-    only at one that has no place in the scheme at all (`parse_tags` reports the repairs).
+    Raises TagError at the first tag that is not valid in the scheme; with "repair" and "drop"
+    only at one that has no place in the scheme at all (`parse_tags` reports the others). "repair"
+    takes broken entities as they are read, "drop" leaves them out.
     """
     check_on_invalid(on_invalid)
     spans, problems = parse_tags(tags, scheme)
     if problems and on_invalid == "error":
         raise problems[0]
-    return spans
+    return whole_spans(spans, problems) if on_invalid == "drop" else spans
+
+
+def whole_spans(spans: tuple[Span, ...], problems: Sequence["TagError"]) -> tuple[Span, ...]:
+    """The entities all of whose tags are as the scheme writes them."""
+    broken = {problem.index for problem in problems}
+    return tuple(s for s in spans if broken.isdisjoint(range(s.start, s.end)))
 
 
 def parse_tags(
@@ -159,9 +166,9 @@ def parse_tags(
 
 
 def check_on_invalid(on_invalid: str) -> None:
-    """Raise ValueError for anything but "error" and "repair"."""
-    if on_invalid not in ("error", "repair"):
-        raise ValueError(f"on_invalid is 'error' or 'repair', not {on_invalid!r}")
+    """Raise ValueError for anything but "error", "repair" and "drop"."""
+    if on_invalid not in ("error", "repair", "drop"):
+        raise ValueError(f"on_invalid is 'error', 'repair' or 'drop', not {on_invalid!r}")
 
 
 def spans_to_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> tuple[str, ...]:

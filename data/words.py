@@ -117,7 +117,7 @@ def _starting_with_a_letter() -> str:
         [
             f"(?i:https?://|ftp://|www\\.)(?=[\\w\\[]){rest_of_url}",
             f"(?:[A-Za-z0-9-]{{1,63}}+\\.){{1,4}}[a-z]{{2,8}}/{rest_of_url}",
-            "[\\w.+-]{1,64}+@[A-Za-z0-9-]++(?:\\.[A-Za-z0-9-]++)++",
+            "[A-Za-z0-9_.+-]{1,64}+@[A-Za-z0-9-]++(?:\\.[A-Za-z0-9-]++)++",
             negation,
             f"(?=[A-Za-z]++{_APOSTROPHE})[A-Za-z]+(?={negation})",
             f"(?:{_ABBREVIATIONS})\\.{_NOT_LAST}",

@@ -29,7 +29,7 @@ class Layout(Section):
     columns: tuple[str, ...] | None = None
     separator: Literal["whitespace", "tab", "space"] = "whitespace"
     scheme: Scheme | None = None
-    on_invalid: Literal["error", "repair"] = "error"
+    on_invalid: Literal["error", "repair", "drop"] = "error"
     labels: dict[str, str] = Field(default_factory=dict)
 
 

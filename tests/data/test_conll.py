@@ -113,7 +113,7 @@ def test_columns_that_name_nothing_useful_are_refused(columns: object, message: 
     [
         ({"separator": ","}, "separator is None, ' ' or"),
         ({"comment": ""}, "comment is empty"),
-        ({"on_invalid": "skip"}, "'error' or 'repair', not 'skip'"),
+        ({"on_invalid": "skip"}, "'error', 'repair' or 'drop', not 'skip'"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
@@ -197,12 +197,19 @@ def test_a_file_without_docstart_is_one_document(content: str, sizes: list[int])
 
 
 def test_comments_are_skipped_and_counted_and_keep_line_numbers_right() -> None:
-    content = "# newdoc id = 1\n# x y\nAda O\n# in between, too\nsings O\nin O\nYork I-LOC\n"
+    content = "# newdoc id = 1\n# x y\nAda O\n# in between, too\nMo I-PER\nin O\nYork I-LOC\n"
     corpus = read(content, on_invalid="repair", scheme=Scheme.IOB2)
-    assert tokens(corpus) == [["Ada", "sings", "in", "York"]]
+    assert tokens(corpus) == [["Ada", "Mo", "in", "York"]]
     assert corpus.comments == 3
     assert corpus.sentences[0].line == 3
-    assert [repair.line for repair in corpus.repairs] == [7]
+    assert [repair.line for repair in corpus.repairs] == [5, 7]
+
+
+def test_broken_entities_are_dropped_where_asked_and_still_reported() -> None:
+    content = "a I-A\nb O\nc B-A\nd I-A\n"
+    corpus = read(content, on_invalid="drop", scheme=Scheme.IOB2)
+    assert corpus.sentences[0].spans == (Span(2, 4, "A"),)
+    assert [repair.line for repair in corpus.repairs] == [1]
 
 
 @pytest.mark.parametrize("comment", [None, "#", "# "])

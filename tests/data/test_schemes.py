@@ -121,7 +121,7 @@ def test_a_tag_is_a_prefix_and_a_type(tag: str, parts: tuple[str, str]) -> None:
     assert split_tag(tag) == parts
 
 
-@pytest.mark.parametrize("on_invalid", ["error", "repair"])
+@pytest.mark.parametrize("on_invalid", ["error", "repair", "drop"])
 @pytest.mark.parametrize(
     ("tag", "message"),
     [
@@ -173,6 +173,8 @@ def test_broken_entities_are_errors_or_repaired_and_reported(
     assert repaired == tuple(Span(*span) for span in spans)
     assert {problem.index: problem.reading for problem in problems} == readings
     assert tags_to_spans(tags.split(), Scheme(scheme), on_invalid="repair") == repaired
+    whole = tags_to_spans(tags.split(), Scheme(scheme), on_invalid="drop")
+    assert whole == tuple(s for s in repaired if not set(range(s.start, s.end)) & readings.keys())
     with pytest.raises(TagError) as caught:
         tags_to_spans(tags.split(), Scheme(scheme))
     assert caught.value.index == min(readings)
@@ -186,7 +188,7 @@ def test_the_message_shows_the_place_and_the_valid_tag() -> None:
 
 
 def test_an_unknown_way_to_handle_invalid_tags_is_refused() -> None:
-    with pytest.raises(ValueError, match="'error' or 'repair', not 'ignore'"):
+    with pytest.raises(ValueError, match="'error', 'repair' or 'drop', not 'ignore'"):
         tags_to_spans(["O"], Scheme.IOB2, on_invalid="ignore")
 
 
