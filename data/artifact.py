@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +30,11 @@ INT8_GRAPH = "sequence.int8.onnx"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 
+NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
+"""What serving needs."""
+
 OPTIONAL = (WEIGHTS, INT8_GRAPH, CARD)
-"""Needed to train on, to be faster, to be read by people; the rest is needed to serve."""
+"""Needed to train on, to be faster, to be read by people."""
 
 
 class CheckpointError(Exception):
@@ -74,10 +76,12 @@ class Header(BaseModel):
         path = directory / CONFIG
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise CheckpointError(
                 f"{directory}: no checkpoint here ({CONFIG} is missing)"
             ) from error
+        except OSError as error:
+            raise CheckpointError(f"{path}: can't be read: {error}") from error
         except ValueError as error:
             raise CheckpointError(f"{path}: not JSON: {error}") from error
         version = value.get("format_version") if isinstance(value, dict) else None
@@ -119,21 +123,26 @@ def verify_sums(directory: Path) -> str:
     Raises:
         CheckpointError: a needed file is missing, or a file is not what the sums say.
     """
-    sums = directory / SUMS
+    path = directory / SUMS
     try:
-        lines = sums.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
         raise CheckpointError(f"{directory}: {SUMS} is missing") from error
-    for line in lines:
-        digest, _, name = line.partition("  ")
-        path = directory / name
-        if not path.is_file():
-            if name in OPTIONAL:
-                continue
-            raise CheckpointError(f"{directory}: {name} is missing")
-        if digest_of(path) != digest:
-            raise CheckpointError(f"{path}: damaged: its SHA-256 is not the one in {SUMS}")
-    return digest_of(sums)
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in dict.fromkeys((*NEEDED, *OPTIONAL, *sums)):
+        _verify(directory / name, sums.get(name))
+    return digest_of(path)
+
+
+def _verify(path: Path, digest: str | None) -> None:
+    if not path.is_file():
+        if path.name in OPTIONAL:
+            return
+        raise CheckpointError(f"{path.parent}: {path.name} is missing")
+    if digest is None:
+        raise CheckpointError(f"{path}: {SUMS} does not know it")
+    if digest_of(path) != digest:
+        raise CheckpointError(f"{path}: damaged: its SHA-256 is not the one in {SUMS}")
 
 
 @contextmanager
@@ -141,31 +150,29 @@ def replaced(directory: Path) -> Iterator[Path]:
     """Yield an empty directory that takes the place of `directory` once the block has succeeded.
 
     A writer that is killed leaves the old one whole, or (between two renames) under the name
-    `.NAME.old`, from which the next call here puts it back.
+    `.NAME.old`, from which the next call here puts it back. One writer at a time.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     restore(directory)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    fresh.chmod(0o755)
+    fresh = directory.with_name(f".{directory.name}.new")
+    fresh.mkdir()
     try:
         yield fresh
         _sync(fresh)
-        old = _old_name(directory)
         if directory.exists():
-            directory.rename(old)
+            directory.rename(_old_name(directory))
         fresh.rename(directory)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+    finally:
+        restore(directory)
 
 
 def restore(directory: Path) -> None:
-    """Undo the half of a replacement that was killed between its two renames."""
+    """Undo the half of a replacement that was stopped, and remove what it left behind."""
     old = _old_name(directory)
     if old.exists() and not directory.exists():
         old.rename(directory)
-    shutil.rmtree(old, ignore_errors=True)
+    for rest in (old, directory.with_name(f".{directory.name}.new")):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def _old_name(directory: Path) -> Path:

@@ -52,7 +52,7 @@ def visible_characters(form: str) -> str:
     return form[:half] + form[-half:]
 
 
-def pad(rows: Sequence[Sequence[int]], *, width: int | None = None) -> list[list[int]]:
-    """Right-pad rows of ids with 0 to one width (that of the longest unless given)."""
-    width = max(map(len, rows), default=0) if width is None else width
+def pad(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Right-pad rows of ids with 0 to the width of the longest."""
+    width = max(map(len, rows), default=0)
     return [[*row, *([0] * (width - len(row)))] for row in rows]

@@ -39,6 +39,8 @@ class Vocabulary:
     _character_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not 1 <= self.trained <= len(self.words):
+            raise ValueError(f"{self.trained} trained words in a vocabulary of {len(self.words)}")
         word_ids = {word: index for index, word in enumerate(self.words) if index != UNKNOWN}
         character_ids = {c: i for i, c in enumerate(self.characters, start=_FIRST_CHARACTER)}
         if len(word_ids) != len(self.words) - 1 or len(character_ids) != len(self.characters):
@@ -76,8 +78,11 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Rebuild a vocabulary; unknown or missing keys raise `TypeError`."""
-        return cls(**{**value, "words": tuple(value["words"])})
+        """Rebuild a vocabulary; anything but what `to_json` returns raises `ValueError`."""
+        try:
+            return cls(**{**value, "words": tuple(value["words"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no vocabulary: {error}") from error
 
 
 def build_vocabulary(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from data.schemes import Scheme
-from data.tokenize import Unit
+from data.types import Unit
 
 
 @dataclass(frozen=True, slots=True)

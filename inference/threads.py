@@ -3,27 +3,25 @@
 import os
 from pathlib import Path
 
-_CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
-_CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
+CGROUP = Path("/sys/fs/cgroup")
 
 
-def available_threads() -> int:
+def available_threads(cgroup: Path = CGROUP) -> int:
     """Return the cores of the affinity mask, or fewer where a cgroup quota allows fewer (>= 1)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _quota()
-    return max(1, min(cores or 1, int(quota) if quota else cores or 1))
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = cpu_quota(cgroup)
+    # Rounded down: a thread that the quota stops keeps the others of its kernel waiting.
+    return cores if quota is None else max(1, min(cores, int(quota)))
 
 
-def _quota() -> float | None:
-    """Return the cgroup's CPU quota in cores, or None without one."""
-    try:
-        limit, period = _CGROUP_V2.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
+def cpu_quota(cgroup: Path = CGROUP) -> float | None:
+    """Return the cgroup's CPU quota in cores, or None without one (cgroup v2, else v1)."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            limit = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text(encoding="ascii").strip()
-            period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text(encoding="ascii").strip()
-        except OSError:
-            return None
-    if limit in ("max", "-1"):
-        return None
-    return int(limit) / int(period)
+            texts = [(cgroup / name).read_text(encoding="ascii") for name in names]
+            quota, period = " ".join(texts).split()
+            return int(quota) / int(period) if quota not in ("max", "-1") else None
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return None

@@ -6,6 +6,7 @@ in probability space with a scale a step (Rabiner 1989, section V.A), and the gr
 difference of expected and observed counts (Lafferty et al. 2001).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,12 @@ from torch.autograd.function import once_differentiable
 from torchcrf import CRF
 
 from data.schemes import Scheme, allowed_transitions
+from model.recurrent import last_rows, previous_rows, sequence_of_rows
+
+# Scores within these nats and probabilities above this floor are computed without underflow: what
+# one step makes of the floor, e-150 * e-50 * e-50, is far above float64's smallest number, e-308.
+SAFE_SCORE = 115.0
+SAFE_PROBABILITY = 1e-150
 
 
 class CrfHead(nn.Module):
@@ -80,7 +87,8 @@ class _NegativeLogLikelihood(torch.autograd.Function):
         gold = _gold_score(*scores, batch_sizes, tags)
         ctx.save_for_backward(lattice.marginals, lattice.steps, tags)
         ctx.batch_sizes = batch_sizes
-        return (lattice.log_partition.sum() - gold).to(emissions.dtype)
+        # A path that is all but certain may, by rounding, outscore the sum over all paths.
+        return (lattice.log_partition.sum() - gold).clamp(min=0.0).to(emissions.dtype)
 
     @staticmethod
     @once_differentiable
@@ -106,18 +114,14 @@ class Rows:
     """Where packed rows stand in their sentences.
 
     `first` counts the sentences (rows of position 0); `previous` [N - B] is the row before each
-    later row; `last` [B] is each sentence's last row.
+    later row; `last` [B] is each sentence's last row; `sentence` [N] is whose a row is.
     """
 
     def __init__(self, batch_sizes: Tensor, device: torch.device) -> None:
-        sizes = batch_sizes.tolist()
-        self.first = sizes[0]
-        offsets = batch_sizes.cumsum(0) - batch_sizes  # [T]
-        later = torch.arange(sum(sizes) - self.first) + self.first
-        step = torch.repeat_interleave(torch.arange(len(sizes)), batch_sizes)[self.first :]
-        self.previous = (later - batch_sizes[step - 1]).to(device)
-        lengths = (batch_sizes[None, :] > torch.arange(self.first)[:, None]).sum(1)  # [B]
-        self.last = (offsets[lengths - 1] + torch.arange(self.first)).to(device)
+        self.first = int(batch_sizes[0])
+        self.previous = previous_rows(batch_sizes).to(device)
+        self.last = last_rows(batch_sizes).to(device)
+        self.sentence = sequence_of_rows(batch_sizes).to(device)
 
 
 def _gold_score(
@@ -130,15 +134,15 @@ def _gold_score(
     return score + step[tags[rows.previous], tags[rows.first :]].sum()
 
 
+@dataclass(frozen=True)
 class Lattice:
     """What forward-backward finds: `log_partition` [B], `marginals` [N, K] (each row sums to 1)
     and `steps` [K, K], how often each transition is expected in the whole batch.
     """
 
-    def __init__(self, log_partition: Tensor, marginals: Tensor, steps: Tensor) -> None:
-        self.log_partition = log_partition
-        self.marginals = marginals
-        self.steps = steps
+    log_partition: Tensor
+    marginals: Tensor
+    steps: Tensor
 
 
 def forward_backward(
@@ -146,17 +150,29 @@ def forward_backward(
 ) -> Lattice:
     """Run forward-backward on packed rows: emissions [N, K] float64, scores may be -inf.
 
-    Falls back to log space where scores are so far apart that a probability underflows.
+    Falls back to log space where scores are so far apart that a probability may underflow.
     """
-    lattice = _scaled_forward_backward(emissions, start, step, end, batch_sizes)
-    if bool(torch.isfinite(lattice.log_partition).all() & torch.isfinite(lattice.marginals).all()):
-        return lattice
+    if _within_reach(emissions, start, step, end):
+        lattice = _scaled_forward_backward(emissions, start, step, end, batch_sizes)
+        if lattice is not None:
+            return lattice
     return log_forward_backward(emissions, start, step, end, batch_sizes)
+
+
+def _within_reach(emissions: Tensor, *scores: Tensor) -> bool:
+    """Whether no score, apart from those of impossible moves, is extreme on its own."""
+    spreads = [(emissions.amax(1) - emissions.amin(1)).amax()]
+    spreads += [s.masked_fill(s == float("-inf"), 0.0).abs().amax() for s in scores]
+    return bool((torch.stack(spreads) <= SAFE_SCORE).all())
 
 
 def _scaled_forward_backward(
     emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor
-) -> Lattice:
+) -> Lattice | None:
+    """Return None where a probability came so close to zero that it may have lost digits.
+
+    Only forward ones matter: what backward loses is lost from a marginal below 1e-300.
+    """
     sizes = batch_sizes.tolist()
     top = emissions.amax(1, keepdim=True)  # [N, 1]
     likelihood = (emissions - top).exp_()  # [N, K]
@@ -171,10 +187,11 @@ def _scaled_forward_backward(
         torch.mul(reach, likelihood[here], out=forward[here])
         torch.sum(forward[here], 1, keepdim=True, out=scale[here])
         forward[here].div_(scale[here])
+    if bool(((forward > 0.0) & (forward < SAFE_PROBABILITY)).any()):
+        return None
     mass = forward[rows.last] @ end_weight  # [B]
     log_scale = (scale.log() + top)[:, 0]
-    sentences = _sentence_of_rows(sizes, emissions.device)
-    log_partition = mass.log().index_add_(0, sentences, log_scale)
+    log_partition = mass.log().index_add_(0, rows.sentence, log_scale)
 
     backward = torch.empty_like(emissions)
     backward[rows.last] = end_weight / mass[:, None]
@@ -185,7 +202,9 @@ def _scaled_forward_backward(
         if offset:
             backward[before : before + size] = ahead[here] @ step_weight.T
     steps = step_weight * (forward[rows.previous].T @ ahead[rows.first :])
-    return Lattice(log_partition, forward * backward, steps)
+    marginals = forward * backward
+    finite = torch.isfinite(log_partition).all() & torch.isfinite(marginals).all()
+    return Lattice(log_partition, marginals, steps) if bool(finite) else None
 
 
 def log_forward_backward(
@@ -209,7 +228,7 @@ def log_forward_backward(
         if offset:
             reach = torch.logsumexp(ahead[here, None, :] + step, 2)
             backward[before : before + size] = reach
-    log_mass = log_partition[_sentence_of_rows(sizes, emissions.device)][:, None]
+    log_mass = log_partition[rows.sentence][:, None]
     marginals = (forward + backward - log_mass).exp_()
     pairs = forward[rows.previous, :, None] + step + ahead[rows.first :, None, :]
     return Lattice(log_partition, marginals, (pairs - log_mass[rows.first :, :, None]).exp().sum(0))
@@ -221,7 +240,3 @@ def _steps(sizes: list[int]) -> list[tuple[int, int, int]]:
     for size in sizes[:-1]:
         offsets.append(offsets[-1] + size)
     return list(zip(offsets, sizes, [0, *offsets[:-1]], strict=True))
-
-
-def _sentence_of_rows(sizes: list[int], device: torch.device) -> Tensor:
-    return torch.cat([torch.arange(size) for size in sizes]).to(device)

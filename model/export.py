@@ -9,136 +9,86 @@ a sentence's end has no meaning. Decoding stays outside.
 import numpy as np
 import onnx
 import torch
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import TensorProto, ValueInfoProto, helper
 
 from data.vocabulary import Vocabulary
 from model.batch import encode_forms
 from model.network import Network
+from model.onnx_graph import Graph
 from model.onnx_recurrent import encoder_nodes, quantisable, quantise, recurrent_nodes
 from model.words import CharacterCnn, CharacterRnn
-
-OPSET = 17
-IR_VERSION = 9
-"""Old enough for every ONNX Runtime since 1.15."""
 
 CALIBRATION_WORDS = 20_000
 CALIBRATION_QUANTILE = 0.9999
 
 
-class GraphParts:
-    """Nodes and constants of a graph that is being built."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def constant(self, name: str, value: torch.Tensor | np.ndarray) -> str:
-        """Add a constant and return its name."""
-        array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        """Add a node with one output and return the output's name."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], output, **attributes))
-        return output
-
-    def extend(self, made: tuple[list[NodeProto], list[TensorProto]]) -> None:
-        """Add what another builder made."""
-        self.nodes += made[0]
-        self.constants += made[1]
-
-    def model(
-        self, name: str, inputs: list[ValueInfoProto], output: ValueInfoProto
-    ) -> onnx.ModelProto:
-        """Finish and check the graph."""
-        graph = helper.make_graph(self.nodes, name, inputs, [output], self.constants)
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
 def words_graph(network: Network) -> onnx.ModelProto:
     """Build the graph that gives each distinct form its vector."""
-    words, parts = network.words, GraphParts()
+    words, graph = network.words, Graph("words")
     size = words.embedding.trained.shape[1]
     inputs = [_tensor("embeddings", TensorProto.FLOAT, "N", size)]
     features = ["embeddings"]
     if words.characters is not None and words.reader is not None:
         inputs.append(_tensor("characters", TensorProto.INT64, "N", "C"))
         inputs.append(_tensor("lengths", TensorProto.INT32, "N"))
-        parts.constant("character_table", words.characters.weight)
-        parts.node("Gather", ["character_table", "characters"], "character_vectors")
-        features.append(_character_features(parts, words.reader))
+        vectors = graph.add("Gather", graph.weights(words.characters.weight), "characters")
+        features.append(_character_features(graph, words.reader, vectors))
     if words.shapes is not None:
         inputs.append(_tensor("shapes", TensorProto.INT64, "N"))
-        parts.constant("shape_table", words.shapes.weight)
-        features.append(parts.node("Gather", ["shape_table", "shapes"], "shape_vectors"))
-    parts.node("Concat", features, "vectors", axis=1)
-    return parts.model("words", inputs, _tensor("vectors", TensorProto.FLOAT, "N", words.size))
+        features.append(graph.add("Gather", graph.weights(words.shapes.weight), "shapes"))
+    graph.add("Concat", *features, out="vectors", axis=1)
+    return graph.model("words", inputs, _tensor("vectors", TensorProto.FLOAT, "N", words.size))
 
 
-def _character_features(parts: GraphParts, reader: CharacterCnn | CharacterRnn) -> str:
-    """character_vectors [N, C, E] -> the name of the features [N, H]."""
-    if isinstance(reader, CharacterRnn):
-        parts.node("Transpose", ["character_vectors"], "character_steps", perm=[1, 0, 2])
-        parts.extend(
-            recurrent_nodes(
-                reader.layer,
-                x="character_steps",
-                lengths="lengths",
-                y="character_states",
-                final="character_features",
-                prefix="characters",
-            )
+def _character_features(graph: Graph, reader: CharacterCnn | CharacterRnn, vectors: str) -> str:
+    """Character vectors [N, C, E] -> features [N, H]."""
+    if isinstance(reader, CharacterCnn):
+        return _filtered(graph, reader, vectors)
+    steps = graph.add("Transpose", vectors, perm=[1, 0, 2])
+    states, final = "characters/states", "characters/final"
+    layer = reader.layer
+    graph.extend(
+        recurrent_nodes(
+            layer, x=steps, lengths="lengths", y=states, final=final, prefix="characters"
         )
-        return "character_features"
-    filters = reader.filters
-    parts.constant("filter_weight", filters.weight)
-    assert filters.bias is not None
-    parts.constant("filter_bias", filters.bias)
-    parts.node("Transpose", ["character_vectors"], "character_rows", perm=[0, 2, 1])
-    margin = filters.kernel_size[0] // 2
-    inputs = ["character_rows", "filter_weight", "filter_bias"]
-    parts.node("Conv", inputs, "filter_scores", pads=[margin, margin])  # [N, H, C]
-    _mask_behind_words(parts)
-    parts.constant("lowest", np.array(-np.inf, dtype=np.float32))
-    parts.node("Where", ["within_word", "filter_scores", "lowest"], "filter_scores_within")
-    return parts.node(
-        "ReduceMax", ["filter_scores_within"], "character_features", axes=[2], keepdims=0
     )
+    return final
 
 
-def _mask_behind_words(parts: GraphParts) -> None:
-    """Make `within_word` [N, 1, C]: whether a character stands before the end of its word."""
-    parts.constant("zero", np.array(0, dtype=np.int64))
-    parts.constant("one", np.array(1, dtype=np.int64))
-    parts.constant("axes", np.array([1, 2], dtype=np.int64))
-    parts.node("Shape", ["characters"], "width_list", start=1, end=2)
-    parts.node("Squeeze", ["width_list"], "width")
-    parts.node("Range", ["zero", "width", "one"], "places")
-    parts.node("Cast", ["lengths"], "lengths_long", to=TensorProto.INT64)
-    parts.node("Unsqueeze", ["lengths_long", "axes"], "ends")  # [N, 1, 1]
-    parts.node("Less", ["places", "ends"], "within_word")
+def _filtered(graph: Graph, reader: CharacterCnn, vectors: str) -> str:
+    """A convolution and its maximum over each word."""
+    filters = reader.filters
+    assert filters.bias is not None
+    weights = graph.weights(filters.weight), graph.weights(filters.bias)
+    rows = graph.add("Transpose", vectors, perm=[0, 2, 1])
+    pads = [filters.kernel_size[0] // 2] * 2
+    scores = graph.add("Conv", rows, *weights, pads=pads)  # [N, H, C]
+    scores = graph.add("Where", _within_word(graph), scores, graph.floats(-np.inf))
+    return graph.add("ReduceMax", scores, axes=[2], keepdims=0)
+
+
+def _within_word(graph: Graph) -> str:
+    """bool [N, 1, C]: whether a character stands before the end of its word."""
+    width = graph.add("Squeeze", graph.add("Shape", "characters", start=1, end=2))
+    places = graph.add("Range", graph.constant(0), width, graph.constant(1))  # [C]
+    ends = graph.add("Cast", "lengths", to=TensorProto.INT64)
+    return graph.add("Less", places, graph.add("Unsqueeze", ends, graph.constant([1, 2])))
 
 
 def sequence_graph(network: Network, *, bound: float | None = None) -> onnx.ModelProto:
     """Build the graph from vectors to emissions; with `bound`, one that can be quantised."""
-    parts, linear = GraphParts(), network.emissions
-    parts.extend(
+    graph, linear = Graph("emissions"), network.emissions
+    graph.extend(
         encoder_nodes(network.encoder, x="vectors", lengths="lengths", y="states", sentinel=bound)
     )
-    parts.constant("emission_weight", linear.weight.T)
-    parts.constant("emission_bias", linear.bias)
-    parts.node("MatMul", ["states", "emission_weight"], "scores")
-    parts.node("Add", ["scores", "emission_bias"], "emissions")
+    scores = graph.add("MatMul", "states", graph.weights(linear.weight.T))
+    graph.add("Add", scores, graph.weights(linear.bias), out="emissions")
     inputs = [
         _tensor("vectors", TensorProto.FLOAT, "T", "B", network.words.size),
         _tensor("lengths", TensorProto.INT32, "B"),
     ]
     output = _tensor("emissions", TensorProto.FLOAT, "T", "B", linear.out_features)
-    return parts.model("sequence", inputs, output)
+    return graph.model("sequence", inputs, output)
 
 
 def sequence_int8_graph(network: Network, vocabulary: Vocabulary) -> onnx.ModelProto | None:

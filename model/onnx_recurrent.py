@@ -11,8 +11,7 @@ step, so the range never changes. Nobody reads them: the weights from them are z
 cut off the output.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -23,9 +22,9 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from model.cells import PackedLstm, RecurrentLayer
 from model.config import Cell
 from model.encoder import Encoder, SelfAttention
+from model.onnx_graph import Graph, Nodes, as_array
 
 Floats = NDArray[np.float32]
-Nodes = tuple[list[NodeProto], list[TensorProto]]
 
 SATURATED = 30.0  # as a gate's bias: sigmoid(30) is 1 and sigmoid(-30) is 0 in float32
 # ONNX Runtime approximates sigmoid and tanh, and overshoots 1 by a few units in the last place
@@ -37,31 +36,6 @@ MASKED = -1e30  # as a softmax input: zero beside any real score, and finite, so
 # With 7-bit weights the sum of two products fits 16 bits: processors without VNNI saturate there,
 # and would otherwise give other results than those that have it.
 WEIGHT_LIMIT = 64
-
-
-@dataclass
-class _Graph:
-    """Nodes and constants under construction; generated names start with the prefix."""
-
-    prefix: str
-    nodes: list[NodeProto] = field(default_factory=list)
-    constants: list[TensorProto] = field(default_factory=list)
-
-    def add(self, operator: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
-        """Append a node with one output; returns the output's name."""
-        output = out or f"{self.prefix}/{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
-        return output
-
-    def constant(self, values: Any, kind: type[np.generic] = np.int64) -> str:
-        """Append a constant tensor; returns its name."""
-        name = f"{self.prefix}/constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
-        return name
-
-    def floats(self, values: Any) -> str:
-        """Append a float32 constant; returns its name."""
-        return self.constant(values, np.float32)
 
 
 @dataclass(frozen=True)
@@ -98,7 +72,7 @@ def recurrent_nodes(
     ValueError for a sentinel at a cell that has no 8-bit form.
     """
     weights, hidden = _weights(layer), layer.hidden
-    graph = _Graph(prefix)
+    graph = Graph(prefix)
     initial = ["", ""]
     if sentinel is not None:
         if not quantisable(layer.cell):
@@ -119,9 +93,9 @@ def attention_nodes(
     attention: SelfAttention, *, x: str, lengths: str, y: str, prefix: str
 ) -> Nodes:
     """x [T, B, S] -> y [T, B, S]; what stands beyond a sequence's length is meaningless."""
-    graph = _Graph(prefix)
+    graph = Graph(prefix)
     heads, size = attention.heads, attention.output.in_features
-    weight, bias = _array(attention.projection.weight), _array(attention.projection.bias)
+    weight, bias = as_array(attention.projection.weight), as_array(attention.projection.bias)
     scale = (size // heads) ** -0.5
     weight[:size] *= scale  # the queries
     bias[:size] *= scale
@@ -143,8 +117,8 @@ def attention_nodes(
     # shape: [B, heads, T, S/heads] -> [T, B, S]
     mixed = graph.add("Transpose", graph.add("MatMul", scores, value), perm=[2, 0, 1, 3])
     mixed = graph.add("Reshape", mixed, graph.constant([0, 0, size]))
-    mixed = graph.add("MatMul", mixed, graph.floats(_array(attention.output.weight).T))
-    mixed = graph.add("Add", mixed, graph.floats(_array(attention.output.bias)))
+    mixed = graph.add("MatMul", mixed, graph.floats(as_array(attention.output.weight).T))
+    mixed = graph.add("Add", mixed, graph.floats(as_array(attention.output.bias)))
     graph.add("Add", x, mixed, out=y)
     return graph.nodes, graph.constants
 
@@ -224,10 +198,6 @@ def _quantise_weight(constant: TensorProto, graph: onnx.GraphProto) -> list[str]
     return names
 
 
-def _array(tensor: torch.Tensor) -> Floats:
-    return tensor.detach().cpu().to(torch.float32).numpy().copy()
-
-
 def _weights(layer: RecurrentLayer) -> _Weights:
     if isinstance(layer.network, PackedLstm):
         return _variant_weights(layer.network, layer.hidden)
@@ -240,7 +210,7 @@ def _torch_weights(network: torch.nn.RNNBase, order: list[int]) -> _Weights:
     suffixes = ("_l0", "_l0_reverse")[: 1 + network.bidirectional]
 
     def stacked(kind: str) -> Floats:
-        arrays = [_array(getattr(network, kind + suffix)) for suffix in suffixes]
+        arrays = [as_array(getattr(network, kind + suffix)) for suffix in suffixes]
         blocks = np.stack(arrays).reshape(len(suffixes), len(order), network.hidden_size, -1)
         return blocks[:, order]
 
@@ -253,7 +223,7 @@ def _variant_weights(network: PackedLstm, hidden: int) -> _Weights:
     """ONNX Runtime couples as f = 1 - i; our i = 1 - f is that cell with f's gate negated."""
 
     def converted(parameter: torch.Tensor, width: int) -> Floats:
-        blocks = _array(parameter).reshape(len(parameter), -1, hidden, width)
+        blocks = as_array(parameter).reshape(len(parameter), -1, hidden, width)
         if network.coupled:  # g, f, o -> i = -f, o, unused, g
             g, f, o = (blocks[:, index] for index in range(3))
             return np.stack((-f, o, np.zeros_like(f), g), axis=1)
@@ -291,7 +261,7 @@ def _with_sentinels(weights: _Weights) -> _Weights:
     )
 
 
-def _sentinel_columns(graph: _Graph, x: str, bound: float) -> str:
+def _sentinel_columns(graph: Graph, x: str, bound: float) -> str:
     """[T, B, I] -> [T, B, I + 2]: clipped to the bound, which two constant columns reach."""
     clipped = graph.add("Clip", x, graph.floats(-bound), graph.floats(bound))
     shape = graph.add("Shape", x, end=2)
@@ -300,7 +270,7 @@ def _sentinel_columns(graph: _Graph, x: str, bound: float) -> str:
     return graph.add("Concat", clipped, columns, axis=2)
 
 
-def _sentinel_states(graph: _Graph, lengths: str, directions: int, hidden: int) -> list[str]:
+def _sentinel_states(graph: Graph, lengths: str, directions: int, hidden: int) -> list[str]:
     """Initial h and c [D, B, H + 2]: zero, and the sentinels' constants."""
     batch = graph.add("Shape", lengths)
     shape = graph.add(
@@ -311,7 +281,7 @@ def _sentinel_states(graph: _Graph, lengths: str, directions: int, hidden: int) 
 
 
 def _operator(
-    graph: _Graph, weights: _Weights, inputs: list[str], outputs: list[str], bidirectional: bool
+    graph: Graph, weights: _Weights, inputs: list[str], outputs: list[str], bidirectional: bool
 ) -> None:
     """The recurrent operator; inputs are x, lengths, initial h and c."""
     x, lengths, *initial = inputs
@@ -339,7 +309,7 @@ def _operator(
 
 
 def _side_by_side(
-    graph: _Graph, states: str, perm: list[int], hidden: int, output: str, *, cut: bool
+    graph: Graph, states: str, perm: list[int], hidden: int, output: str, *, cut: bool
 ) -> None:
     """Bring the directions to the last axes, cut the sentinels off, and join [D, H] to [D*H]."""
     states = graph.add("Transpose", states, perm=perm)
@@ -349,7 +319,7 @@ def _side_by_side(
     graph.add("Reshape", states, graph.constant(shape), out=output)
 
 
-def _inside(graph: _Graph, x: str, lengths: str) -> str:
+def _inside(graph: Graph, x: str, lengths: str) -> str:
     """bool [B, 1, 1, T]: whether a step is within the sequence."""
     steps = graph.add("Squeeze", graph.add("Shape", x, end=1))
     zero, one = graph.constant(0), graph.constant(1)

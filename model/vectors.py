@@ -1,11 +1,13 @@
 """Pretrained word vectors: GloVe, word2vec and fastText text files, or a package of them."""
 
 import gzip
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,43 +61,49 @@ def _from_file(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     rows: list[NDArray[np.float32]] = []
     size = 0
     with _open(path) as stream:
-        for number, line in _vector_lines(stream):
+        for number, line in _vector_lines(path, stream):
             fields = line.split(" ")
-            size = size or _size_of(fields)
-            word, values = " ".join(fields[:-size]), fields[-size:]
-            try:
-                row = np.array(values, dtype=np.float32)
-            except ValueError as error:
-                raise VectorError(f"{path}:{number}: not a number: {error}") from error
-            if len(row) != size or (not word and len(fields) <= size):
+            # The first line tells the size; only some words of GloVe 840B hold spaces, not that.
+            size = size or len(fields) - 1
+            if len(fields) <= size or not size:
                 found = len(fields) - 1
-                raise VectorError(f"{path}:{number}: {found} values, the lines above have {size}")
-            words.append(word)
-            rows.append(row)
+                raise VectorError(f"{path}:{number}: {found} values, the first line has {size}")
+            words.append(" ".join(fields[:-size]))
+            rows.append(_row(f"{path}:{number}", fields[-size:]))
     if not rows:
         raise VectorError(f"{path}: no vector in it")
     return words, np.stack(rows)
 
 
-def _open(path: Path) -> TextIO:
+def _row(place: str, values: list[str]) -> NDArray[np.float32]:
     try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-        return path.open(encoding="utf-8", newline="\n")
-    except FileNotFoundError as error:
+        row = np.array(values, dtype=np.float32)
+    except ValueError as error:
+        raise VectorError(f"{place}: not a number: {error}") from error
+    if not np.isfinite(row).all():
+        raise VectorError(f"{place}: holds a value that is not finite")
+    return row
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
         known = ", ".join(PACKAGES)
-        raise VectorError(f"{path}: no such vector file, nor a package ({known})") from error
+        reason = f"no vector file to read ({error.strerror}), nor a package ({known})"
+        raise VectorError(f"{path}: {reason}") from error
 
 
-def _vector_lines(stream: TextIO) -> Iterator[tuple[int, str]]:
+def _vector_lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, str]]:
     """Yield numbered lines without the "count size" header of word2vec and fastText files."""
-    for number, line in enumerate(stream, start=1):
-        text = line.rstrip(" \r\n")
-        is_header = number == 1 and len(text.split()) == 2 and text.replace(" ", "").isdigit()
-        if text and not is_header:
-            yield number, text
-
-
-def _size_of(fields: list[str]) -> int:
-    """Take the size from the first line; only some words of GloVe 840B hold spaces, not that."""
-    return len(fields) - 1
+    number = 0
+    try:
+        for number, line in enumerate(stream, start=1):
+            text = line.decode("utf-8").rstrip(" \r\n")
+            is_header = number == 1 and re.fullmatch(r"[0-9]+ [0-9]+", text)
+            if text and not is_header:
+                yield number, text
+    except UnicodeDecodeError as error:
+        raise VectorError(f"{path}:{number}: not UTF-8: {error}") from error
+    except (EOFError, OSError, zlib.error) as error:
+        raise VectorError(f"{path}: can't be read after line {number}: {error}") from error

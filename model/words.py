@@ -29,10 +29,13 @@ class WordEmbedding(nn.Module):
         self.register_buffer("frozen", torch.zeros(0, dtype=torch.bool), persistent=False)
 
     def forward(self, words: Tensor) -> Tensor:
-        """Look up words [F] -> [F, E]."""
+        """Look up words [F] -> [F, E]; training has words of the first part only."""
         if self.training or not len(self.fixed):
             return nn.functional.embedding(words, self.trained)
-        return nn.functional.embedding(words, self.table())
+        beyond = words - len(self.trained)  # [F]
+        trained = nn.functional.embedding(words.clamp(max=len(self.trained) - 1), self.trained)
+        fixed = nn.functional.embedding(beyond.clamp(min=0), self.fixed)
+        return torch.where(beyond[:, None] < 0, trained, fixed)
 
     def table(self) -> Tensor:
         """Return all rows [V, E]."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from data.artifact import CONFIG
 from inference.info import ModelInfo
 from inference.tagger import Annotation
 from service.problems import UNKNOWN_MODEL, ProblemError
 
-CHECKPOINT_MARK = "config.json"
 SMOKE_TEXT = "Ada Lovelace wrote to Charles Babbage in London."
 
 
@@ -67,11 +67,11 @@ def find_checkpoints(path: Path) -> list[Path]:
 
     Raises FileNotFoundError when there is none.
     """
-    if (path / CHECKPOINT_MARK).is_file():
+    if (path / CONFIG).is_file():
         return [path]
-    found = sorted(mark.parent for mark in path.glob(f"*/{CHECKPOINT_MARK}"))
+    found = sorted(mark.parent for mark in path.glob(f"*/{CONFIG}"))
     if not found:
         raise FileNotFoundError(
-            f"no checkpoint at {path}: neither it nor a folder in it has a {CHECKPOINT_MARK}"
+            f"no checkpoint at {path}: neither it nor a folder in it has a {CONFIG}"
         )
     return found

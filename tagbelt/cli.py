@@ -1,5 +1,6 @@
 """The `tagbelt` command. Each subcommand imports what it needs, so that all start fast."""
 
+import io
 import json
 import os
 import sys
@@ -12,6 +13,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tagbelt.models import default_model, default_models
+from training.script import command as train_command
+from training.script import is_training_package, setup_hint
 
 app = typer.Typer(
     help="Named-entity recognition: train on CoNLL data, tag text, serve over HTTP.",
@@ -60,25 +63,7 @@ Separator = Annotated[
 ]
 
 
-@app.command()
-def train(
-    config: Annotated[Path, typer.Argument(help="A TOML config, such as configs/conll2003.toml.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; repeatable."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Directory of the run; runs/NAME unless given.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was stopped.")
-    ] = False,
-) -> None:
-    """Train a tagger; the best epoch's checkpoint ends up in DIRECTORY/checkpoint."""
-    with _errors("train"):
-        from training.script import train_script
-
-        raise typer.Exit(train_script(config, overrides or [], out=out, resume=resume))
+app.command("train")(train_command)
 
 
 @app.command()
@@ -120,7 +105,12 @@ def tag(
         list[Path] | None, typer.Argument(help="Files to read; - or none is standard input.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="A checkpoint; the bundled English one.")
+        Path | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A checkpoint directory; the bundled English model unless given.",
+        ),
     ] = None,
     source: Annotated[
         Source | None,
@@ -131,7 +121,7 @@ def tag(
         typer.Option("--to", help="What to write; view on a terminal and jsonl elsewhere."),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Read a file as one text, not each line as one.")
+        bool, typer.Option("--whole", help="Read a text file as one text, not each line as one.")
     ] = False,
     field: Annotated[str, typer.Option(help="Where the text is in a JSON line.")] = "text",
     columns: Columns = None,
@@ -139,7 +129,11 @@ def tag(
     precision: Precision = Precision.auto,
     threads: Threads = None,
 ) -> None:
-    """Tag text, CoNLL files or JSON lines."""
+    """Tag text, CoNLL files or JSON lines.
+
+    A line that can't be read is told on standard error and all others are tagged; the exit code
+    is 1 then.
+    """
     with _errors("tag"):
         from tagbelt.tagging import TagOptions, tag_files
 
@@ -192,8 +186,8 @@ def _errors(command: str) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in TRAINING_PACKAGES:
-            _fail(f"tagbelt {command}: {error.name} is not installed: run `make setup`")
+        if is_training_package(error):
+            _fail(f"tagbelt {command}: {setup_hint(error)}")
         raise
     except Exception as error:
         if isinstance(error, expected_errors()):
@@ -201,21 +195,16 @@ def _errors(command: str) -> Iterator[None]:
         raise
 
 
-TRAINING_PACKAGES = {"torch", "torchcrf", "onnx", "rich", "seqeval", "tensorboard", "sklearn"}
-
-
 def expected_errors() -> tuple[type[Exception], ...]:
     """Return the errors that speak of the user's input rather than of our code."""
     from data.artifact import CheckpointError
     from data.conll import ConllError
-    from data.schemes import SchemeError
     from tagbelt.models import ModelNotFoundError
 
-    found: list[type[Exception]] = [CheckpointError, ConllError, SchemeError, ModelNotFoundError]
+    found: list[type[Exception]] = [CheckpointError, ConllError, ModelNotFoundError]
     modules: dict[str, Any] = sys.modules
     for module, name in (
         ("training.config", "ConfigError"),
-        ("model.vectors", "VectorError"),
         ("service.settings", "SettingsError"),
         ("tagbelt.tagging", "InputError"),
     ):
@@ -230,5 +219,7 @@ def _fail(message: str, *, code: int = 1) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command. What it writes is UTF-8, also where the platform's pipes are not."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     app()

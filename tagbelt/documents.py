@@ -62,18 +62,42 @@ def _decoded(place: str, raw: bytes) -> Document | Bad:
 
 
 def _from_json(place: str, line: bytes, text_field: str) -> Document | Bad:
+    decoded = _decoded(place, line)
+    if isinstance(decoded, Bad):
+        return decoded
     try:
-        record = json.loads(line)
-    except ValueError as error:
+        record = json.loads(decoded.text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # the latter: nested too deep
         return Bad(f"{place}: not JSON: {error}")
     if not isinstance(record, dict):
-        return Bad(f"{place}: expected a JSON object, found {type(record).__name__}")
+        return Bad(f"{place}: expected a JSON object, found {_json_type(record)}")
     text = record.get(text_field)
     if not isinstance(text, str):
-        found = type(text).__name__ if text_field in record else "nothing"
+        found = _json_type(text) if text_field in record else "nothing"
         return Bad(f"{place}: field {text_field!r}: expected a string, found {found}")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         return Bad(f"{place}: field {text_field!r}: lone surrogate at character {error.start}")
     return Document(text, record)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _json_type(value: object) -> str:
+    """Return what JSON calls the type of a value."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"

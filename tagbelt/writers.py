@@ -62,7 +62,10 @@ class JsonLines:
         self._out.flush()
 
     def _write(self, value: dict[str, Any]) -> None:
-        self._out.write(json.dumps(value, ensure_ascii=False) + "\n")
+        line = json.dumps(value, ensure_ascii=False)
+        if not _has_utf8(line):  # what is passed through may hold lone surrogates; JSON can say so
+            line = json.dumps(value)
+        self._out.write(line + "\n")
 
 
 class Conll:
@@ -140,6 +143,14 @@ def writer_for(target: Literal["view", "conll", "jsonl"], out: TextIO, unit: Uni
     if target == "jsonl":
         return JsonLines(out)
     return Conll(out, unit) if target == "conll" else View(out)
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _entity(entity: Entity) -> dict[str, Any]:

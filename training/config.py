@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from data.schemes import Scheme
 from data.types import Unit
@@ -32,12 +34,35 @@ class Layout(Section):
     on_invalid: Literal["error", "repair", "drop"] = "error"
     labels: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _columns_are_named(self) -> Self:
+        names = self.columns or ("token", "tag")
+        if names.count("token") != 1 or names.count("tag") != 1:
+            raise ValueError(f"columns must name 'token' and 'tag' once each, not {list(names)}")
+        return self
+
 
 class Source(Layout):
-    """One file to read, `repeat` times over (to weigh a small corpus up)."""
+    """One file to read, `repeat` times over (to weigh a small corpus up).
+
+    With `names = false` its names do not fill synthetic sentences.
+    """
 
     path: str
     repeat: Size = 1
+    names: bool = True
+
+
+class SynthesisConfig(Section):
+    """Sentences made of hand-written templates; see `training.synthesis`.
+
+    `own_names` is the share of names from the template file's own lists; the rest comes from the
+    training files whose `names` is true.
+    """
+
+    templates: str
+    sentences: Size
+    own_names: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class DataConfig(Layout):
@@ -49,11 +74,12 @@ class DataConfig(Layout):
     """
 
     root: str = ""
-    train: tuple[Source, ...]
-    dev: tuple[Source, ...]
+    train: Annotated[tuple[Source, ...], Field(min_length=1)]
+    dev: Annotated[tuple[Source, ...], Field(min_length=1)]
     test: tuple[Source, ...] = ()
     unit: Unit = "word"
     tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
+    synthesis: SynthesisConfig | None = None
 
     def sources(self, split: Literal["train", "dev", "test"]) -> list[tuple[Path, Source]]:
         """Return each file of a split, with the settings of its own before those of all."""
@@ -65,10 +91,10 @@ class DataConfig(Layout):
         return found
 
     def _path(self, path: str) -> Path:
-        root = os.path.expandvars(self.root)
-        if "$" in root:
-            raise ConfigError(f"data.root: the environment variable in {self.root!r} is not set")
-        return Path(root) / path
+        for name in re.findall(r"\$\{?(\w+)", self.root):
+            if name not in os.environ:
+                raise ConfigError(f"data.root: {self.root!r}: set the environment variable {name}")
+        return Path(os.path.expandvars(self.root)) / path
 
 
 class OptimiserConfig(Section):
@@ -135,8 +161,8 @@ def parse_config(value: object, *, place: str) -> RunConfig:
     """Validate a config given as nested tables; `place` stands in front of errors."""
     try:
         # By way of JSON, where a list is as good as a tuple and strictness still holds.
-        return RunConfig.model_validate_json(json.dumps(_with_tables(value)))
-    except (ValidationError, TypeError) as error:
+        return RunConfig.model_validate_json(json.dumps(_with_tables(value), default=str))
+    except ValidationError as error:
         raise ConfigError("\n".join(_messages(error, place))) from error
 
 
@@ -146,7 +172,7 @@ def parse_layout(value: Mapping[str, object]) -> Layout:
     try:
         return Layout.model_validate_json(json.dumps(given))
     except ValidationError as error:
-        raise ConfigError("\n".join(_messages(error, "layout"))) from error
+        raise ConfigError("\n".join(_messages(error, "options"))) from error
 
 
 def _with_tables(value: object) -> object:
@@ -163,16 +189,24 @@ def _with_tables(value: object) -> object:
     return {**value, "data": {**data, **splits}}
 
 
-def _messages(error: ValidationError | TypeError, place: str) -> list[str]:
-    if isinstance(error, TypeError):
-        return [f"{place}: {error}"]
+def _messages(error: ValidationError, place: str) -> list[str]:
     lines = []
     for item in error.errors():
-        key = ".".join(map(str, item["loc"]))
-        known = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-        given = "" if item["type"] in ("missing", "extra_forbidden") else f" (is {item['input']!r})"
-        lines.append(f"{place}: {key}: {known}{given}")
+        parts = [place, ".".join(map(str, item["loc"])), _reason(item)]
+        lines.append(": ".join(part for part in parts if part))
     return lines
+
+
+def _reason(item: ErrorDetails) -> str:
+    match item["type"]:
+        case "missing":
+            return "missing"
+        case "extra_forbidden":
+            return "unknown key"
+        case "value_error":  # our own words, which say what is wrong
+            return str(item["ctx"]["error"])
+        case _:
+            return f"{item['msg']} (is {item['input']!r})"
 
 
 def _apply(value: dict[str, Any], override: str) -> None:

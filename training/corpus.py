@@ -10,8 +10,9 @@ from data.types import Sentence, Span
 from data.vocabulary import Vocabulary, build_vocabulary
 from model.batch import EncodedSentences, encode
 from model.vectors import Vectors, load_vectors
-from training.config import ConfigError, RunConfig
+from training.config import ConfigError, RunConfig, Source
 from training.reading import read_source
+from training.synthesis import names_of, synthesise
 
 Split = Literal["train", "dev", "test"]
 
@@ -36,9 +37,13 @@ def load_run_data(config: RunConfig) -> RunData:
     """Read training and dev files (not the test files) and collect labels and vocabulary.
 
     Raises:
-        ConfigError: no sentence or no entity to train on, or a dev label that training lacks.
+        ConfigError: a file that is not there, no entity to train on or to choose by, or a dev
+            label that training lacks.
     """
-    train, repaired = read_split(config, "train")
+    _check_files(config)
+    parts = _read_sources(config, "train")
+    train, repaired = _joined(parts)
+    train += _synthetic(config, parts)
     dev, more = read_split(config, "dev")
     labels = _labels(config, train, dev)
     words = config.model.words
@@ -56,18 +61,51 @@ def load_run_data(config: RunConfig) -> RunData:
     return RunData(train, dev, labels, tags, vocabulary, vectors, (*repaired, *more))
 
 
+def _check_files(config: RunConfig) -> None:
+    """Refuse a file that is not there, one of `test` too: not after hours of training."""
+    splits: tuple[Split, ...] = ("train", "dev", "test")
+    for split in splits:
+        for path, _ in config.data.sources(split):
+            if not path.exists():
+                raise ConfigError(f"data.{split}: no such file: {path}")
+
+
 def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
     """Read the files of a split; return its sentences and the messages of repaired tags."""
-    sentences: list[Sentence] = []
-    repairs: list[str] = []
+    return _joined(_read_sources(config, split))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one file of a split gave."""
+
+    source: Source
+    sentences: tuple[Sentence, ...]
+    repairs: tuple[str, ...]
+
+
+def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
+    parts = []
     for path, source in config.data.sources(split):
-        if not path.exists():
-            raise ConfigError(f"data.{split}: no such file: {path}")
         corpus = read_source(path, source)
-        renamed = [_renamed(sentence, source.labels) for sentence in corpus.sentences]
-        sentences.extend(renamed * source.repeat)
-        repairs.extend(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
-    return tuple(sentences), tuple(repairs)
+        sentences = tuple(_renamed(sentence, source.labels) for sentence in corpus.sentences)
+        repairs = tuple(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
+        parts.append(_Part(source, sentences, repairs))
+    return parts
+
+
+def _joined(parts: Sequence[_Part]) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
+    sentences = (s for part in parts for s in part.sentences * part.source.repeat)
+    return tuple(sentences), tuple(repair for part in parts for repair in part.repairs)
+
+
+def _synthetic(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
+    """Return the sentences made of templates, with names of the files that lend theirs."""
+    synthesis = config.data.synthesis
+    if synthesis is None:
+        return ()
+    lending = (s for part in parts if part.source.names for s in part.sentences)
+    return synthesise(synthesis, names_of(lending), seed=config.training.seed)
 
 
 def _renamed(sentence: Sentence, labels: dict[str, str]) -> Sentence:
@@ -83,7 +121,13 @@ def _labels(
     found = _count_labels(train)
     if not found:
         raise ConfigError(f"data.train: no entity in {[s.path for s in config.data.train]}")
-    lacking = sorted(set(_count_labels(dev)) - set(found))
+    in_dev = _count_labels(dev)
+    if not in_dev:
+        raise ConfigError(
+            f"data.dev: no entity in {[s.path for s in config.data.dev]}: nothing to choose the"
+            " best epoch by"
+        )
+    lacking = sorted(set(in_dev) - set(found))
     if lacking:
         raise ConfigError(
             f"data.dev: labels that training never shows: {', '.join(lacking)}; rename them with"

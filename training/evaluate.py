@@ -41,7 +41,7 @@ def evaluate_file(
     """Score a checkpoint on a CoNLL file; see `Layout` for how its columns are named.
 
     Raises:
-        ConfigError: an unknown separator or scheme.
+        ConfigError: columns without token or tag, an unknown separator or scheme.
         ConllError: the file can't be read so.
     """
     layout = parse_layout(

@@ -1,8 +1,10 @@
 """The training loop: a generator of what happened. It reads and writes no file."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,15 +113,15 @@ class Trainer:
             hidden = hidden & (torch.rand(len(hidden)) < rate)
         batch = self.train.batch(indices, unknown=hidden).to(self.device)
         loss = self.network.nll(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss became {value}: lower optimiser.learning_rate or optimiser.clip"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
         self.optimiser.step()
-        value = float(loss.detach())
-        if value != value or value == float("inf"):
-            raise FloatingPointError(
-                f"the loss became {value}: lower optimiser.learning_rate or optimiser.clip"
-            )
         return value
 
     def predict(self, sentences: EncodedSentences) -> list[tuple[Span, ...]]:
@@ -154,8 +156,13 @@ def predict(
 
 
 def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Make the optimiser of a config over all weights that train."""
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    """Make the optimiser of a config over all weights that train.
+
+    The word table is not decayed: frozen vectors would shrink, and rare words between their uses.
+    """
+    table = network.words.embedding.trained
+    rest = [w for w in network.parameters() if w.requires_grad and w is not table]
+    weights: list[dict[str, Any]] = [{"params": [table], "weight_decay": 0.0}, {"params": rest}]
     rate, decay = config.learning_rate, config.weight_decay
     if config.name == "sgd":
         return torch.optim.SGD(weights, rate, momentum=config.momentum, weight_decay=decay)

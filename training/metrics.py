@@ -90,9 +90,11 @@ class MetricsLog:
         for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n") and json.loads(line)["epoch"] <= epoch:
                 kept.append(line)
-        self.path.write_text("".join(kept), encoding="utf-8")
+        fresh = self.path.with_name(f".{self.path.name}.new")
+        fresh.write_text("".join(kept), encoding="utf-8")
+        fresh.replace(self.path)
 
     def write(self, values: Mapping[str, object]) -> None:
-        """Append one line, at once on the disk."""
+        """Append one line."""
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(values) + "\n")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from data.artifact import replaced, restore, write_json
+from data.artifact import replaced, write_json
 from training.config import ConfigError, RunConfig
 from training.loop import Progress, Trainer
 
@@ -44,15 +44,14 @@ def load_state(directory: Path, trainer: Trainer) -> None:
     """Bring a trainer to where a run stopped.
 
     Raises:
-        ConfigError: no state there, or one of another config; the message names what differs.
+        ConfigError: a state of another config, or of other data; the message names what differs.
     """
-    restore(directory)
-    path = directory / PROGRESS
-    if not path.exists():
-        raise ConfigError(f"{directory}: no finished epoch to resume from")
-    value = json.loads(path.read_text(encoding="utf-8"))
+    value = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
     check_same(value.pop("config"), trainer.config, place=str(directory))
-    trainer.network.load_state_dict(load_file(directory / NETWORK), strict=True)
+    try:
+        trainer.network.load_state_dict(load_file(directory / NETWORK), strict=True)
+    except RuntimeError as error:
+        raise ConfigError(f"{directory}: can't resume with other data: {error}") from error
     _load_optimiser(trainer.optimiser, load_file(directory / OPTIMISER))
     for name, item in asdict(Progress(**value)).items():
         setattr(trainer.progress, name, item)

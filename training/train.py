@@ -1,7 +1,7 @@
 """`tagbelt train CONFIG`: from a config and CoNLL files to a checkpoint that serves."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,18 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
-from data.artifact import CARD, CONFIG, INT8_GRAPH, Header, replaced, write_json, write_sums
+from data.artifact import (
+    CARD,
+    CONFIG,
+    INT8_GRAPH,
+    Header,
+    replaced,
+    restore,
+    write_json,
+    write_sums,
+)
 from data.types import Sentence
 from inference.checkpoint import Precision
 from inference.tagger import Tagger
@@ -32,6 +42,8 @@ CHECKPOINT = "checkpoint"
 METRICS = "metrics.jsonl"
 BOARD = "tensorboard"
 REPORT = "report.json"
+
+REPAIRS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -61,27 +73,35 @@ def train(
         ConfigError: a config, file or directory that can't be used.
     """
     console = console or Console(stderr=True)
-    _check_directory(directory, resume)
+    resume = _settle_directory(directory, resume=resume)
     torch.set_num_threads(config.training.threads or available_threads())
     run = prepare(config, directory, console)
     if resume:
         load_state(directory / STATE, run.trainer)
     write_json(directory / CONFIG, config.model_dump(mode="json"))
     _train_epochs(run, console)
-    results = _report(run)
+    results = _report(run, console)
     write_json(directory / REPORT, results)
     return results
 
 
-def _check_directory(directory: Path, resume: bool) -> None:
+def _settle_directory(directory: Path, *, resume: bool) -> bool:
+    """Put right what a killed run left; return whether there is a finished epoch to go on from."""
+    for name in (STATE, CHECKPOINT):
+        restore(directory / name)
     has_state = (directory / STATE / PROGRESS).exists()
-    if resume and not has_state:
-        raise ConfigError(f"{directory}: no finished epoch to resume from; run without --resume")
     if has_state and not resume:
         raise ConfigError(
             f"{directory}: a run is here already; go on with --resume, or give another --out"
         )
+    # A run that was killed in its first epoch has its config there; to resume is to start anew.
+    if resume and not has_state and not (directory / CONFIG).exists():
+        raise ConfigError(f"{directory}: no run here to resume; run without --resume")
     directory.mkdir(parents=True, exist_ok=True)
+    for name in (STATE, CHECKPOINT):
+        for unfinished in directory.glob(f".{name}.*"):
+            shutil.rmtree(unfinished)
+    return has_state
 
 
 def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
@@ -145,11 +165,15 @@ def _tell_data(config: RunConfig, data: RunData, console: Console) -> None:
         console.print(
             f"{name}: {len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
         )
-    console.print(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})")
-    for message in data.repairs[:5]:
-        console.print(f"[yellow]repaired[/yellow] {message}")
-    if len(data.repairs) > 5:
-        console.print(f"[yellow]repaired[/yellow] {len(data.repairs) - 5} more tags")
+    console.print(f"types: {escape(', '.join(data.labels))} (CRF over {config.data.tags})")
+    _tell_repairs(data.repairs, console)
+
+
+def _tell_repairs(repairs: Sequence[str], console: Console) -> None:
+    for message in repairs[:REPAIRS_SHOWN]:
+        console.print(f"[yellow]invalid tag[/yellow] {escape(message)}", soft_wrap=True)
+    if len(repairs) > REPAIRS_SHOWN:
+        console.print(f"[yellow]invalid tag[/yellow] and {len(repairs) - REPAIRS_SHOWN:,} more")
 
 
 def _train_epochs(run: Run, console: Console) -> None:
@@ -167,11 +191,14 @@ def _train_epochs(run: Run, console: Console) -> None:
                 continue
             if event.is_best:
                 _save_best(run)
-            save_state(run.directory / STATE, trainer)
             values = _values(event)
             log.write({"epoch": event.epoch, **values})
             for name, value in values.items():
                 board.add_scalar(name, value, event.epoch)
+            board.flush()
+            # Last: an epoch counts once all it leaves behind is there. If the run is killed
+            # before, it is run again, and what it had left behind is replaced.
+            save_state(run.directory / STATE, trainer)
             view.epoch(event)
 
 
@@ -232,7 +259,7 @@ INT8_LOSS = 0.001
 """The int8 graph serves by default where its dev F1 is at most this far below float32's."""
 
 
-def _report(run: Run) -> dict[str, Any]:
+def _report(run: Run, console: Console) -> dict[str, Any]:
     """Evaluate the best checkpoint as it serves, choose its precision, and write its card."""
     config = run.trainer.config
     dev_float = _evaluate(run, "float32", run.data.dev)
@@ -242,7 +269,8 @@ def _report(run: Run) -> dict[str, Any]:
     if dev_int8 is not None and _f1(dev_int8) >= _f1(dev_float) - INT8_LOSS:
         precision, dev = "int8", dev_int8
     results = {"dev": dev}
-    test, _ = read_split(config, "test")
+    test, repairs = read_split(config, "test")
+    _tell_repairs(repairs, console)
     if test:
         results["test"] = _evaluate(run, precision, test)
     metrics = {f"{split}_f1": round(_f1(report), 4) for split, report in results.items()}
@@ -271,3 +299,9 @@ def refresh(directory: Path, header: Header, card: str) -> None:
         write_json(fresh / CONFIG, header.model_dump(mode="json"))
         (fresh / CARD).write_text(card, encoding="utf-8")
         write_sums(fresh)
+
+
+if __name__ == "__main__":
+    from training.script import main
+
+    main()

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -116,3 +117,10 @@ def test_it_has_neither_torch_nor_a_pip_of_its_own(port):
         "print([n for n in found if importlib.util.find_spec(n).origin.startswith('/opt')])"
     )
     assert inside(port, code).endswith("[]")
+
+
+def test_its_log_has_no_text_and_no_complaint(port):
+    log = compose("logs", "tagbelt", port=port)
+    assert "/v1/tag" in log
+    assert "Merkel visited" not in re.sub(r"Try: .*", "", log)
+    assert not re.search("error|warning|telemetry", log, re.IGNORECASE)

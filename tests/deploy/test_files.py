@@ -125,6 +125,12 @@ def test_nothing_that_serves_requires_torch():
     assert not [line for line in project["dependencies"] if re.match(r"torch|onnx\b(?!r)", line)]
 
 
+def test_the_images_report_to_nobody(stages):
+    assert any("ORT_DISABLE_TELEMETRY=1" in line for line in stages["base"])
+    assert stages["serve"][0] == "FROM base AS serve"
+    assert stages["train"][0] == "FROM base AS train"
+
+
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1)])
 def test_the_health_check_reports_what_readyz_says(status, code):
     class Handler(http.server.BaseHTTPRequestHandler):
