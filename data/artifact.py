@@ -180,7 +180,11 @@ def _old_name(directory: Path) -> Path:
 
 
 def _sync(directory: Path) -> None:
-    """Flush files to the disk, so that a power cut can't leave a renamed directory of zeros."""
+    """Flush files to the disk, so that a power cut can't leave a renamed directory of zeros.
+
+    They become readable to all, as safetensors alone would not have it: a server has its own user.
+    """
     for path in directory.iterdir():
+        path.chmod(0o644)
         with path.open("rb") as stream:
             os.fsync(stream.fileno())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from onnxruntime import InferenceSession
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -49,7 +50,10 @@ def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precisi
 
     Raises:
         CheckpointError: no checkpoint, a damaged or foreign one, or no int8 graph in it.
+        ValueError: fewer than one thread.
     """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
     directory = Path(path)
     header = Header.read(directory)
     digest = verify_sums(directory)
@@ -61,8 +65,8 @@ def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precisi
         )
     count = available_threads() if threads is None else threads
     sequence = directory / _graph(directory, header, precision)
-    words = open_graph(directory / WORDS_GRAPH, threads=count)
-    scorer = OnnxScorer(words, open_graph(sequence, threads=count), embeddings, vocabulary)
+    words = _session(directory / WORDS_GRAPH, count)
+    scorer = OnnxScorer(words, _session(sequence, count), embeddings, vocabulary)
     return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
 
 
@@ -75,11 +79,18 @@ def _graph(directory: Path, header: Header, precision: Precision) -> str:
     return INT8_GRAPH
 
 
+def _session(path: Path, threads: int) -> InferenceSession:
+    try:
+        return open_graph(path, threads=threads)
+    except Exception as error:  # ONNX Runtime's have no common class
+        raise CheckpointError(f"{path}: this ONNX Runtime can't run it: {error}") from error
+
+
 def _vocabulary(path: Path) -> Vocabulary:
     try:
         return Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: no vocabulary: {error}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -92,17 +103,17 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
             raise CheckpointError(f"{path}: holds no {name!r}")
         if not np.isfinite(arrays[name]).all():
             raise CheckpointError(f"{path}: {name!r} holds values that are not finite")
-    return arrays
+    return {name: arrays[name] for name in names}
 
 
 def _crf(directory: Path, header: Header) -> CrfParameters:
     arrays = _arrays(directory / CRF, ("start", "transitions", "end"))
-    allowed = allowed_transitions(header.tags, header.scheme)
-    if arrays["start"].shape != (len(header.tags),):
-        raise CheckpointError(
-            f"{directory}: {CRF} does not fit the {len(header.tags)} tags of {CONFIG}"
-        )
-    return CrfParameters.constrained(arrays["start"], arrays["transitions"], arrays["end"], allowed)
+    try:
+        allowed = allowed_transitions(header.tags, header.scheme)
+        return CrfParameters.constrained(**arrays, allowed=allowed)
+    except ValueError as error:
+        place = f"{directory}: {CRF} and the {len(header.tags)} tags of {CONFIG} do not fit"
+        raise CheckpointError(f"{place}: {error}") from error
 
 
 def _info(header: Header, digest: str) -> ModelInfo:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 CAPACITY = 65_536
 """Forms kept at once; at 100 features that is 26 MB."""
 
+CHARACTERS = 32
+"""Of all kept forms, on average: a table full of megabyte-long "words" would not be bounded."""
+
 PADDING_ROW = 0
 
 FloatArray = NDArray[np.float32]
@@ -18,8 +21,8 @@ IntArray = NDArray[np.intp]
 class Lexicon:
     """Looks forms up in a table of vectors and computes those it has not met, in one call.
 
-    The table never grows beyond its capacity: when ever-new forms have filled it, it forgets
-    them and begins anew. Safe to use from several threads.
+    The table never grows beyond its capacity (but for a batch that does so alone): when ever-new
+    forms have filled it, it forgets them and begins anew. Safe to use from several threads.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Lexicon:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._rows: dict[str, int] = {}
+        self._characters = 0
         self._table = np.zeros((1024, size), dtype=np.float32)
 
     def __len__(self) -> int:
@@ -62,19 +66,26 @@ class Lexicon:
     def _add(self, forms: Sequence[str]) -> None:
         """Compute what is missing; a batch that alone exceeds the capacity still gets its rows."""
         missing = [form for form in dict.fromkeys(forms) if form not in self._rows]
-        if len(self._rows) + len(missing) > self._capacity:
-            self._rows = {}
+        if self._is_full_with(missing):
+            self._rows, self._characters = {}, 0
             missing = list(dict.fromkeys(forms))
         first = len(self._rows) + 1
         self._reserve(first + len(missing))
         self._table[first : first + len(missing)] = self._compute(missing)
         self._rows.update((form, row) for row, form in enumerate(missing, start=first))
+        self._characters += sum(map(len, missing))
+
+    def _is_full_with(self, forms: Sequence[str]) -> bool:
+        characters = self._characters + sum(map(len, forms))
+        too_many = len(self._rows) + len(forms) > self._capacity
+        return too_many or characters > self._capacity * CHARACTERS
 
     def _reserve(self, rows: int) -> None:
+        """Make room for that many rows by doubling, but for no more than a full table has."""
         bound = max(rows, self._capacity + 1)
         if rows > len(self._table):
             table = np.zeros((min(2 * rows, bound), self._table.shape[1]), dtype=np.float32)
             table[: len(self._table)] = self._table
             self._table = table
-        elif len(self._table) > bound >= rows:
+        elif len(self._table) > bound:
             self._table = self._table[:bound].copy()

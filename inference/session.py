@@ -1,9 +1,13 @@
 """The network in ONNX Runtime: words to vectors, sentences to emissions."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+# Before the import: ONNX Runtime 1.31 reports usage to its maker unless told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 from numpy.typing import NDArray
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from data.artifact import (
     CONFIG,
@@ -48,9 +50,10 @@ def save_checkpoint(
     network.eval()
     _round_table(network)
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    for name, value in weights.items():
-        if not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{directory}: not written: {name} holds values not finite")
+    try:
+        _finite(weights)
+    except ValueError as error:
+        raise CheckpointError(f"{directory}: not written: {error}") from error
     start, step, end = network.crf.scores(constrained=False)
     with replaced(directory) as fresh:
         write_json(fresh / CONFIG, header.model_dump(mode="json"))
@@ -78,19 +81,36 @@ def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
     verify_sums(directory)
     if not (directory / WEIGHTS).exists():
         raise CheckpointError(f"{directory}: {WEIGHTS} is missing: this copy is for serving only")
-    words = json.loads((directory / VOCABULARY).read_text(encoding="utf-8"))
-    vocabulary = Vocabulary.from_json(words)
-    table = load_file(directory / EMBEDDINGS, device="cpu")["embeddings"].float()
-    config = ModelConfig.model_validate_json(json.dumps(header.model))
-    network = Network(config, vocabulary, header.tags, header.scheme, size=table.shape[1])
-    weights = load_file(directory / WEIGHTS, device="cpu")
+    vocabulary, table, weights = _read_parts(directory)
     weights[TABLE[0]] = table[: vocabulary.trained]
     weights[TABLE[1]] = table[vocabulary.trained :]
     try:
+        config = ModelConfig.model_validate_json(json.dumps(header.model))
+        network = Network(config, vocabulary, header.tags, header.scheme, size=table.shape[1])
         network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
+    except (ValueError, RuntimeError) as error:
         raise CheckpointError(f"{directory}: {WEIGHTS} does not fit {CONFIG}: {error}") from error
     return network.eval(), vocabulary, header
+
+
+def _read_parts(directory: Path) -> tuple[Vocabulary, Tensor, dict[str, Tensor]]:
+    """Return the vocabulary, the word table [V, E] and all other weights."""
+    path = directory / VOCABULARY
+    try:
+        vocabulary = Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")))
+        path = directory / EMBEDDINGS
+        table = _finite(load_file(path, device="cpu"))["embeddings"].float()
+        path = directory / WEIGHTS
+        return vocabulary, table, _finite(load_file(path, device="cpu"))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: can't be read: {error}") from error
+
+
+def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    for name, value in weights.items():
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} holds values that are not finite")
+    return weights
 
 
 @torch.no_grad()

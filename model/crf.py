@@ -229,9 +229,17 @@ def log_forward_backward(
             reach = torch.logsumexp(ahead[here, None, :] + step, 2)
             backward[before : before + size] = reach
     log_mass = log_partition[rows.sentence][:, None]
-    marginals = (forward + backward - log_mass).exp_()
     pairs = forward[rows.previous, :, None] + step + ahead[rows.first :, None, :]
-    return Lattice(log_partition, marginals, (pairs - log_mass[rows.first :, :, None]).exp().sum(0))
+    return Lattice(
+        log_partition,
+        _probability(forward + backward - log_mass),
+        _probability(pairs - log_mass[rows.first :, :, None]).sum(0),
+    )
+
+
+def _probability(logarithm: Tensor) -> Tensor:
+    """Never above 1, however coarse the rounding of huge scores is."""
+    return logarithm.clamp_(max=0.0).exp_()
 
 
 def _steps(sizes: list[int]) -> list[tuple[int, int, int]]:

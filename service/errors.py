@@ -1,5 +1,6 @@
 """From the framework's exceptions to problems: every error reply has the one shape."""
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,6 +11,8 @@ from starlette.responses import Response
 
 from service import problems
 from service.problems import FieldError, Kind, ProblemError
+
+_JSON = re.compile(r"application/(.+\+)?json", re.IGNORECASE)
 
 
 async def _problem_error(request: Request, error: ProblemError) -> Response:
@@ -38,7 +41,7 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     path, found = request.scope["path"], error.errors()
     content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if not content_type.lower().endswith(("/json", "+json")):
+    if not _JSON.fullmatch(content_type):
         sent = f"not {content_type!r}" if content_type else "which is missing"
         return problems.response(
             problems.MEDIA, f"send the header content-type: application/json, {sent}", path

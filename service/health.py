@@ -17,7 +17,7 @@ class Health:
     def __init__(self, registry: Registry, worker: Worker) -> None:
         self._registry = registry
         self._worker = worker
-        self._warm = False
+        self._warming = True
 
     async def warm_up(self) -> None:
         """Runs every model once, so that the first request is as fast as the next."""
@@ -25,13 +25,12 @@ class Health:
             await self._worker.run(self._registry.smoke)
         except Exception as error:
             log_failure("the warm-up failed", error)
-        else:
-            self._warm = True
+        self._warming = False
 
     async def trouble(self) -> str | None:
         """Why requests cannot be answered now; None when they can."""
-        if not self._warm:
-            return "the models are not warmed up"
+        if self._warming:
+            return "the models are warming up"
         if self._worker.idle_seconds < RECENT_SECONDS:
             return None
         try:

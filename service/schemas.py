@@ -35,6 +35,8 @@ TokenLists = Annotated[
     list[Any],
     WithJsonSchema({"type": "array", "items": {"type": "array", "items": {"type": "string"}}}),
 ]
+# Bounded, since an error quotes them.
+Name = Annotated[str, Field(max_length=200)]
 
 
 class TagRequest(BaseModel):
@@ -51,8 +53,8 @@ class TagRequest(BaseModel):
     tokens: TokenLists = Field(
         default=[], description="Sentences that are split into tokens already."
     )
-    model: str | None = Field(default=None, description="A name from /v1/models.")
-    labels: list[str] | None = Field(
+    model: Name | None = Field(default=None, description="A name from /v1/models.")
+    labels: list[Name] | None = Field(
         default=None,
         min_length=1,
         max_length=1000,
@@ -95,7 +97,8 @@ class TagRequest(BaseModel):
     @property
     def items(self) -> list[Any]:
         """The inputs, unchecked, in order."""
-        return [self.text] if self.field == "text" else list(getattr(self, self.field))
+        items: list[Any] = [self.text] if self.field == "text" else getattr(self, self.field)
+        return items
 
 
 class _Reply(BaseModel):

@@ -5,8 +5,10 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from inference.tagger import Tagger
 from service.app import create_app
@@ -32,6 +34,7 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
         server = _Server(
             uvicorn.Config(
                 create_app(settings, registry),
+                log_config=_log_config(settings),
                 log_level=settings.log_level,
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
@@ -46,6 +49,13 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
 def _load(settings: Settings, models: Path) -> Registry:
     taggers = [Tagger.load(path, threads=settings.threads) for path in find_checkpoints(models)]
     return Registry(taggers, default=settings.default_model)
+
+
+def _log_config(settings: Settings) -> dict[str, Any]:
+    """The web server's, with our own messages on the same handler."""
+    own = {"handlers": ["default"], "level": settings.log_level.upper(), "propagate": False}
+    loggers = LOGGING_CONFIG["loggers"] | {"service": own}
+    return LOGGING_CONFIG | {"loggers": loggers, "disable_existing_loggers": False}
 
 
 def _bind(settings: Settings) -> socket.socket:

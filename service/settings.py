@@ -1,6 +1,6 @@
 """What the service can be told, by argument or by a TAGBELT_* environment variable."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,13 +51,13 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings(**given: object) -> Settings:
+def load_settings(**given: Any) -> Settings:
     """Settings from the environment, with every argument that is not None on top.
 
     Raises SettingsError with one line for each setting that cannot be used.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         lines = [
             _line(str(e["loc"][0]) if e["loc"] else "", e["msg"], e["input"])

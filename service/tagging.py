@@ -63,8 +63,9 @@ class Tagging:
 
 def _reply(tagger: Tagger, request: TagRequest, settings: Settings) -> bytes:
     check = token_list_fault if request.field == "tokens" else text_fault
-    faults = [check(item, settings) for item in request.items]
-    good = [item for item, fault in zip(request.items, faults, strict=True) if fault is None]
+    items = request.items
+    faults = [check(item, settings) for item in items]
+    good = [item for item, fault in zip(items, faults, strict=True) if fault is None]
     annotations = iter(_annotate(tagger, request, good))
     outcomes = [fault or next(annotations) for fault in faults]
     info = tagger.info
@@ -75,7 +76,7 @@ def _reply(tagger: Tagger, request: TagRequest, settings: Settings) -> bytes:
             "results": [
                 {"error": problems.problem(outcome.kind, outcome.detail, _place(request, index))}
                 if isinstance(outcome, Fault)
-                else result(request.items[index], outcome, request)
+                else result(items[index], outcome, request)
                 for index, outcome in enumerate(outcomes)
             ],
         }

@@ -39,7 +39,7 @@ class Worker:
             raise OverloadedError
         try:
             future = self._executor.submit(self._run, job)
-        except BaseException:
+        except RuntimeError:  # closed
             self._places.release()
             raise
         # On the thread's own future: a cancelled caller must not free the place of a running job.

@@ -51,6 +51,10 @@ class Target(StrEnum):
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads; all the cores the process may use unless given.")
 ]
+Chosen = Annotated[
+    Precision,
+    typer.Option(help="Which graph runs; auto is the one that the checkpoint was found to serve."),
+]
 Columns = Annotated[
     str | None,
     typer.Option(
@@ -76,9 +80,10 @@ def evaluate(
         str | None, typer.Option(help="Tag scheme; recognised from the tags unless given.")
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Read invalid tags by the conlleval convention.")
+        bool,
+        typer.Option("--repair", help="Read invalid tags as conlleval does, not as an error."),
     ] = False,
-    precision: Precision = Precision.auto,
+    precision: Chosen = Precision.auto,
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
 ) -> None:
@@ -126,7 +131,7 @@ def tag(
     field: Annotated[str, typer.Option(help="Where the text is in a JSON line.")] = "text",
     columns: Columns = None,
     separator: Separator = "whitespace",
-    precision: Precision = Precision.auto,
+    precision: Chosen = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Tag text, CoNLL files or JSON lines.
@@ -160,9 +165,9 @@ def serve(
         typer.Argument(help="A checkpoint or a directory of them; the bundled ones unless given."),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
+        str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on. [default: 8000]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless given.")] = None,
     threads: Threads = None,
 ) -> None:
     """Serve models over HTTP, with a page to try them on; TAGBELT_* variables set the rest."""

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from data.schemes import Scheme
 from data.types import Unit
-from model.config import ModelConfig, Section, Size
+from model.config import ModelConfig, Probability, Section, Size
 
 
 class ConfigError(Exception):
@@ -99,7 +99,9 @@ class DataConfig(Layout):
 
 class OptimiserConfig(Section):
     """How weights move. `clip` bounds the gradient's norm; the learning rate rises over the first
-    `warmup` epochs, then stays or falls linearly to a hundredth at the last epoch.
+    `warmup` epochs, then stays or falls linearly to a hundredth at the last epoch. `average` > 0
+    is the decay of an exponential moving average of the weights, a step; it is what is evaluated
+    and kept (Polyak & Juditsky 1992).
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -109,6 +111,7 @@ class OptimiserConfig(Section):
     clip: Annotated[float, Field(gt=0.0)] = 5.0
     schedule: Literal["constant", "linear"] = "linear"
     warmup: Annotated[float, Field(ge=0.0)] = 1.0
+    average: Probability = 0.999
 
 
 class TrainingConfig(Section):
@@ -206,7 +209,8 @@ def _reason(item: ErrorDetails) -> str:
         case "value_error":  # our own words, which say what is wrong
             return str(item["ctx"]["error"])
         case _:
-            return f"{item['msg']} (is {item['input']!r})"
+            message = re.sub(r"<\w+\.\w+: ('\w+')>", r"\1", item["msg"])  # members of enums
+            return f"{message} (is {item['input']!r})"
 
 
 def _apply(value: dict[str, Any], override: str) -> None:

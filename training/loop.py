@@ -4,10 +4,11 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data.schemes import tags_to_spans
 from data.types import Span
@@ -70,6 +71,12 @@ class Trainer:
     hidden_forms: Tensor
     progress: Progress
     device: torch.device
+    average: AveragedModel | None = None
+
+    @property
+    def judged(self) -> Network:
+        """The network that is evaluated and kept: the average of the weights if there is one."""
+        return self.network if self.average is None else cast(Network, self.average.module)
 
     def run(self) -> Iterator[Step | Epoch]:
         """Train from where `progress` stands until the last epoch or until patience ends."""
@@ -122,11 +129,13 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
         self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         return value
 
     def predict(self, sentences: EncodedSentences) -> list[tuple[Span, ...]]:
         """Return the spans that the network finds in each sentence."""
-        return predict(self.network, sentences, self.tags, self.config, self.device)
+        return predict(self.judged, sentences, self.tags, self.config, self.device)
 
 
 @torch.no_grad()
@@ -153,6 +162,14 @@ def predict(
             path = paths[: int(lengths[column]), column]
             found[index] = tags_to_spans([tags[i] for i in path], config.data.tags)
     return found
+
+
+def make_average(network: Network, decay: float) -> AveragedModel | None:
+    """Make the moving average of a network's weights; None for a decay of 0."""
+    if not decay:
+        return None
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=update)
 
 
 def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Optimizer:

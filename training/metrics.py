@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from data.schemes import Scheme
+from data.schemes import OUTSIDE, Scheme
 from data.types import Span
 
 Mode = Literal["default", "strict"]
@@ -55,7 +55,9 @@ def report(
     options: dict[str, Any] = {"output_dict": True, "zero_division": 0}
     if mode == "strict":
         options |= {"mode": "strict", "scheme": IOB2}
-    rows = classification_report([list(r) for r in gold], [list(r) for r in found], **options)
+    rows: Mapping[str, Any] = {}
+    if any(tag != OUTSIDE for row in (*gold, *found) for tag in row):  # or seqeval has no mean
+        rows = classification_report([list(r) for r in gold], [list(r) for r in found], **options)
     scores = {name: _score(row) for name, row in rows.items()}
     averages = {"micro avg", "macro avg", "weighted avg"}
     return {

@@ -1,4 +1,4 @@
-"""The command `tagbelt train`, also `python -m training.train`: options in, messages and exit code out.
+"""`tagbelt train`, also `python -m training.train`: options in, messages and exit code out.
 
 Light to import: the `tagbelt` command takes it in for its help, whatever it is asked to do.
 """

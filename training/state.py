@@ -15,6 +15,7 @@ from training.loop import Progress, Trainer
 
 NETWORK = "network.safetensors"
 OPTIMISER = "optimiser.safetensors"
+AVERAGE = "average.safetensors"
 PROGRESS = "progress.json"
 
 MAY_CHANGE = {("training", "epochs"), ("training", "patience"), ("training", "device")}
@@ -34,6 +35,8 @@ def save_state(directory: Path, trainer: Trainer) -> None:
         network = {k: v.contiguous() for k, v in trainer.network.state_dict().items()}
         save_file(network, fresh / NETWORK)
         save_file(moments, fresh / OPTIMISER)
+        if trainer.average is not None:
+            save_file(trainer.average.state_dict(), fresh / AVERAGE)
         write_json(
             fresh / PROGRESS,
             {"config": trainer.config.model_dump(mode="json"), **asdict(trainer.progress)},
@@ -53,6 +56,8 @@ def load_state(directory: Path, trainer: Trainer) -> None:
     except RuntimeError as error:
         raise ConfigError(f"{directory}: can't resume with other data: {error}") from error
     _load_optimiser(trainer.optimiser, load_file(directory / OPTIMISER))
+    if trainer.average is not None:
+        trainer.average.load_state_dict(load_file(directory / AVERAGE), strict=True)
     for name, item in asdict(Progress(**value)).items():
         setattr(trainer.progress, name, item)
 

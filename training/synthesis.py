@@ -38,8 +38,9 @@ def read_templates(path: Path) -> Templates:
     """Read a template file.
 
     Raises:
-        ConfigError: no such file, an empty list, a slot of small letters that no list fills, or
-            lists that contain one another; names the line.
+        ConfigError: no such file or no template in it, an empty list, a slot of small letters
+            that no list fills, an entity slot that is no token or stands in a list, or lists that
+            contain one another; names the line.
     """
     lists: dict[str, tuple[str, ...]] = {}
     templates: list[str] = []
@@ -61,6 +62,8 @@ def read_templates(path: Path) -> Templates:
             raise ConfigError(f"{path}:{number}: a list is written @name = one | another")
         lists[name.strip()] = lists.get(name.strip(), ()) + offered
     _check_slots(path, numbered, lists)
+    if not templates:
+        raise ConfigError(f"{path}: no template in it")
     return Templates(str(path), lists, tuple(templates))
 
 
@@ -68,11 +71,23 @@ def _check_slots(
     path: Path, lines: Iterable[tuple[int, str]], lists: Mapping[str, tuple[str, ...]]
 ) -> None:
     for number, line in lines:
-        for slot in _SLOT.findall(line):
-            if slot.islower() and slot not in lists:
-                raise ConfigError(f"{path}:{number}: no list @{slot} fills {{{slot}}}")
+        for part in line.split(" "):
+            _check_part(f"{path}:{number}", part, lists, in_list=line.startswith("@"))
     for name in lists:
         _check_depth(path, name, lists, ())
+
+
+def _check_part(
+    place: str, part: str, lists: Mapping[str, tuple[str, ...]], *, in_list: bool
+) -> None:
+    for slot in _SLOT.findall(part):
+        if not _ENTITY.fullmatch(f"{{{slot}}}"):
+            if slot not in lists:
+                raise ConfigError(f"{place}: no list @{slot} fills {{{slot}}}")
+        elif in_list:
+            raise ConfigError(f"{place}: {{{slot}}} in a list would not be marked as an entity")
+        elif not _ENTITY.fullmatch(part):
+            raise ConfigError(f"{place}: {{{slot}}} must stand between spaces, to be a token")
 
 
 def _check_depth(

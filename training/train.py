@@ -32,7 +32,7 @@ from training.card import model_card
 from training.config import ConfigError, RunConfig
 from training.corpus import RunData, encode_split, load_run_data, read_split
 from training.evaluate import evaluate_sentences
-from training.loop import Epoch, Progress, Step, Trainer, make_optimiser
+from training.loop import Epoch, Progress, Step, Trainer, make_average, make_optimiser
 from training.metrics import MetricsLog
 from training.state import PROGRESS, load_state, save_state
 from training.view import TrainingView
@@ -98,9 +98,6 @@ def _settle_directory(directory: Path, *, resume: bool) -> bool:
     if resume and not has_state and not (directory / CONFIG).exists():
         raise ConfigError(f"{directory}: no run here to resume; run without --resume")
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (STATE, CHECKPOINT):
-        for unfinished in directory.glob(f".{name}.*"):
-            shutil.rmtree(unfinished)
     return has_state
 
 
@@ -123,6 +120,7 @@ def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
         hidden_forms=hidden_forms(train_set, data),
         progress=Progress(),
         device=device,
+        average=make_average(network, config.optimiser.average),
     )
     return Run(directory, trainer, data)
 
@@ -245,7 +243,7 @@ def _header(run: Run) -> Header:
 
 def _save_best(run: Run) -> None:
     """Write the checkpoint from a copy, since its word table is rounded and training goes on."""
-    network = run.trainer.network
+    network = run.trainer.judged
     kept = {name: value.cpu().clone() for name, value in network.state_dict().items()}
     device = run.trainer.device
     try:

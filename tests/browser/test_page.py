@@ -256,13 +256,22 @@ def test_the_reply_is_copied(open_page):
     assert page.inner_text("#panel-curl .copy") == "Copied"
 
 
-def test_every_control_has_a_name_and_changes_are_announced(open_page):
+def test_a_screen_reader_finds_everything_and_hears_changes(open_page):
     page = open_page()
     tag(page, "Toyota")
-    for control in page.query_selector_all("button, textarea, select"):
-        name = control.evaluate("c => c.textContent || c.labels?.[0]?.textContent")
-        assert name.strip()
-    assert page.get_attribute("#status", "aria-live") == "polite"
+    heard = page.locator("body").aria_snapshot()
+    for part in (
+        'heading "Find the names in a text" [level=1]',
+        'textbox "Find the names in a text"',
+        'group "Examples"',
+        'button "News"',
+        'button "Tag',
+        "status: 1 entity",
+        'tab "Entities" [selected]',
+        'tabpanel "Entities"',
+        'cell "Toyota"',
+    ):
+        assert part in heard, heard
     assert page.get_attribute("#error", "role") == "alert"
 
 

@@ -64,7 +64,9 @@ def test_413_streamed(make_client, size, status):
         assert_problem(reply, 413, "body-too-large")
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "text/json", "application/x-www-form-urlencoded"]
+)
 def test_415(client, content_type):
     headers = {"content-type": content_type} if content_type else {}
     reply = client.request("POST", "/v1/tag", content=b'{"text":"a"}', headers=headers)
@@ -104,6 +106,9 @@ def test_400(client, body):
         ({"text": "a", "colour": 1}, ["/colour"]),
         ({"text": "a", "a/b~c": 1}, ["/a~1b~0c"]),
         ({"text": "a", "model": 5}, ["/model"]),
+        ({"text": "a", "model": "x" * 201}, ["/model"]),
+        ({"text": "a", "model": "\ud800"}, ["/model"]),
+        ({"text": "a", "labels": ["x" * 201]}, ["/labels/0"]),
         ({"text": "a", "labels": "PER"}, ["/labels"]),
         ({"text": "a", "labels": []}, ["/labels"]),
         ({"text": "a", "labels": ["PER", 5]}, ["/labels/1"]),
@@ -143,7 +148,7 @@ def test_422_too_many_items(make_client):
     assert "holds 3 items and the limit is 2" in problem["detail"]
 
 
-@pytest.mark.parametrize("name", ["en", "", "\ud800", "x" * 5000])
+@pytest.mark.parametrize("name", ["en", "", "Fake"])
 def test_404_for_a_model_that_is_not_served(client, name):
     reply = client.tag(text="a", model=name)
     assert assert_problem(reply, 404, "unknown-model")["detail"].endswith("served: fake")

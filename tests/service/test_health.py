@@ -17,7 +17,7 @@ def warm_up(client):
 
 def test_alive_and_not_ready_before_the_warm_up(client):
     assert client.get("/livez").json() == {"status": "ok"}
-    assert ready(client) == (503, "the models are not warmed up")
+    assert ready(client) == (503, "the models are warming up")
     warm_up(client)
     assert client.get("/readyz").json() == {"status": "ok"}
 
@@ -37,10 +37,13 @@ def test_the_app_warms_every_model_up_when_it_starts(two_models):
     assert all(tagger.calls for tagger in app.state.registry.taggers.values())
 
 
-def test_a_model_that_cannot_tag_is_never_ready(make_client, caplog):
-    with make_client(FakeTagger(poison="")) as client:
+def test_a_model_that_cannot_tag_is_not_ready_until_it_can(make_client, caplog):
+    tagger = FakeTagger(poison="")
+    with make_client(tagger) as client:
         warm_up(client)
-        assert ready(client)[0] == 503
+        assert ready(client) == (503, "a model fails on a test sentence")
+        tagger.poison = None
+        assert ready(client) == (200, "")
     assert "the warm-up failed: RuntimeError" in caplog.text
 
 

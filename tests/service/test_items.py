@@ -58,6 +58,11 @@ def test_the_limit_counts_code_points(make_client):
         assert client.results(text="👩👩👩") == [{"entities": []}]
 
 
+def test_a_single_text_that_is_bad_is_a_result_too(client):
+    (result,) = client.results(text="a\ud800")
+    assert "code point 1 is half of a surrogate pair, U+D800" in result["error"]["detail"]
+
+
 def test_an_astral_character_escaped_as_a_pair_is_whole(client):
     body = rb'{"text": "\ud83d\udc69\u200d\ud83d\ude80Ana"}'
     reply = client.post_json(body)

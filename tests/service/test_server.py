@@ -28,7 +28,7 @@ from tests.service.fake import FakeTagger
 
 def load(path, threads):
     assert threads == 1
-    return FakeTagger(path.name)
+    return FakeTagger(path.name, poison="sesame")
 
 server.Tagger.load = load
 server.run(load_settings(port=0, threads=1), Path(sys.argv[1]), say=lambda s: print(s, flush=True))
@@ -100,12 +100,15 @@ def test_the_process_says_where_it_is_and_ends_in_order(models):
         header = dict([command[4].split(": ")])
         reply = httpx.post(command[2], headers=header, content=command[6])
         assert len(reply.json()["results"][0]["entities"]) == 3
+        assert httpx.post(command[2], json={"text": "open sesame"}).status_code == 500
     finally:
         process.send_signal(signal.SIGINT)
         _, log = process.communicate(timeout=30)
     assert process.returncode == 0, log
     assert "Traceback" not in log
+    assert re.search("ERROR:    .*an item failed: RuntimeError at ", log)
     assert "Angela" not in log
+    assert "sesame" not in log
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_loaded(tmp_path):

@@ -1,0 +1,91 @@
+"""Tiny networks with random weights, and what torch makes of a sentence."""
+
+import random
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from data.artifact import Header
+from data.schemes import Scheme, tag_set
+from data.vocabulary import Vocabulary, build_vocabulary
+from inference.crf import CrfParameters
+from inference.viterbi import viterbi
+from model.batch import encode
+from model.config import CELLS, CharacterConfig, EncoderConfig, ModelConfig, WordConfig
+from model.network import Network
+
+LABELS = ("PER", "LOC-X")
+KNOWN = ["Anna", "went", "to", "Paris", ",", "in", "1999", ".", "北京", "naïve", "U.S."]
+PRETRAINED = ["went", "river", "tokyo", "house"]
+UNSEEN = ["Zürich", "x" * 300, "", "\u200b", "1234", "ANNA", "😀", "Tokyo", "qwertz", "O'Neil-Smith"]
+ALL_CELLS = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
+
+
+def make_vocabulary() -> Vocabulary:
+    """Words of three sorts: seen in training, with a pretrained vector only, unknown."""
+    return build_vocabulary([KNOWN], pretrained=PRETRAINED, extra=2)
+
+
+def make_config(*, kind="cnn", shape_size=3, constrain=True, **encoder) -> ModelConfig:
+    return ModelConfig(
+        words=WordConfig(size=6, shape_size=shape_size),
+        characters=CharacterConfig(kind=kind, size=5, hidden=4),
+        encoder=EncoderConfig(**{"hidden": 6, **encoder}),
+        crf={"constrain_training": constrain},
+    )
+
+
+def make_network(seed=0, *, scheme=Scheme.IOB2, labels=LABELS, scale=1.0, **options) -> Network:
+    """A network in evaluation mode with no weight left at a value that hides a mistake."""
+    torch.manual_seed(seed)
+    config, vocabulary = make_config(**options), make_vocabulary()
+    network = Network(config, vocabulary, tag_set(labels, scheme), scheme)
+    with torch.no_grad():
+        network.words.embedding.fixed.normal_()
+        for name, parameter in network.named_parameters():
+            if "bias" in name or "peephole" in name:
+                nn.init.normal_(parameter, std=0.5)
+            elif "crf" in name:
+                nn.init.normal_(parameter, std=2.0)
+            parameter.mul_(scale)
+    return network.eval()
+
+
+def make_sentences(seed: int, lengths: list[int]) -> list[list[str]]:
+    chance = random.Random(seed)
+    return [chance.choices(KNOWN + UNSEEN + PRETRAINED, k=length) for length in lengths]
+
+
+def make_header(network: Network, scheme=Scheme.IOB2, labels=LABELS, **options) -> Header:
+    return Header(
+        name="tiny",
+        unit="word",
+        scheme=scheme,
+        labels=labels,
+        tags=tag_set(labels, scheme),
+        model=network.config.model_dump(mode="json"),
+        **options,
+    )
+
+
+@torch.no_grad()
+def torch_emissions(network: Network, sentences: list[list[str]]) -> list[np.ndarray]:
+    """Emissions [n, K] of each sentence, all of them in one batch."""
+    batch = encode(sentences, make_vocabulary()).batch(range(len(sentences)))
+    padded, lengths = pad_packed_sequence(PackedSequence(network(batch), batch.batch_sizes))
+    found = [np.empty(0)] * len(sentences)
+    for column, index in enumerate(batch.index.tolist()):
+        found[index] = padded[: int(lengths[column]), column].numpy()
+    return found
+
+
+def torch_paths(network: Network, sentences: list[list[str]]) -> list[list[int]]:
+    """The best path of each sentence, decoded on its own."""
+    crf = CrfParameters(*(score.detach().numpy() for score in network.crf.scores()))
+    paths = []
+    for scores in torch_emissions(network, sentences):
+        path, _ = viterbi(scores[:, None], np.array([len(scores)]), crf)
+        paths.append(path[:, 0].tolist())
+    return paths
