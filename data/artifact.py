@@ -61,7 +61,7 @@ class Header(BaseModel):
     scheme: Scheme
     labels: tuple[str, ...]
     tags: tuple[str, ...]
-    window: int = 256
+    window: int = Field(default=256, ge=1)
     precision: Literal["float32", "int8"] = "float32"
     model: dict[str, Any]
     metrics: dict[str, float] = Field(default_factory=dict)

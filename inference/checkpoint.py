@@ -27,6 +27,7 @@ from data.vocabulary import Vocabulary
 from inference.crf import CrfParameters
 from inference.info import ModelInfo
 from inference.session import OnnxScorer, open_graph
+from inference.tags import tag_table
 from inference.threads import available_threads
 
 Precision = Literal["auto", "float32", "int8"]
@@ -57,6 +58,7 @@ def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precisi
     directory = Path(path)
     header = Header.read(directory)
     digest = verify_sums(directory)
+    _check_tags(directory / CONFIG, header)
     vocabulary = _vocabulary(directory / VOCABULARY)
     embeddings = _arrays(directory / EMBEDDINGS, ("embeddings",))["embeddings"]
     if len(embeddings) != len(vocabulary.words):
@@ -68,6 +70,15 @@ def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precisi
     words = _session(directory / WORDS_GRAPH, count)
     scorer = OnnxScorer(words, _session(sequence, count), embeddings, vocabulary)
     return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
+
+
+def _check_tags(path: Path, header: Header) -> None:
+    try:
+        labels = tag_table(header.tags, header.scheme).labels
+    except ValueError as error:
+        raise CheckpointError(f"{path}: tags: {error}") from error
+    if set(labels) != set(header.labels):
+        raise CheckpointError(f"{path}: labels: {header.labels} are not those of the tags")
 
 
 def _graph(directory: Path, header: Header, precision: Precision) -> str:

@@ -130,6 +130,8 @@ def encode(
     Raises:
         ValueError: a sentence without tokens, or with another number of tags, named by its index.
     """
+    if tags is not None and len(tags) != len(sentences):
+        raise ValueError(f"{len(sentences)} sentences, but tags of {len(tags)}")
     ids: dict[str, int] = {}
     rows = []
     for index, sentence in enumerate(sentences):

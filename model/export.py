@@ -45,7 +45,7 @@ def _character_features(graph: Graph, reader: CharacterCnn | CharacterRnn, vecto
     if isinstance(reader, CharacterCnn):
         return _filtered(graph, reader, vectors)
     steps = graph.add("Transpose", vectors, perm=[1, 0, 2])
-    states, final = "characters/states", "characters/final"
+    states, final = "character_states", "character_features"
     layer = reader.layer
     graph.extend(
         recurrent_nodes(

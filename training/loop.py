@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from data.schemes import tags_to_spans
 from data.types import Span
@@ -21,6 +21,8 @@ from training.config import OptimiserConfig, RunConfig
 from training.metrics import Score, span_score
 
 EVALUATION_BATCH = 256
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,14 @@ def make_average(network: Network, decay: float) -> AveragedModel | None:
     """Make the moving average of a network's weights; None for a decay of 0."""
     if not decay:
         return None
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def update(averaged: Tensors, current: Tensors, steps: Tensor | int) -> None:
+        # Short at first, or the random weights of the start would linger for epochs.
+        done = float(steps)
+        weight = 1.0 - min(decay, (1.0 + done) / (10.0 + done))
+        torch._foreach_lerp_(averaged, current, weight)
+
     return AveragedModel(network, multi_avg_fn=update)
 
 

@@ -1,10 +1,10 @@
 """Synthetic sentences: templates written by hand, filled with names.
 
-A template file has a template a line, its tokens separated by single spaces. `{PER}`, a slot in
-capitals, is an entity of that type; `{day}`, one in small letters, is plain text. `@day = Monday |
-Tuesday` lists what fills a slot, and what it lists may hold small slots again; entity slots are
-also filled with the names that the training corpora themselves mark (mention replacement, Dai &
-Adel 2020). Lines that begin with `#` are comments.
+A template file has a template a line, its tokens separated by single spaces. `{PER}`, a slot that
+begins with a capital, is an entity of that type; `{day}`, one in small letters, is plain text.
+`@day = Monday | Tuesday` lists what fills a slot, and what it lists may hold small slots again;
+entity slots are also filled with the names that the training corpora themselves mark (mention
+replacement, Dai & Adel 2020). Lines that begin with `#` are comments.
 """
 
 import random

@@ -19,7 +19,18 @@ from model.network import Network
 LABELS = ("PER", "LOC-X")
 KNOWN = ["Anna", "went", "to", "Paris", ",", "in", "1999", ".", "北京", "naïve", "U.S."]
 PRETRAINED = ["went", "river", "tokyo", "house"]
-UNSEEN = ["Zürich", "x" * 300, "", "\u200b", "1234", "ANNA", "😀", "Tokyo", "qwertz", "O'Neil-Smith"]
+UNSEEN = [
+    "Zürich",
+    "x" * 300,
+    "",
+    "\u200b",
+    "1234",
+    "ANNA",
+    "😀",
+    "Tokyo",
+    "qwertz",
+    "O'Neil-Smith",
+]
 ALL_CELLS = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
 
 

@@ -118,9 +118,7 @@ def test_gradients_are_those_of_autograd_through_pytorch_crf(problem):
     Problem(problem.head, mine, problem.tags).nll().backward()
     for left, right in zip(mine, leaves, strict=True):
         torch.testing.assert_close(left.grad, right.grad, rtol=1e-5, atol=1e-6)
-    for left, right in zip(
-        gradients(problem.head.parameters_of), gradients(oracle), strict=True
-    ):
+    for left, right in zip(gradients(problem.head.parameters_of), gradients(oracle), strict=True):
         torch.testing.assert_close(left.double(), right, rtol=1e-5, atol=1e-6)
 
 
@@ -278,6 +276,7 @@ TWO_PATHS = {
     "two steps up": ([[0.0, -800.0], [-400.0, 0.0], [-400.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
     "two steps down": ([[0.0, -400.0], [0.0, -400.0], [-800.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
     "many steps": ([[0.0, -30.0]] * 50 + [[-30.0, 0.0]] * 50, [0.0, 0.0], [0.0, 0.0]),
+    "few digits left": ([[-460.0, 0.0], [0.0, -742.0], [-282.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
     "start": ([[0.0, 0.0], [-400.0, 0.0], [-400.0, 0.0]], [0.0, -800.0], [0.0, 0.0]),
     "end": ([[0.0, -400.0], [0.0, -400.0]], [0.0, 0.0], [-800.0, 0.0]),
     "all": ([[500.0, 0.0], [500.0, 0.0]], [0.0, 500.0], [0.0, 500.0]),
@@ -290,9 +289,7 @@ def test_scores_too_far_apart_for_a_probability_are_not_lost(case, in_log_space)
     step = torch.tensor([[0.0, -INFINITY], [-INFINITY, 0.0]], dtype=torch.float64)
     lattice = forward_backward(rows, start, step, end, torch.ones(len(rows), dtype=torch.long))
     torch.testing.assert_close(lattice.marginals, torch.full_like(rows, 0.5))
-    torch.testing.assert_close(
-        lattice.log_partition, (rows.sum(0) + start + end)[:1] + np.log(2.0)
-    )
+    torch.testing.assert_close(lattice.log_partition, (rows.sum(0) + start + end)[:1] + np.log(2.0))
     torch.testing.assert_close(lattice.steps, torch.eye(2).double() * (len(rows) - 1) / 2)
     assert in_log_space
 

@@ -1,0 +1,136 @@
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.lexicon import CHARACTERS, Lexicon
+
+SIZE = 3
+
+
+def vector(form):
+    """Numbers that only this form has."""
+    digest = blake2b(form.encode("utf-8"), digest_size=4 * SIZE).digest()
+    return np.frombuffer(digest, "<u4").astype(np.float32)
+
+
+class Compute:
+    def __init__(self):
+        self.forms = []
+        self.largest = 0
+
+    def __call__(self, forms):
+        self.forms += forms
+        self.largest = max(self.largest, len(forms))
+        return np.stack([vector(form) for form in forms])
+
+
+def lexicon(capacity=8):
+    compute = Compute()
+    return Lexicon(compute, SIZE, capacity=capacity), compute
+
+
+def gather(table, forms):
+    return table.gather(forms, np.arange(len(forms)), (len(forms), 1))[:, 0]
+
+
+@given(st.lists(st.lists(st.text("abc", max_size=2), min_size=1, max_size=20), max_size=30))
+def test_vectors_are_those_that_are_computed(batches):
+    table, _ = lexicon(capacity=8)
+    largest = max((len(set(forms)) for forms in batches), default=0)
+    for forms in batches:
+        assert np.array_equal(gather(table, forms), [vector(form) for form in forms])
+        assert len(table) <= max(8, largest)
+
+
+def test_forms_fill_the_cells_they_are_given_and_no_others():
+    table, _ = lexicon()
+    grid = table.gather(["a", "b", "a"], np.array([5, 0, 2]), (2, 3))
+    assert grid.shape == (2, 3, SIZE)
+    flat = grid.reshape(6, SIZE)
+    assert np.array_equal(flat[[5, 0, 2]], [vector("a"), vector("b"), vector("a")])
+    assert not flat[[1, 3, 4]].any()
+
+
+def test_a_form_is_computed_once():
+    table, compute = lexicon()
+    for forms in (["a", "b", "a"], ["b", "c"], ["a", "b", "c"] * 5):
+        gather(table, forms)
+    assert compute.forms == ["a", "b", "c"]
+    assert len(table) == 3
+
+
+def test_ever_new_words_cannot_make_it_grow():
+    table, _ = lexicon(capacity=100)
+    largest = 0
+    for i in range(2000):
+        gather(table, [f"{i}-{j}" for j in range(10)])
+        largest = max(largest, len(table))
+        assert len(table._table) <= 101
+    assert largest == 100
+
+
+def test_the_table_grows_no_faster_than_it_fills():
+    table, _ = lexicon(capacity=100_000)
+    gather(table, [str(i) for i in range(3000)])
+    assert 3001 <= len(table._table) <= 6002
+
+
+def test_long_words_cannot_make_it_grow_either():
+    table, compute = lexicon(capacity=100)
+    kept = 0
+    for i in range(50):
+        gather(table, [f"{i}" + "x" * 1000])
+        kept = max(kept, sum(map(len, table._rows)))
+    assert 1000 < kept <= 100 * CHARACTERS
+    assert len(compute.forms) == 50
+    huge = "y" * 100 * CHARACTERS * 2
+    assert np.array_equal(gather(table, [huge, "a"]), [vector(huge), vector("a")])
+    gather(table, ["b"])
+    assert set(table._rows) == {"b"}
+
+
+def test_a_batch_beyond_the_capacity_works_and_is_forgotten():
+    table, compute = lexicon(capacity=8)
+    gather(table, ["before"])
+    many = [f"w{i}" for i in range(3000)]
+    assert np.array_equal(gather(table, many), [vector(form) for form in many])
+    assert compute.largest == 3000
+    gather(table, ["after"])
+    assert len(table) == 1
+    assert len(table._table) == 9
+    assert np.array_equal(gather(table, ["after"]), [vector("after")])
+
+
+def test_what_was_forgotten_is_computed_anew():
+    table, compute = lexicon(capacity=2)
+    for form in ("a", "b", "c", "a"):
+        gather(table, [form])
+    assert compute.forms == ["a", "b", "c", "a"]
+
+
+def test_a_failure_leaves_the_table_right():
+    table, compute = lexicon(capacity=4)
+    gather(table, ["a", "b"])
+    working = table._compute
+    table._compute = lambda _: 1 / 0
+    for forms in (["c"], ["c", "d", "e"]):
+        with pytest.raises(ZeroDivisionError):
+            gather(table, ["a", *forms])
+    table._compute = working
+    forms = ["c", "a", "d", "b"]
+    assert np.array_equal(gather(table, forms), [vector(form) for form in forms])
+    assert compute.forms.count("c") == 1
+
+
+def test_many_threads_get_what_one_gets():
+    table, _ = lexicon(capacity=16)  # emptied again and again
+    rng = np.random.default_rng(0)
+    jobs = [[f"w{i}" for i in rng.integers(0, 40, size=rng.integers(1, 25))] for _ in range(400)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda forms: gather(table, forms), jobs))
+    for forms, vectors in zip(jobs, found, strict=True):
+        assert np.array_equal(vectors, [vector(form) for form in forms])

@@ -1,0 +1,67 @@
+"""The bundled models: what people try first must be there, small, whole and good on plain text."""
+
+from pathlib import Path
+
+import pytest
+
+from data.artifact import CARD, Header, verify_sums
+from inference.tagger import Tagger
+
+CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+LARGEST = 12_000_000
+
+# Written for this test. The names of the last three sentences are invented: no list holds them.
+SENTENCES = [
+    (
+        "Angela Merkel visited Toyota in Nagoya on Monday.",
+        "PER Angela Merkel|ORG Toyota|LOC Nagoya",
+    ),
+    (
+        "The company hopes to open a factory in Vietnam next year, Tim Cook told reporters.",
+        "LOC Vietnam|PER Tim Cook",
+    ),
+    (
+        "On Tuesday the European Commission fined Google for the third time.",
+        "ORG European Commission|ORG Google",
+    ),
+    ("My sister lives in Berlin and works for Siemens.", "LOC Berlin|ORG Siemens"),
+    ("We will meet again next Thursday in April.", ""),
+    ("The German and French teams played well.", ""),
+    (
+        "Zyphra Kelvington joined Brindlemoor Industries last spring.",
+        "PER Zyphra Kelvington|ORG Brindlemoor Industries",
+    ),
+    ("A storm hit the coast near Oaxtelmar on Sunday.", "LOC Oaxtelmar"),
+    ('"We are proud," said Tovin Maresk, who leads the team.', "PER Tovin Maresk"),
+]
+
+
+@pytest.fixture(scope="module")
+def english() -> Tagger:
+    return Tagger.load(CHECKPOINTS / "en")
+
+
+def test_the_english_model_is_small_and_whole() -> None:
+    directory = CHECKPOINTS / "en"
+    verify_sums(directory)
+    assert sum(path.stat().st_size for path in directory.iterdir()) < LARGEST
+    assert set(Header.read(directory).labels) >= {"PER", "LOC", "ORG"}
+
+
+def test_the_card_states_data_licence_and_scores() -> None:
+    card = (CHECKPOINTS / "en" / CARD).read_text(encoding="utf-8")
+    for words in ("CC BY-SA 4.0", "wikiann", "btc", "wnut17", "strict", "default"):
+        assert words in card
+
+
+@pytest.mark.parametrize(("text", "expected"), SENTENCES)
+def test_plain_sentences_are_tagged_right(english: Tagger, text: str, expected: str) -> None:
+    found = "|".join(f"{entity.label} {entity.text}" for entity in english.tag([text])[0])
+    assert found == expected
+
+
+def test_what_it_finds_does_not_depend_on_company(english: Tagger) -> None:
+    texts = [text for text, _ in SENTENCES]
+    together = english.tag([*texts, "x " * 2000])
+    for text, found in zip(texts, together, strict=False):
+        assert english.tag([text])[0] == found

@@ -1,0 +1,163 @@
+"""The README's commands, run in a fresh copy of the repository as a newcomer would."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = [block.strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+READY_SECONDS = 600  # a first start installs packages
+
+SERVE, ASK, TEST, COMPOSE, OWN_DATA, PIPE = SHELL
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a clone would hold, with what is changed and not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout: there is nothing to clone")
+    target = tmp_path_factory.mktemp("clone")
+    for name in filter(None, listed.stdout.split("\n")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def newcomer(**more: str) -> dict[str, str]:
+    """The environment without what belongs to this test run."""
+    ours = ("TAGBELT_", "PYTEST_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, **more}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def shell(command: str, cwd: Path) -> str:
+    run = ["bash", "-euo", "pipefail", "-c", command]
+    done = subprocess.run(
+        run, cwd=cwd, env=newcomer(), capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@contextmanager
+def served(command: str, cwd: Path) -> Iterator[int]:
+    """Run a serving command until the block ends; yields the port it listens on."""
+    port = free_port()
+    log = cwd / "serve.log"
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=cwd,
+            env=newcomer(PORT=str(port)),
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            wait_until_ready(port, process, log)
+            yield port
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+def wait_until_ready(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"not ready: {log.read_text(encoding='utf-8')}")
+
+
+def test_the_readme_opens_with_serving_and_testing() -> None:
+    assert SERVE == "make serve"
+    assert TEST == "make test"
+    assert (
+        COMPOSE == "docker compose up -d --build"
+    )  # tests/deploy runs it where there is an engine
+
+
+def test_make_serve_answers_the_readmes_question(copy: Path) -> None:
+    with served(SERVE, copy) as port:
+        answer = json.loads(shell(ASK.replace("localhost:8000", f"localhost:{port}"), copy))
+        greeting = (copy / "serve.log").read_text(encoding="utf-8")
+    assert f"http://127.0.0.1:{port}/" in greeting
+    assert "curl" in greeting
+    text = json.loads(re.search(r"-d '(.*)'", ASK)[1])["text"]
+    (result,) = answer["results"]
+    found = {(e["label"], e["text"]) for e in result["entities"]}
+    assert found == {("PER", "Angela Merkel"), ("ORG", "Toyota"), ("LOC", "Nagoya")}
+    assert all(text[e["start"] : e["end"]] == e["text"] for e in result["entities"])
+    installed = shell(".venv/bin/python -m pip list --format=freeze", copy)
+    assert "onnxruntime==" in installed
+    assert not re.search("^torch==", installed, re.MULTILINE)
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="needs the .venv of `make setup`")
+def test_make_test_runs_the_tests() -> None:
+    out = shell(f"{TEST} TESTS=tests/data/test_features.py", ROOT)
+    assert re.search(r"\d+ passed", out)
+
+
+def test_training_on_own_data_ends_in_a_model_that_serves(copy: Path) -> None:
+    train, evaluate, tag, serve = OWN_DATA.split("\n")
+    tagbelt = f"{sys.executable} -m tagbelt"
+    shell(train.replace(".venv/bin/tagbelt", tagbelt), copy)
+    scores = shell(evaluate.replace(".venv/bin/tagbelt", tagbelt), copy)
+    assert "strict mode" in scores
+    assert "default mode" in scores
+    lines = shell(tag.replace(".venv/bin/tagbelt", tagbelt), copy).splitlines()
+    assert all("entities" in json.loads(line) for line in lines)
+    with (
+        served(serve, copy) as port,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models") as reply,
+    ):
+        assert json.load(reply)["default"] == "example"
+
+
+def test_the_python_and_shell_examples_find_the_same(copy: Path) -> None:
+    (program,) = PYTHON
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=copy,
+        env=newcomer(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["PER", "ORG", "LOC"]
+    tagbelt = f"{sys.executable} -m tagbelt"
+    piped = json.loads(shell(PIPE.replace(".venv/bin/tagbelt", tagbelt), copy))
+    assert [entity["label"] for entity in piped["entities"]] == ["PER", "ORG", "LOC"]
