@@ -62,12 +62,14 @@ def _decoded(place: str, raw: bytes) -> Document | Bad:
 
 
 def _from_json(place: str, line: bytes, text_field: str) -> Document | Bad:
-    decoded = _decoded(place, line)
+    decoded = _decoded(place, line.rstrip(b"\r\n"))
     if isinstance(decoded, Bad):
         return decoded
     try:
         record = json.loads(decoded.text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # the latter: nested too deep
+    except json.JSONDecodeError as error:
+        return Bad(f"{place}: not JSON: {error.msg} at character {error.pos}")
+    except (ValueError, RecursionError) as error:  # no JSON value; nested too deep
         return Bad(f"{place}: not JSON: {error}")
     if not isinstance(record, dict):
         return Bad(f"{place}: expected a JSON object, found {_json_type(record)}")

@@ -189,15 +189,20 @@ def test_a_directory_is_replaced_as_one(tmp_path):
     assert place.stat().st_mode & 0o777 == place.parent.stat().st_mode & 0o777
 
 
+def write_half(directory, stop):
+    with replaced(directory) as fresh:
+        (fresh / "a").write_text("half", encoding="utf-8")
+        raise stop
+
+
 @pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("before", [False, True])
 def test_a_block_that_fails_changes_nothing(tmp_path, stop, before):
     place = tmp_path / "place"
     if before:
         write(place, "first")
-    with pytest.raises(stop), replaced(place) as fresh:
-        (fresh / "a").write_text("second", encoding="utf-8")
-        raise stop
+    with pytest.raises(stop):
+        write_half(place, stop)
     assert list(tmp_path.iterdir()) == ([place] if before else [])
     if before:
         assert content(place) == {"a": "first"}

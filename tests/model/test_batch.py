@@ -29,7 +29,7 @@ def test_rows_stand_where_torch_packs_them(lengths):
 
 
 def test_a_sentence_without_tokens_is_named():
-    with pytest.raises(ValueError, match="sentence 2 of the batch .* has no token"):
+    with pytest.raises(ValueError, match=r"sentence 2 of the batch .* has no token"):
         packed_order(torch.tensor([3, 1, 0]))
     with pytest.raises(ValueError, match="sentence 1 has 0 tokens"):
         encode([["a"], [], ["b"]], VOCABULARY)

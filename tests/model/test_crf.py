@@ -269,28 +269,65 @@ def test_ordinary_scores_stay_in_probability_space(in_log_space):
     assert not in_log_space
 
 
-# Two tags that never change: two paths a sentence, whose scores are the sums of the columns. They
+# Tags that never change: a sentence has one path a tag, whose score is the sum of its column. All
 # are as likely as each other, though each is at times too unlikely for a float64.
-TWO_PATHS = {
-    "one step": ([[0.0, -800.0], [-800.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
-    "two steps up": ([[0.0, -800.0], [-400.0, 0.0], [-400.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
-    "two steps down": ([[0.0, -400.0], [0.0, -400.0], [-800.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
-    "many steps": ([[0.0, -30.0]] * 50 + [[-30.0, 0.0]] * 50, [0.0, 0.0], [0.0, 0.0]),
-    "few digits left": ([[-460.0, 0.0], [0.0, -742.0], [-282.0, 0.0]], [0.0, 0.0], [0.0, 0.0]),
-    "start": ([[0.0, 0.0], [-400.0, 0.0], [-400.0, 0.0]], [0.0, -800.0], [0.0, 0.0]),
-    "end": ([[0.0, -400.0], [0.0, -400.0]], [0.0, 0.0], [-800.0, 0.0]),
-    "all": ([[500.0, 0.0], [500.0, 0.0]], [0.0, 500.0], [0.0, 500.0]),
+EQUAL_PATHS = {
+    "one step": [[0.0, -800.0], [-800.0, 0.0]],
+    "two steps up": [[0.0, -800.0], [-400.0, 0.0], [-400.0, 0.0]],
+    "two steps down": [[0.0, -400.0], [0.0, -400.0], [-800.0, 0.0]],
+    "many steps": [[0.0, -30.0]] * 50 + [[-30.0, 0.0]] * 50,
+    "few digits left": [[-460.0, 0.0], [0.0, -742.0], [-282.0, 0.0]],
+    # The second tag is lost where the two others are small, too, so the scale is small.
+    "lost at one step": [[0.0, -340.0, -340.0], [-340.0, -410.0, 0.0], [-410.0, 0.0, -410.0]],
+    "lost in many steps": [
+        [0.0, -105.0, -115.0],
+        *[[0.0, -105.0, 0.0]] * 5,
+        [-115.0, -115.0, 0.0],
+        *[[-105.0, 0.0, -105.0]] * 6,
+    ],
 }
 
 
-@pytest.mark.parametrize("case", TWO_PATHS)
+def check_equal_paths(rows: Tensor, start: Tensor, end: Tensor) -> None:
+    length, count = rows.shape
+    step = torch.full((count, count), -INFINITY, dtype=torch.float64).fill_diagonal_(0.0)
+    lattice = forward_backward(rows, start, step, end, torch.ones(length, dtype=torch.long))
+    torch.testing.assert_close(lattice.marginals, torch.full_like(rows, 1 / count))
+    expected = (rows.sum(0) + start + end)[:1] + np.log(count)
+    torch.testing.assert_close(lattice.log_partition, expected)
+    torch.testing.assert_close(lattice.steps, torch.eye(count).double() * (length - 1) / count)
+
+
+@pytest.mark.parametrize("case", EQUAL_PATHS)
 def test_scores_too_far_apart_for_a_probability_are_not_lost(case, in_log_space):
-    rows, start, end = (torch.tensor(values, dtype=torch.float64) for values in TWO_PATHS[case])
-    step = torch.tensor([[0.0, -INFINITY], [-INFINITY, 0.0]], dtype=torch.float64)
-    lattice = forward_backward(rows, start, step, end, torch.ones(len(rows), dtype=torch.long))
-    torch.testing.assert_close(lattice.marginals, torch.full_like(rows, 0.5))
-    torch.testing.assert_close(lattice.log_partition, (rows.sum(0) + start + end)[:1] + np.log(2.0))
-    torch.testing.assert_close(lattice.steps, torch.eye(2).double() * (len(rows) - 1) / 2)
+    rows = torch.tensor(EQUAL_PATHS[case], dtype=torch.float64)
+    none = torch.zeros(rows.shape[1], dtype=torch.float64)
+    check_equal_paths(rows, none, none)
+    assert in_log_space
+
+
+@pytest.mark.parametrize(
+    ("rows", "start", "end"),
+    [
+        ([[0.0, 0.0], [-400.0, 0.0], [-400.0, 0.0]], [0.0, -800.0], [0.0, 0.0]),
+        ([[0.0, -400.0], [0.0, -400.0]], [0.0, 0.0], [-800.0, 0.0]),
+        ([[500.0, 0.0], [500.0, 0.0]], [0.0, 500.0], [0.0, 500.0]),
+        ([[0.0]], [-740.0], [-740.0]),
+    ],
+)
+def test_starts_and_ends_too_far_apart_are_not_lost(rows, start, end, in_log_space):
+    check_equal_paths(*(torch.tensor(part, dtype=torch.float64) for part in (rows, start, end)))
+    assert in_log_space
+
+
+def test_a_tag_that_cannot_be_reached_does_no_harm_however_likely(in_log_space):
+    rows = torch.tensor([[-100.0, 0.0]] * 20, dtype=torch.float64)
+    start = torch.tensor([0.0, -INFINITY], dtype=torch.float64)
+    step = torch.tensor([[0.0, -INFINITY], [0.0, 0.0]], dtype=torch.float64)
+    none = torch.zeros(2, dtype=torch.float64)
+    lattice = forward_backward(rows, start, step, none, torch.ones(20, dtype=torch.long))
+    assert torch.equal(lattice.marginals, torch.tensor([[1.0, 0.0]] * 20, dtype=torch.float64))
+    assert lattice.log_partition.item() == pytest.approx(-2000.0)
     assert in_log_space
 
 

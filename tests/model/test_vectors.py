@@ -134,6 +134,6 @@ def test_the_package_of_glove_vectors():
     assert vectors.words[:3] == ("the", ",", ".")  # the most frequent first
     rows = {word: row for row, word in enumerate(vectors.words)}
     assert vectors.matrix[rows["the"], :2] == pytest.approx([0.418, 0.24968])
-    near = {"paris": "france", "tokyo": "japan", "berlin": "germany"}
-    city, country = (vectors.matrix[[rows[word] for word in part]] for part in zip(*near.items()))
-    assert (city @ country.T).argmax(1).tolist() == [0, 1, 2]
+    cities = vectors.matrix[[rows[word] for word in ("paris", "tokyo", "berlin")]]
+    countries = vectors.matrix[[rows[word] for word in ("france", "japan", "germany")]]
+    assert (cities @ countries.T).argmax(1).tolist() == [0, 1, 2]

@@ -17,6 +17,7 @@ from typing import Any
 import onnxruntime  # noqa: F401 - imported once, before all forks
 import seqeval.metrics  # noqa: F401
 import torch
+import torch._dynamo  # noqa: F401 - as the optimisers do, which takes longer than a run
 from rich.console import Console
 from torch.utils.tensorboard import writer  # noqa: F401
 
@@ -25,7 +26,7 @@ from training.train import train
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 WRITING = os.O_WRONLY | os.O_RDWR
-STRIDE = 7
+STRIDE = 3
 """All renames, and every so-manieth other change, are moments to be killed at."""
 
 

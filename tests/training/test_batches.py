@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +20,7 @@ def test_every_sentence_stands_in_exactly_one_batch(lengths, size, seed, epoch):
 def test_batches_of_a_pool_do_not_overlap_in_length(lengths, size):
     batches = bucketed_batches(lengths, size, seed=1, epoch=1)
     ranges = sorted((min(row), max(row)) for row in ([lengths[i] for i in b] for b in batches))
-    assert all(
-        before <= after for (_, before), (after, _) in zip(ranges, ranges[1:], strict=False)
-    )
+    assert all(before <= after for (_, before), (after, _) in pairwise(ranges))
 
 
 def test_little_is_padded():

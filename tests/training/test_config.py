@@ -43,7 +43,10 @@ def test_there_are_presets():
             {"training.epochs": "three"},
             "training.epochs: Input should be a valid integer (is 'three')",
         ),
-        ({"training.epochs": 0}, "training.epochs: Input should be greater than or equal to 1 (is 0)"),
+        (
+            {"training.epochs": 0},
+            "training.epochs: Input should be greater than or equal to 1 (is 0)",
+        ),
         ({"training.epochs": True}, "training.epochs: Input should be a valid integer (is True)"),
         ({"training.epochs": 3.0}, None),
         (

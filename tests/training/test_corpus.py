@@ -65,7 +65,7 @@ def test_a_file_is_read_as_often_as_is_said(files):
         ({"dev": "Ada O\n"}, r"data\.dev: no entity in \['dev'\]: nothing to choose"),
         (
             {"dev": "Ada B-ORG\nx O\ny B-MISC\n"},
-            r"data\.dev: labels that training never shows: MISC, ORG; rename them with data\.labels",
+            r"data\.dev: labels that training never shows: MISC, ORG; rename them with data\.lab",
         ),
     ],
 )

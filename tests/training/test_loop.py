@@ -36,7 +36,9 @@ def scripted(monkeypatch):
     def script(values):
         scores = iter(values)
         monkeypatch.setattr(
-            loop, "span_score", lambda *_: Score(precision=0.0, recall=0.0, f1=next(scores), support=1)
+            loop,
+            "span_score",
+            lambda *_: Score(precision=0.0, recall=0.0, f1=next(scores), support=1),
         )
 
     return script
@@ -119,7 +121,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(trainer, value):
     with torch.no_grad():
         made.network.emissions.bias[0] = value
     before = weights_of(made)
-    with pytest.raises(FloatingPointError, match=r"lower optimiser\.learning_rate or optimiser\.clip"):
+    with pytest.raises(
+        FloatingPointError, match=r"lower optimiser\.learning_rate or optimiser\.clip"
+    ):
         list(made.run())
     assert made.progress.epoch == 0
     after = weights_of(made)

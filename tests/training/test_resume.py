@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def outcome(directory):
 @pytest.fixture(scope="module")
 def crashes(tmp_path_factory):
     root = tmp_path_factory.mktemp("crashes")
-    config = merged(ENGLISH, {"optimiser.learning_rate": 0.05})
+    config = merged(ENGLISH, {"training.epochs": 2})
     program = Path(__file__).with_name("crashes.py")
     with run_python(program, root, json.dumps(config)) as process:
         out, err = process.communicate()
@@ -61,7 +62,7 @@ def test_a_run_killed_at_any_change_of_a_file_ends_the_same(crashes):
     root, records = crashes
     assert len(records) > 20
     whole = outcome(root / "whole")
-    assert len(whole[2]) == 3
+    assert len(whole[2]) == 2
     for record in records:
         assert record["killed"] == signal.SIGKILL, record
         assert record["resumed"] == 0, record
@@ -82,7 +83,7 @@ def test_tensorboard_shows_each_epoch_of_a_resumed_run_once(crashes):
     latest = max(record["at"] for record in records)
     for at in {record["at"] for record in records if record["at"] % 5 == 0} | {latest}:
         events = EventAccumulator(str(root / f"{at:03d}" / "tensorboard")).Reload()
-        assert [point.step for point in events.Scalars("dev/f1")] == [1, 2, 3], at
+        assert [point.step for point in events.Scalars("dev/f1")] == [1, 2], at
 
 
 def wait_for_epochs(process, directory, count):
@@ -90,10 +91,11 @@ def wait_for_epochs(process, directory, count):
     metrics = directory / "metrics.jsonl"
     while not metrics.exists() or metrics.read_text(encoding="utf-8").count("\n") < count:
         assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
 
 
 def test_interrupted_then_killed_then_resumed_from_the_command_line(tmp_path, trained):
-    changes = {"training.epochs": 40, "training.patience": 40, "optimiser.schedule": "constant"}
+    changes = {"training.epochs": 20, "training.patience": 20, "optimiser.schedule": "constant"}
     config = tmp_path / "tiny.toml"
     config.write_text(as_toml(merged(ENGLISH, changes)), encoding="utf-8")
     out = tmp_path / "run"
@@ -103,9 +105,11 @@ def test_interrupted_then_killed_then_resumed_from_the_command_line(tmp_path, tr
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130
-    assert err.endswith("\ntagbelt train: stopped; all whole epochs are kept: go on with --resume\n")
+    assert err.endswith(
+        "\ntagbelt train: stopped; all whole epochs are kept: go on with --resume\n"
+    )
     kept = json.loads((out / "state" / "progress.json").read_text(encoding="utf-8"))["epoch"]
-    assert 2 <= kept < 40
+    assert 2 <= kept < 16
     with run_python("-m", "tagbelt", *command, "--resume") as process:
         wait_for_epochs(process, out, kept + 4)
         process.kill()
@@ -129,11 +133,15 @@ def test_every_optimiser_resumes(trained, tmp_path, changes):
     options = {**changes, "optimiser.schedule": "constant"}
     trained({**options, "training.epochs": 2}, directory=tmp_path)
     resumed = trained({**options, "training.epochs": 4}, directory=tmp_path, resume=True)
-    assert outcome_of_weights(resumed) == outcome_of_weights(trained({**options, "training.epochs": 4}))
+    assert outcome_of_weights(resumed) == outcome_of_weights(
+        trained({**options, "training.epochs": 4})
+    )
 
 
 def outcome_of_weights(run):
-    return {path.name: path.read_bytes() for path in (run.directory / "state").glob("*.safetensors")}
+    return {
+        path.name: path.read_bytes() for path in (run.directory / "state").glob("*.safetensors")
+    }
 
 
 def test_a_finished_run_resumes_to_the_same_report(trained, tmp_path):
@@ -155,8 +163,8 @@ def test_another_config_is_refused_and_the_key_named(trained, tmp_path):
     with pytest.raises(ConfigError) as caught:
         train(other, tmp_path, resume=True)
     assert str(caught.value) == (
-        f"{tmp_path / 'state'}: can't resume with another config: model.encoder.cell (was 'lstm', is"
-        " 'gru'); optimiser.learning_rate (was 0.03, is 0.1)"
+        f"{tmp_path / 'state'}: can't resume with another config: model.encoder.cell (was 'lstm',"
+        " is 'gru'); optimiser.learning_rate (was 0.03, is 0.1)"
     )
     assert outcome(tmp_path) == before
 

@@ -74,14 +74,18 @@ def test_the_report_is_that_of_the_checkpoint(learned):
         file = FIXTURES / "english" / f"{split}.conll"
         assert evaluate_file(learned.checkpoint, file, threads=1) == scores
     header = Header.read(learned.checkpoint)
-    assert header.metrics["test_f1"] == pytest.approx(saved["test"]["strict"]["micro"]["f1"], abs=1e-4)
+    assert header.metrics["test_f1"] == pytest.approx(
+        saved["test"]["strict"]["micro"]["f1"], abs=1e-4
+    )
     best = max(row["dev/f1"] for row in metrics_of(learned))
     assert header.metrics["dev_f1_float32"] == pytest.approx(best, abs=0.06), "table is rounded"
 
 
 def test_the_card_says_what_it_is_and_scores_in_both_modes_by_type(learned):
     card = (learned.checkpoint / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("# tiny 1\n\n| | |\n|---|---|\n| Language | en |\n| Licence | not stated |")
+    assert card.startswith(
+        "# tiny 1\n\n| | |\n|---|---|\n| Language | en |\n| Licence | not stated |"
+    )
     assert "| Encoder | lstm, bidirectional, 1 x 12 units |" in card
     assert "| CRF tags | BIOES, 13 |" in card
     for split in ("dev", "test"):
@@ -110,7 +114,9 @@ def test_a_person_sees_what_is_going_on(learned):
         r"epoch +(\d+)/12  loss +\d+\.\d{4}  dev P +[\d.]+%  R +[\d.]+%  F1 +[\d.]+%( \*|  ) "
         r"+[\d,]+ tokens/s +[\d.]+ s"
     )
-    assert [int(found[1]) for line in lines if (found := epoch.fullmatch(line))] == list(range(1, 13))
+    assert [int(found[1]) for line in lines if (found := epoch.fullmatch(line))] == list(
+        range(1, 13)
+    )
 
 
 def test_rendered_scores_line_up(learned):
@@ -221,20 +227,28 @@ def test_a_file_is_read_as_it_is_said_to_be(learned, tmp_path):
     lines = [
         f"{tag} x {token}\n"
         for s in corpus.sentences
-        for token, tag in zip(s.tokens, spans_to_tags(s.spans, len(s.tokens), Scheme.IOB1), strict=True)
+        for token, tag in zip(
+            s.tokens, spans_to_tags(s.spans, len(s.tokens), Scheme.IOB1), strict=True
+        )
     ]
     file = tmp_path / "other.txt"
     file.write_text("".join(lines), encoding="utf-8")
     read = {"columns": ["tag", "x", "token"], "separator": "space", "scheme": "IOB1"}
     scores = evaluate_file(learned.checkpoint, file, **read, threads=1)
     assert scores["strict"]["micro"]["support"] == 18
-    with pytest.raises(ConfigError, match=r"options: scheme: Input should be 'IO', .* \(is 'BIO'\)"):
+    with pytest.raises(
+        ConfigError, match=r"options: scheme: Input should be 'IO', .* \(is 'BIO'\)"
+    ):
         evaluate_file(learned.checkpoint, file, scheme="BIO")
-    with pytest.raises(ConfigError, match=r"options: columns must name 'token' and 'tag' once each"):
+    with pytest.raises(
+        ConfigError, match=r"options: columns must name 'token' and 'tag' once each"
+    ):
         evaluate_file(learned.checkpoint, file, columns=["token", "pos"])
 
 
 def test_the_fixtures_are_what_their_readme_says():
     for base, counts in ((ENGLISH, (40, 10, 10)), (CHINESE, (18, 4, 4))):
-        splits = (read_split(tiny_config(base=base), split)[0] for split in ("train", "dev", "test"))
+        splits = (
+            read_split(tiny_config(base=base), split)[0] for split in ("train", "dev", "test")
+        )
         assert tuple(map(len, splits)) == counts

@@ -1,0 +1,95 @@
+import json
+import sys
+
+import pytest
+
+from tests.training.tiny import FIXTURES
+
+TRAIN = FIXTURES / "english" / "train.conll"
+
+
+@pytest.fixture
+def evaluate(cli, checkpoint):
+    def run(*arguments):
+        return cli("evaluate", checkpoint, *arguments, "--threads", 1)
+
+    return run
+
+
+def test_scores_as_json(evaluate):
+    done = evaluate(TRAIN, "--json")
+    assert (done.code, done.err) == (0, "")
+    scores = json.loads(done.out)
+    assert list(scores) == ["strict", "default"]
+    for mode, found in scores.items():
+        assert found["mode"] == mode
+        assert found["scheme"] == "IOB2"
+        assert found["tool"].startswith("seqeval ")
+        assert set(found["types"]) == {"PER", "LOC", "ORG"}
+        assert found["micro"]["support"] == 64
+        assert found["micro"]["f1"] > 0.95
+
+
+def test_scores_as_a_table(evaluate, tmp_path):
+    file = tmp_path / "in.conll"
+    file.write_text("Mara\tB-PER\nEllison\tI-PER\nowns\tO\n\nTarn\tB-LOC\n", encoding="utf-8")
+    lines = evaluate(file).out.splitlines()
+    assert lines[1].split() == ["precision", "recall", "F1", "entities"]
+    assert lines[3] == "  PER              100.00  100.00  100.00         1"
+    assert [line.split(",")[0] for line in lines[::5]] == ["strict mode", "default mode"]
+
+
+def test_each_precision(evaluate):
+    for precision in ("float32", "int8"):
+        assert evaluate(TRAIN, "--precision", precision).code == 0
+
+
+def test_invalid_tags_are_an_error_unless_repaired(evaluate, tmp_path):
+    file = tmp_path / "in.conll"
+    file.write_text("Mara B-PER\nEllison I-PER\nof O\nTarn I-LOC\n", encoding="utf-8")
+    refused = evaluate(file, "--scheme", "IOB2")
+    assert refused.code == 1
+    assert refused.err.startswith(f"tagbelt evaluate: {file}:4: ")
+    done = evaluate(file, "--scheme", "IOB2", "--repair", "--json")
+    assert json.loads(done.out)["strict"]["micro"]["support"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.conll"], "tagbelt evaluate: [Errno 2] No such file or directory: 'none.conll'"),
+        (
+            [TRAIN, "--scheme", "BIO"],
+            "tagbelt evaluate: options: scheme: Input should be 'IO', 'IOB1', 'IOB2', 'BMES',"
+            " 'BIOES' or 'BILUO' (is 'BIO')",
+        ),
+        (
+            [TRAIN, "--separator", "comma"],
+            "tagbelt evaluate: options: separator: Input should be 'whitespace', 'tab' or 'space'"
+            " (is 'comma')",
+        ),
+        (
+            [TRAIN, "--columns", "token,pos"],
+            "tagbelt evaluate: options: columns must name 'token' and 'tag' once each, not"
+            " ['token', 'pos']",
+        ),
+    ],
+)
+def test_what_can_not_be_done_is_one_line(evaluate, arguments, message):
+    done = evaluate(*arguments)
+    assert (done.code, done.out, done.err) == (1, "", message + "\n")
+
+
+def test_no_checkpoint_is_one_line(cli, tmp_path):
+    done = cli("evaluate", tmp_path, TRAIN)
+    assert done.code == 1
+    assert (
+        done.err == f"tagbelt evaluate: {tmp_path}: no checkpoint here (config.json is missing)\n"
+    )
+
+
+def test_without_seqeval_the_remedy_is_told(evaluate, monkeypatch):
+    monkeypatch.setitem(sys.modules, "seqeval.metrics", None)
+    done = evaluate(TRAIN)
+    assert done.code == 1
+    assert done.err == "tagbelt evaluate: seqeval.metrics is not installed: run `make setup`\n"

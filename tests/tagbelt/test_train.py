@@ -1,0 +1,87 @@
+"""`tagbelt train` and `python -m training.train`; what training itself does: tests/training."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.training.tiny import ENGLISH, as_toml, merged
+from training.script import RUNS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(changes=None):
+        path = tmp_path / "tiny.toml"
+        path.write_text(as_toml(merged(ENGLISH, changes or {})), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_run_from_config_to_tagged_text(cli, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = cli("train", config(), "--set", "training.epochs=1", "--set", "name=mine")
+    assert done.code == 0
+    assert done.out == "", "results go to files and are told on standard error"
+    assert "epoch   1/1 " in done.err
+    assert "strict mode, IOB2, seqeval" in done.err
+    assert done.err.endswith(f"\ncheckpoint: {RUNS / 'mine' / 'checkpoint'}\n")
+    tagged = cli("tag", "-m", RUNS / "mine" / "checkpoint", "--to", "view", input=b"Nothing\n")
+    assert tagged.out.startswith("Nothing")
+    again = cli("train", config(), "--set", "name=mine")
+    assert again.code == 1
+    assert again.err == (
+        "tagbelt train: runs/mine: a run is here already; go on with --resume, or give another"
+        " --out\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training.epoch": 1}, "{config}: training.epoch: unknown key"),
+        ({"data.dev": "gone"}, "data.dev: no such file: {root}/gone"),
+        ({"model.words": {"vectors": "gone.txt"}}, "gone.txt: no such vector file"),
+        ({"data.root": "$NOT_SET_HERE"}, "set the environment variable NOT_SET_HERE"),
+        ({"optimiser.learning_rate": 1e38}, "lower optimiser.learning_rate or optimiser.clip"),
+        ({"data.scheme": "BIOES"}, "train.conll:1: "),
+    ],
+)
+def test_what_can_not_be_trained_is_told_without_a_traceback(
+    cli, config, tmp_path, changes, message
+):
+    path = config({"optimiser.warmup": 0.0, **changes})
+    done = cli("train", path, "--out", tmp_path / "run")
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert last.startswith("tagbelt train: ")
+    assert message.format(config=path, root=ENGLISH["data"]["root"]) in last
+    assert "Traceback" not in done.err
+
+
+def test_without_torch_the_remedy_is_told(cli, config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "training.train", None)
+    monkeypatch.setattr("training.script.PACKAGES", {"training"})
+    done = cli("train", config())
+    assert done.code == 1
+    assert done.err == "tagbelt train: training.train is not installed: run `make setup`\n"
+
+
+def test_the_module_is_the_same_command(process):
+    """It is run in earnest in tests/training/test_resume.py."""
+    ours = process("train", "--help", COLUMNS="110").out
+    done = subprocess.run(
+        [sys.executable, "-m", "training.train", "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "110"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.split("training.train ")[1] == ours.split("tagbelt train ")[1]
