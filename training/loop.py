@@ -70,7 +70,7 @@ class Trainer:
     dev: EncodedSentences
     dev_spans: tuple[tuple[Span, ...], ...]
     tags: tuple[str, ...]
-    hidden_forms: Tensor
+    hide_rates: Tensor
     progress: Progress
     device: torch.device
     average: AveragedModel | None = None
@@ -116,10 +116,7 @@ class Trainer:
         yield Epoch(epoch, total / len(lengths), score, is_best, speed, seconds, rate)
 
     def _step(self, indices: Sequence[int]) -> float:
-        hidden = self.hidden_forms
-        rate = self.config.model.words.unknown_rate
-        if rate:
-            hidden = hidden & (torch.rand(len(hidden)) < rate)
+        hidden = torch.rand(len(self.hide_rates)) < self.hide_rates  # [F]
         batch = self.train.batch(indices, unknown=hidden).to(self.device)
         loss = self.network.nll(batch)
         value = float(loss.detach())

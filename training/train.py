@@ -27,6 +27,7 @@ from inference.tagger import Tagger
 from inference.threads import available_threads
 from model.batch import EncodedSentences
 from model.checkpoint import save_checkpoint
+from model.config import WordConfig
 from model.network import Network
 from training.card import model_card
 from training.config import ConfigError, RunConfig
@@ -117,7 +118,7 @@ def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
         dev=encode_split(data.dev, data.vocabulary, data.tags, config),
         dev_spans=tuple(sentence.spans or () for sentence in data.dev),
         tags=data.tags,
-        hidden_forms=hidden_forms(train_set, data),
+        hide_rates=hide_rates(train_set, data, config.model.words),
         progress=Progress(),
         device=device,
         average=make_average(network, config.optimiser.average),
@@ -138,14 +139,15 @@ def _network(config: RunConfig, data: RunData, console: Console) -> Network:
     return network
 
 
-def hidden_forms(encoded: EncodedSentences, data: RunData) -> torch.Tensor:
-    """Return [F] bool: forms that training may hide, seen once and without a pretrained vector."""
+def hide_rates(encoded: EncodedSentences, data: RunData, config: WordConfig) -> torch.Tensor:
+    """Return [F] how often training hides the word of each form; see `WordConfig`."""
     rows = torch.cat(encoded.sentences)
     words = encoded.forms.words
     counts = torch.bincount(words[rows], minlength=data.vocabulary.trained)
     known = set(data.vectors.words) if data.vectors else set()
     has_vector = torch.tensor([word in known for word in data.vocabulary.words])
-    return (counts[words] == 1) & ~has_vector[words]
+    is_rare = (counts[words] == 1) & ~has_vector[words]
+    return torch.where(is_rare, config.unknown_rate, config.word_dropout)
 
 
 def _device(name: str) -> torch.device:

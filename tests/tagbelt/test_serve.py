@@ -48,13 +48,12 @@ def test_it_serves_until_it_is_told_to_stop(checkpoint):
         ([], {"TAGBELT_MAX_WAITING": "-1"}, "tagbelt serve: max_waiting (TAGBELT_MAX_WAITING): "),
         ([], {"TAGBELT_LOG_LEVEL": "loud"}, "tagbelt serve: log_level (TAGBELT_LOG_LEVEL): "),
         (["--host", "no such host"], {}, "tagbelt serve: cannot listen on no such host port"),
-        ([], {"TAGBELT_DEFAULT_MODEL": "none"}, "tagbelt serve: default_model='none' is not among"),
     ],
 )
 def test_bad_settings_are_one_line(cli, checkpoint, monkeypatch, arguments, environment, message):
-    for name, value in environment.items():
+    for name, value in {"TAGBELT_PORT": "0", **environment}.items():
         monkeypatch.setenv(name, value)
-    done = cli("serve", checkpoint, *(arguments or ["--port", "0"]))
+    done = cli("serve", checkpoint, *arguments)
     assert done.code == 1
     assert done.err.startswith(message), done.err
     assert len(done.err.splitlines()) == 1

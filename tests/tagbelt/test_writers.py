@@ -70,7 +70,8 @@ def test_lone_surrogates_that_are_passed_through_stay_writable(written):
 def test_json_lines_of_tokens_and_of_what_is_bad(written):
     assert written("jsonl", "sentence", SENTENCE) == (
         '{"tokens": ["in", "Port", "Anwick", "."], "tags": ["O", "B-LOC", "I-LOC", "O"], '
-        '"entities": [{"label": "LOC", "start": 1, "end": 3, "text": "Port Anwick", "score": 1.0}]}\n'
+        '"entities": [{"label": "LOC", "start": 1, "end": 3, "text": "Port Anwick", '
+        '"score": 1.0}]}\n'
     )
     assert written("jsonl", "bad", Bad("in:3: not JSON")) == '{"error": "in:3: not JSON"}\n'
 

@@ -236,10 +236,11 @@ def test_vectors_that_train_move_unless_training_lacks_the_word(trained, vectors
     assert moved == {"ellison": True, "tarn": True, "the": True, "harbourmaster": False}
 
 
-def test_only_words_seen_once_and_without_a_vector_are_hidden(trainer, vectors):
+def test_words_seen_once_and_without_a_vector_are_hidden_most(trainer, vectors):
     def hidden(changes):
         made = trainer(changes)
-        return made.hidden_forms, made
+        assert set(made.hide_rates.tolist()) <= {0.0, 0.5}
+        return made.hide_rates > 0, made
 
     plain, made = hidden({"model.words": {"size": 12, "lowercase": True}})
     words, counts = made.train.forms.words, torch.zeros(1000, dtype=torch.long)
@@ -250,3 +251,5 @@ def test_only_words_seen_once_and_without_a_vector_are_hidden(trainer, vectors):
     assert 10 < int(plain.sum()) < len(words)
     given, _ = hidden({"model.words": {"vectors": vectors}})
     assert int(given.sum()) == int(plain.sum()), "none of the given words occurs once"
+    rates = trainer({"model.words": {"word_dropout": 0.25}}).hide_rates
+    assert torch.equal(rates, torch.where(plain, 0.5, 0.25))

@@ -23,7 +23,7 @@ ENGLISH: dict[str, Any] = {
         "characters": {"size": 6, "hidden": 8, "dropout": 0.0},
         "encoder": {"hidden": 12, "dropout": 0.1},
     },
-    "optimiser": {"learning_rate": 0.03},
+    "optimiser": {"learning_rate": 0.03, "average": 0.99},
     "training": {"epochs": 3, "batch_size": 8, "threads": 1},
 }
 
