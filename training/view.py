@@ -65,4 +65,5 @@ class TrainingView:
             f"[bold]F1 {epoch.dev.f1:6.2%}[/bold]{' *' if epoch.is_best else '  '}  "
             f"{epoch.tokens_per_second:8,.0f} tokens/s  {epoch.seconds:5.1f} s",
             highlight=False,
+            soft_wrap=True,
         )

@@ -26,7 +26,7 @@ from training.train import train
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 WRITING = os.O_WRONLY | os.O_RDWR
-STRIDE = 3
+STRIDE = 4
 """All renames, and every so-manieth other change, are moments to be killed at."""
 
 

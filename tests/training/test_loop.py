@@ -158,6 +158,16 @@ def test_what_is_judged_is_an_average_that_forgets_the_start(trainer, decay):
     assert not same(weights_of(made), judged)
 
 
+def test_dev_is_tagged_by_what_is_judged(trainer):
+    made = trainer({"training.epochs": 10})
+    list(made.run())
+    before = made.predict(made.dev)
+    with torch.no_grad():
+        made.network.emissions.bias[0] = 1e6  # it would find nothing
+    assert any(before)
+    assert made.predict(made.dev) == before
+
+
 def test_without_an_average_the_weights_themselves_are_judged(trainer):
     made = trainer({"optimiser.average": 0.0})
     assert made.judged is made.network

@@ -60,7 +60,7 @@ def crashes(tmp_path_factory):
 
 def test_a_run_killed_at_any_change_of_a_file_ends_the_same(crashes):
     root, records = crashes
-    assert len(records) > 20
+    assert len(records) > 12
     whole = outcome(root / "whole")
     assert len(whole[2]) == 2
     for record in records:
@@ -80,8 +80,7 @@ def test_tensorboard_shows_each_epoch_of_a_resumed_run_once(crashes):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     root, records = crashes
-    latest = max(record["at"] for record in records)
-    for at in {record["at"] for record in records if record["at"] % 5 == 0} | {latest}:
+    for at in (record["at"] for record in records):
         events = EventAccumulator(str(root / f"{at:03d}" / "tensorboard")).Reload()
         assert [point.step for point in events.Scalars("dev/f1")] == [1, 2], at
 

@@ -1,7 +1,9 @@
 import json
 import re
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from data.artifact import Header
 from data.conll import read_conll
@@ -146,6 +148,17 @@ def test_repairs_are_told_and_brackets_in_tags_survive(trained, tmp_path):
 def test_a_second_run_in_a_directory_is_refused(learned):
     with pytest.raises(ConfigError, match=r"a run is here already; go on with --resume, or give"):
         train(learned.config, learned.directory)
+
+
+def test_what_is_kept_is_the_average(trained):
+    run = trained({"training.epochs": 1})
+    kept = load_file(run.checkpoint / "model.safetensors")
+    averages = load_file(run.directory / "state" / "average.safetensors")
+    weights = load_file(run.directory / "state" / "network.safetensors")
+    assert len(kept) > 5
+    for name, value in kept.items():
+        assert np.array_equal(value, averages[f"module.{name}"]), name
+    assert not np.array_equal(kept["emissions.weight"], weights["emissions.weight"])
 
 
 def test_the_best_epoch_is_kept(trained, monkeypatch):
