@@ -48,7 +48,10 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
 
 def _load(settings: Settings, models: Path) -> Registry:
     taggers = [Tagger.load(path, threads=settings.threads) for path in find_checkpoints(models)]
-    return Registry(taggers, default=settings.default_model)
+    try:
+        return Registry(taggers, default=settings.default_model)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _log_config(settings: Settings) -> dict[str, Any]:

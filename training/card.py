@@ -14,6 +14,7 @@ def model_card(header: Header, config: RunConfig, results: Mapping[str, Mapping[
         f"# {header.name} {header.version}",
         header.description,
         _facts(header, config),
+        config.notes.strip(),
         *(_scores(split, reports) for split, reports in results.items()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -23,6 +24,8 @@ def _facts(header: Header, config: RunConfig) -> str:
     encoder, characters = config.model.encoder, config.model.characters
     direction = "bidirectional" if encoder.bidirectional else "forward"
     files = [source.path for source in config.data.train]
+    if config.data.synthesis:
+        files.append(f"{config.data.synthesis.sentences:,} sentences from templates")
     rows = {
         "Language": header.language or "not stated",
         "Licence": header.licence or "not stated",

@@ -130,13 +130,14 @@ class TrainingConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole training run, from its files to its checkpoint."""
+    """A whole training run, from its files to its checkpoint. `notes` go into the model card."""
 
     name: str
     version: str = "1"
     language: str = ""
     description: str = ""
     licence: str = ""
+    notes: str = ""
     data: DataConfig
     model: ModelConfig = ModelConfig()
     optimiser: OptimiserConfig = OptimiserConfig()

@@ -1,5 +1,6 @@
 """The state of a run on disk: what `--resume` needs to go on as if nothing had happened."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -39,7 +40,11 @@ def save_state(directory: Path, trainer: Trainer) -> None:
             save_file(trainer.average.state_dict(), fresh / AVERAGE)
         write_json(
             fresh / PROGRESS,
-            {"config": trainer.config.model_dump(mode="json"), **asdict(trainer.progress)},
+            {
+                "config": trainer.config.model_dump(mode="json"),
+                "data": fingerprint(trainer),
+                **asdict(trainer.progress),
+            },
         )
 
 
@@ -51,15 +56,25 @@ def load_state(directory: Path, trainer: Trainer) -> None:
     """
     value = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
     check_same(value.pop("config"), trainer.config, place=str(directory))
-    try:
-        trainer.network.load_state_dict(load_file(directory / NETWORK), strict=True)
-    except RuntimeError as error:
-        raise ConfigError(f"{directory}: can't resume with other data: {error}") from error
+    if value.pop("data") != fingerprint(trainer):
+        raise ConfigError(f"{directory}: can't resume: the training or dev files have changed")
+    trainer.network.load_state_dict(load_file(directory / NETWORK), strict=True)
     _load_optimiser(trainer.optimiser, load_file(directory / OPTIMISER))
     if trainer.average is not None:
         trainer.average.load_state_dict(load_file(directory / AVERAGE), strict=True)
     for name, item in asdict(Progress(**value)).items():
         setattr(trainer.progress, name, item)
+
+
+def fingerprint(trainer: Trainer) -> str:
+    """Return the SHA-256 of all forms, sentences and tags that a run trains and chooses by."""
+    digest = hashlib.sha256()
+    for split in (trainer.train, trainer.dev):
+        for tensor in (split.forms.words, split.forms.characters, *split.sentences):
+            digest.update(tensor.numpy().tobytes())
+        for tensor in split.tags or ():
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_same(saved: dict[str, Any], config: RunConfig, *, place: str) -> None:

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from tests.training.tiny import FIXTURES
+from tests.training.tiny import EXAMPLES
 
-TRAIN = FIXTURES / "english" / "train.conll"
+TRAIN = EXAMPLES / "train.conll"
 
 
 @pytest.fixture

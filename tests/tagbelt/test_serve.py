@@ -47,6 +47,11 @@ def test_it_serves_until_it_is_told_to_stop(checkpoint):
         ([], {"TAGBELT_PORT": "http"}, "tagbelt serve: port (TAGBELT_PORT): "),
         ([], {"TAGBELT_MAX_WAITING": "-1"}, "tagbelt serve: max_waiting (TAGBELT_MAX_WAITING): "),
         ([], {"TAGBELT_LOG_LEVEL": "loud"}, "tagbelt serve: log_level (TAGBELT_LOG_LEVEL): "),
+        (
+            [],
+            {"TAGBELT_DEFAULT_MODEL": "none"},
+            "tagbelt serve: default_model='none' is not among",
+        ),
         (["--host", "no such host"], {}, "tagbelt serve: cannot listen on no such host port"),
     ],
 )

@@ -176,8 +176,10 @@ def test_other_data_is_refused(trained, tmp_path):
     splits = {"data.root": str(data), "data.train": "train", "data.dev": "dev", "data.test": []}
     out = tmp_path / "run"
     trained({**splits, "training.epochs": 1}, directory=out)
-    (data / "train").write_text("Ada B-PER\nmet O\nCleo B-PER\nDan O\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"state: can't resume with other data: "):
+    (data / "train").write_text("Ada B-PER\nmet O\nBo O\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"state: can't resume: the training or dev files have changed"
+    ):
         train(tiny_config(splits), out, resume=True)
 
 

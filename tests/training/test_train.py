@@ -10,7 +10,7 @@ from data.conll import read_conll
 from data.schemes import Scheme, spans_to_tags
 from inference import Tagger
 from model.checkpoint import load_network
-from tests.training.tiny import CHINESE, ENGLISH, FIXTURES, tiny_config
+from tests.training.tiny import CHINESE, ENGLISH, EXAMPLES, tiny_config
 from training import loop
 from training.config import ConfigError, parse_config
 from training.corpus import encode_split, read_split
@@ -19,7 +19,7 @@ from training.loop import predict
 from training.metrics import MODES, Score
 from training.train import train
 
-TRAIN = FIXTURES / "english" / "train.conll"
+TRAIN = EXAMPLES / "train.conll"
 
 
 def metrics_of(run):
@@ -37,7 +37,7 @@ def test_a_run_learns_its_corpus(learned):
 
 def test_characters_are_learned_too(trained):
     run = trained({"training.epochs": 20, "data.dev": "train.bmes"}, CHINESE)
-    scores = evaluate_file(run.checkpoint, FIXTURES / "chinese" / "train.bmes", threads=1)
+    scores = evaluate_file(run.checkpoint, EXAMPLES / "zh" / "train.bmes", threads=1)
     assert scores["strict"]["micro"]["f1"] > 0.9
     assert Header.read(run.checkpoint).unit == "character"
 
@@ -73,7 +73,7 @@ def test_the_report_is_that_of_the_checkpoint(learned):
     assert saved == learned.report
     assert list(saved) == ["dev", "test"]
     for split, scores in saved.items():
-        file = FIXTURES / "english" / f"{split}.conll"
+        file = EXAMPLES / f"{split}.conll"
         assert evaluate_file(learned.checkpoint, file, threads=1) == scores
     header = Header.read(learned.checkpoint)
     assert header.metrics["test_f1"] == pytest.approx(
@@ -236,7 +236,7 @@ def test_a_file_without_entities_can_be_evaluated_on(learned, tmp_path):
 
 
 def test_a_file_is_read_as_it_is_said_to_be(learned, tmp_path):
-    corpus = read_conll(FIXTURES / "english" / "test.conll")
+    corpus = read_conll(EXAMPLES / "test.conll")
     lines = [
         f"{tag} x {token}\n"
         for s in corpus.sentences
@@ -259,7 +259,7 @@ def test_a_file_is_read_as_it_is_said_to_be(learned, tmp_path):
         evaluate_file(learned.checkpoint, file, columns=["token", "pos"])
 
 
-def test_the_fixtures_are_what_their_readme_says():
+def test_the_examples_are_what_their_readme_says():
     for base, counts in ((ENGLISH, (40, 10, 10)), (CHINESE, (18, 4, 4))):
         splits = (
             read_split(tiny_config(base=base), split)[0] for split in ("train", "dev", "test")

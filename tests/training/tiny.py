@@ -6,13 +6,13 @@ from typing import Any
 
 from training.config import RunConfig, parse_config
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 ENGLISH: dict[str, Any] = {
     "name": "tiny",
     "language": "en",
     "data": {
-        "root": str(FIXTURES / "english"),
+        "root": str(EXAMPLES),
         "train": "train.conll",
         "dev": "dev.conll",
         "test": "test.conll",
@@ -31,7 +31,7 @@ CHINESE: dict[str, Any] = {
     "name": "winzig",
     "language": "zh",
     "data": {
-        "root": str(FIXTURES / "chinese"),
+        "root": str(EXAMPLES / "zh"),
         "train": "train.bmes",
         "dev": "dev.bmes",
         "test": "test.bmes",
