@@ -39,12 +39,13 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     given = parser.parse_args()
     console = Console()
     console.print("cell                   test F1   torch/float32   float32/int8   tags")
     for name in given.cells:
-        overrides = [f"model.encoder.cell={name.partition('+')[0]}", *CELLS[name]]
+        overrides = [f"model.encoder.cell={name.partition('+')[0]}", *CELLS[name], *given.set]
         console.print(row(given.config, overrides, name, given.out / name, given.epochs))
 
 
