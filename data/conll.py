@@ -15,6 +15,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO
 
+from data.detection import SchemeError, detect_scheme
 from data.rows import (
     BOM,
     DOCSTART,
@@ -30,10 +31,8 @@ from data.rows import (
 from data.schemes import (
     OnInvalid,
     Scheme,
-    SchemeError,
     TagError,
     check_on_invalid,
-    detect_scheme,
     parse_tags,
     spans_to_tags,
     whole_spans,

@@ -10,11 +10,9 @@ the middle begins there, one of another type ends the one before, an unfinished 
 stops.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from operator import ne
 from typing import Literal, NamedTuple
 
@@ -25,9 +23,6 @@ from data.types import Span
 
 OUTSIDE = "O"
 OnInvalid = Literal["error", "repair", "drop"]
-
-# To choose between schemes, one must explain the file this many times better than the other.
-_CLEARLY = 10
 
 
 class Scheme(StrEnum):
@@ -84,14 +79,6 @@ class TagError(ValueError):
     def __str__(self) -> str:
         sequence = "" if self.sequence is None else f"sequence {self.sequence}, "
         return f"{sequence}token {self.index}: {self.message}"
-
-
-class SchemeError(ValueError):
-    """The scheme cannot be told; `first` is a tag that speaks against the best guess, if any."""
-
-    def __init__(self, message: str, first: TagError | None = None) -> None:
-        super().__init__(message)
-        self.first = first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,34 +177,6 @@ def spans_to_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> tuple[s
     return tuple(tags)
 
 
-def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
-    """Recognise the scheme of a file from the tags of all its sentences.
-
-    The prefixes decide, and between IOB1 and IOB2 how entities begin; a few invalid tags do not
-    change the verdict. Where several schemes explain all tags, they also read the same entities:
-    without any entity the answer is IOB2, with nothing but I- it is IO, and BIOES for entities
-    of at most two tokens in B-, E- and S-.
-
-    Raises SchemeError if that leaves a doubt, naming what speaks for each scheme, and TagError
-    for a tag of no scheme.
-    """
-    sequences = list(sequences)
-    tally = _prefix_tally(sequences)
-    candidates = _candidates(set(tally))
-    if not candidates:
-        counts = ", ".join(f"{prefix}- ({count})" for prefix, count in sorted(tally.items()))
-        raise SchemeError(f"no scheme has all the prefixes found: {counts}; please state it")
-    # Stable: of two schemes that explain equally well the earlier candidate is kept.
-    best, *others = sorted(
-        (_survey(sequences, scheme) for scheme in candidates), key=lambda fit: fit.misfits
-    )
-    rivalled = any(fit.misfits < _CLEARLY * best.misfits for fit in others)
-    if rivalled or best.misfits > best.entities / 2:
-        evidence = "; ".join(map(str, (best, *others)))
-        raise SchemeError(f"the tag scheme cannot be told, please state it: {evidence}", best.first)
-    return best.scheme
-
-
 def tag_set(types: Iterable[str], scheme: Scheme) -> tuple[str, ...]:
     """All tags for these entity types: `O`, then type by type the scheme's prefixes.
 
@@ -261,19 +220,6 @@ class _Place(NamedTuple):
     continues: bool  # not the first token
     goes_on: bool  # not the last token
     ends: bool  # the last token
-
-
-class _Fit(NamedTuple):
-    """How well a scheme explains all tags of a file."""
-
-    scheme: Scheme
-    entities: int
-    misfits: int
-    first: TagError | None
-
-    def __str__(self) -> str:
-        evidence = f"misfits with {self.scheme}: {self.misfits} in {self.entities} entities"
-        return evidence if self.first is None else f"{evidence} (first {self.first})"
 
 
 def _read(tags: Sequence[str], scheme: Scheme) -> tuple[tuple[Span, ...], Sequence[str]]:
@@ -341,46 +287,6 @@ def _write(span: Span, layout: _Prefixes, again: bool) -> list[str]:
     first = f"{layout.first_again if again else layout.first}-{span.label}"
     inside = f"{layout.inside}-{span.label}"
     return [first, *[inside] * (length - 2), f"{layout.last}-{span.label}"]
-
-
-def _prefix_tally(sequences: Sequence[Sequence[str]]) -> Counter[str]:
-    """How often each prefix occurs."""
-    tally: Counter[str] = Counter()
-    for tag, count in Counter(chain.from_iterable(sequences)).items():
-        try:
-            prefix, label = split_tag(tag)
-        except ValueError as fault:
-            number, tags = next(pair for pair in enumerate(sequences) if tag in pair[1])
-            error = TagError(tags.index(tag), tag, str(fault))
-            error.sequence = number
-            raise error from None
-        if label:
-            tally[prefix] += count
-    return tally
-
-
-def _candidates(used: set[str]) -> list[Scheme]:
-    """The schemes that have all the prefixes used, those to be preferred first."""
-    if used <= {"B", "I"}:
-        family = [Scheme.IOB2, Scheme.IO, Scheme.IOB1]
-        return [scheme for scheme in family if used <= set(prefixes(scheme))]
-    # With neither I- nor M-, BIOES and BMES are the same; otherwise one at most has all of them.
-    family = [Scheme.BIOES, Scheme.BMES, Scheme.BILUO]
-    return [scheme for scheme in family if used <= set(prefixes(scheme))][:1]
-
-
-def _survey(sequences: Sequence[Sequence[str]], scheme: Scheme) -> _Fit:
-    entities = misfits = 0
-    first: TagError | None = None
-    for number, tags in enumerate(sequences):
-        spans, written = _read(tags, scheme)
-        entities += len(spans)
-        differences = _differences(tags, written)
-        if differences and first is None:
-            first = parse_tags(tags, scheme)[1][0]
-            first.sequence = number
-        misfits += differences
-    return _Fit(scheme, entities, misfits, first)
 
 
 def _place(tag: str, index: int, scheme: Scheme) -> _Place:

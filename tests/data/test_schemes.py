@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
+from data.detection import SchemeError, detect_scheme
 from data.schemes import (
     Scheme,
-    SchemeError,
     TagError,
     allowed_transitions,
-    detect_scheme,
     parse_tags,
     prefixes,
     spans_to_tags,
