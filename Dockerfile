@@ -19,7 +19,11 @@ RUN python requirements.py > requirements.txt \
     && python -m pip --python /opt/venv/bin/python install -r requirements.txt -c constraints.txt
 
 
+# A compiler for the kernels of inference/native; it stays behind as well.
 FROM dependencies AS package
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN python -m pip --python /opt/venv/bin/python install --no-deps --target /opt/tagbelt .
 # Whatever the umask of the checkout was, the user of the image must be able to read them.

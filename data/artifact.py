@@ -27,13 +27,14 @@ CRF = "crf.safetensors"
 WORDS_GRAPH = "words.onnx"
 SEQUENCE_GRAPH = "sequence.onnx"
 INT8_GRAPH = "sequence.int8.onnx"
+INT8_NETWORK = "network.int8.safetensors"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 
 NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
 """What serving needs."""
 
-OPTIONAL = (WEIGHTS, INT8_GRAPH, CARD)
+OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
 
 

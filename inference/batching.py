@@ -16,6 +16,8 @@ def batches(lengths: IntArray, budget: int) -> list[IntArray]:
     The padded size of a batch, its longest length times its rows, is at most `budget` tokens; a
     sentence above the budget stands alone. Sentences of one length keep their order.
     """
+    if len(lengths) == 1:  # a lone sentence should not wait for the rest
+        return [np.zeros(1, np.intp)]
     order = np.argsort(-lengths, kind="stable")
     falling = -lengths[order]  # ascending, as searchsorted wants it
     result = []

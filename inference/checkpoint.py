@@ -15,6 +15,7 @@ from data.artifact import (
     CRF,
     EMBEDDINGS,
     INT8_GRAPH,
+    INT8_NETWORK,
     SEQUENCE_GRAPH,
     VOCABULARY,
     WORDS_GRAPH,
@@ -26,7 +27,9 @@ from data.schemes import allowed_transitions
 from data.vocabulary import Vocabulary
 from inference.crf import CrfParameters
 from inference.info import ModelInfo
-from inference.session import OnnxScorer, open_graph
+from inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
+from inference.quantised import QuantisedScorer
+from inference.session import OnnxScorer, WordVectors, open_graph
 from inference.tags import tag_table
 from inference.threads import available_threads
 
@@ -37,7 +40,7 @@ Precision = Literal["auto", "float32", "int8"]
 class Loaded:
     """What a Tagger is made of."""
 
-    scorer: OnnxScorer
+    scorer: OnnxScorer | QuantisedScorer
     crf: CrfParameters
     info: ModelInfo
     window: int
@@ -66,9 +69,8 @@ def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precisi
             f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
         )
     count = available_threads() if threads is None else threads
-    sequence = directory / _graph(directory, header, precision)
-    words = _session(directory / WORDS_GRAPH, count)
-    scorer = OnnxScorer(words, _session(sequence, count), embeddings, vocabulary)
+    vectors = WordVectors(_session(directory / WORDS_GRAPH, count), embeddings, vocabulary)
+    scorer = _scorer(directory, header, precision, vectors, count)
     return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
 
 
@@ -81,13 +83,39 @@ def _check_tags(path: Path, header: Header) -> None:
         raise CheckpointError(f"{path}: labels: {header.labels} are not those of the tags")
 
 
-def _graph(directory: Path, header: Header, precision: Precision) -> str:
+def _scorer(
+    directory: Path, header: Header, precision: Precision, vectors: WordVectors, threads: int
+) -> OnnxScorer | QuantisedScorer:
     chosen = header.precision if precision == "auto" else precision
-    if chosen == "float32":
-        return SEQUENCE_GRAPH
-    if not (directory / INT8_GRAPH).exists():
-        raise CheckpointError(f"{directory}: no {INT8_GRAPH} here: load it in float32")
-    return INT8_GRAPH
+    if chosen == "int8":
+        if _runs_fast(directory / INT8_NETWORK):
+            return _quantised(directory / INT8_NETWORK, header, vectors)
+        if (directory / INT8_GRAPH).exists():
+            return OnnxScorer(vectors, _session(directory / INT8_GRAPH, threads))
+        if precision == "int8":
+            raise CheckpointError(f"{directory}: nothing here runs in int8: load it in float32")
+    return OnnxScorer(vectors, _session(directory / SEQUENCE_GRAPH, threads))
+
+
+def has_int8(directory: Path) -> bool:
+    """Whether a checkpoint can serve in 8 bits on this machine."""
+    return _runs_fast(directory / INT8_NETWORK) or (directory / INT8_GRAPH).exists()
+
+
+def _runs_fast(path: Path) -> bool:
+    return path.exists() and best_tier() not in (None, PORTABLE)
+
+
+def _quantised(path: Path, header: Header, vectors: WordVectors) -> QuantisedScorer:
+    """Read the network for the compiled kernels."""
+    arrays = _arrays(path, ("bound", "0.weight", "tags.weight", "tags.bias"))
+    try:
+        network = QuantisedNetwork(arrays)
+        if network.tags != len(header.tags):
+            raise ValueError(f"{network.tags} tags, {CONFIG} names {len(header.tags)}")
+        return QuantisedScorer(vectors, network)
+    except (ValueError, KeyError, IndexError) as error:
+        raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 
 def _session(path: Path, threads: int) -> InferenceSession:
@@ -112,16 +140,19 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     for name in names:
         if name not in arrays:
             raise CheckpointError(f"{path}: holds no {name!r}")
+    for name in arrays:
         if not np.isfinite(arrays[name]).all():
             raise CheckpointError(f"{path}: {name!r} holds values that are not finite")
-    return {name: arrays[name] for name in names}
+    return dict(arrays)
 
 
 def _crf(directory: Path, header: Header) -> CrfParameters:
-    arrays = _arrays(directory / CRF, ("start", "transitions", "end"))
+    names = ("start", "transitions", "end")
+    arrays = _arrays(directory / CRF, names)
     try:
         allowed = allowed_transitions(header.tags, header.scheme)
-        return CrfParameters.constrained(**arrays, allowed=allowed)
+        start, transitions, end = (arrays[name] for name in names)
+        return CrfParameters.constrained(start, transitions, end, allowed)
     except ValueError as error:
         place = f"{directory}: {CRF} and the {len(header.tags)} tags of {CONFIG} do not fit"
         raise CheckpointError(f"{place}: {error}") from error

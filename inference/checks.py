@@ -1,6 +1,10 @@
 """Refusing input that cannot be tagged, with its index and the remedy."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+
+# Sentences that are looked at in one pass.
+_TOGETHER = 1024
 
 
 def checked_texts(texts: Iterable[str]) -> Iterator[str]:
@@ -36,19 +40,36 @@ def check_sentences(sentences: Sequence[Sequence[str]]) -> None:
     """
     if isinstance(sentences, str | bytes):
         raise TypeError("expected a list of token lists, got one string: pass [[token, ...], ...]")
-    for index, sentence in enumerate(sentences):
-        if isinstance(sentence, str | bytes):
-            raise TypeError(f"sentence {index} is one string: pass its tokens, or use tag()")
-        if not isinstance(sentence, Sequence):
-            raise TypeError(f"sentence {index} is not a list of tokens but {_kind(sentence)}")
-        try:
-            "".join(sentence).encode("utf-8")
-        except (TypeError, UnicodeEncodeError):
-            # One pass in C says that a token is bad; only then look which. High and low halves
-            # from two tokens do not join up: Python never pairs surrogates.
-            for place, token in enumerate(sentence):
-                _checked_text(token, f"sentence {index}, token {place}")
-            raise
+    rest = iter(sentences)
+    begin = 0
+    while part := list(islice(rest, _TOGETHER)):
+        if not _are_lists_of_tokens(part):
+            for index, sentence in enumerate(part, start=begin):
+                _check_sentence(sentence, index)
+        begin += len(part)
+
+
+def _are_lists_of_tokens(part: list[Sequence[str]]) -> bool:
+    """Whether all is surely well; said by a few passes in C, for these are most of the input."""
+    if not {list, tuple}.issuperset(map(type, part)):
+        return False
+    try:
+        # High and low halves from two tokens do not join up: Python never pairs surrogates.
+        text = "".join(chain.from_iterable(part))
+        if not text.isascii():
+            text.encode("utf-8")
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _check_sentence(sentence: object, index: int) -> None:
+    if isinstance(sentence, str | bytes):
+        raise TypeError(f"sentence {index} is one string: pass its tokens, or use tag()")
+    if not isinstance(sentence, Sequence):
+        raise TypeError(f"sentence {index} is not a list of tokens but {_kind(sentence)}")
+    for place, token in enumerate(sentence):
+        _checked_text(token, f"sentence {index}, token {place}")
 
 
 def _kind(value: object) -> str:

@@ -65,9 +65,7 @@ def rows_alive(emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParame
     stands in `emissions` [T, B, K] at or after a row's length is never read into a result.
     Raises ValueError for shapes that do not fit, a length below 1 and rows out of order.
     """
-    if emissions.ndim != 3 or emissions.shape[1:] != (len(lengths), crf.size):
-        expected = f"[T, {len(lengths)}, {crf.size}]"
-        raise ValueError(f"emissions have shape {list(emissions.shape)}, expected {expected}")
+    check_shape(emissions, lengths, crf)
     if len(lengths) == 0:
         return []
     if (lengths[1:] > lengths[:-1]).any():
@@ -76,3 +74,10 @@ def rows_alive(emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParame
         raise ValueError(f"lengths must be in 1..{len(emissions)}, got {lengths[-1]}..{lengths[0]}")
     alive: list[int] = np.searchsorted(-lengths, -np.arange(lengths[0])).tolist()
     return alive
+
+
+def check_shape(emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters) -> None:
+    """Raise ValueError unless emissions are [T, B, K] for the `lengths` [B] and the CRF's K."""
+    if emissions.ndim != 3 or emissions.shape[1:] != (len(lengths), crf.size):
+        expected = f"[T, {len(lengths)}, {crf.size}]"
+        raise ValueError(f"emissions have shape {list(emissions.shape)}, expected {expected}")

@@ -1,22 +1,32 @@
-"""From a pool of sentences to decoded batches: windows, batches, Viterbi, posteriors."""
+"""From a pool of sentences to decoded batches: blocks, windows, batches, Viterbi, posteriors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.batching import batches
 from inference.crf import CrfParameters, FloatArray, IntArray
-from inference.posteriors import Posteriors
-from inference.scorer import Scorer
+from inference.posteriors import span_posteriors, token_marginals
+from inference.scorer import Prepared, Scorer
 from inference.tags import Spans, TagTable
 from inference.viterbi import viterbi
 from inference.windows import windows
+from inference.workers import Workers
+
+T = TypeVar("T")
 
 # Long sentences are decoded together up to this many times the scorer's budget: their emissions
 # are already there, and each step of the decoder costs the same for one sentence as for several.
 _LONG_BATCH = 16
+
+# Sentences are looked up and sorted by length in blocks of about this many tokens, however many
+# there are in all: enough for full batches of close lengths, little in memory.
+_BLOCK_TOKENS = 65_536
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,16 +43,24 @@ class DecodedBatch:
     def entities(self) -> tuple[Spans, FloatArray]:
         """The spans in the paths and their posteriors, computed for sentences that have any."""
         spans = self.table.find_spans(self.paths, self.lengths)
-        rows = np.unique(spans.rows)
-        if not len(rows):
-            return spans, np.zeros(0)
-        posteriors = Posteriors(self.emissions[:, rows], self.lengths[rows], self.crf)
-        moved = Spans(np.searchsorted(rows, spans.rows), spans.starts, spans.ends, spans.labels)
-        return spans, posteriors.span_posteriors(moved, self.table)
+        return spans, span_posteriors(self.emissions, self.lengths, self.crf, spans, self.table)
 
     def marginals(self) -> FloatArray:
         """Probability [T, B, K] of every tag at every token."""
-        return Posteriors(self.emissions, self.lengths, self.crf).token_marginals()
+        return token_marginals(self.emissions, self.lengths, self.crf)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Block:
+    """N sentences of the pool, from `first` on, whose tokens were prepared together.
+
+    Sentence i has the `lengths[i]` tokens from `starts[i]` on.
+    """
+
+    prepared: Prepared
+    first: int
+    starts: IntArray
+    lengths: IntArray
 
 
 class Decoder:
@@ -50,6 +68,7 @@ class Decoder:
 
     `limit` is the longest sentence, in tokens, that the scorer sees whole; longer ones go through
     windows that share `overlap` tokens. `budget` bounds the padded tokens of a scorer's batch.
+    Batches are spread over `workers` threads.
     """
 
     def __init__(
@@ -61,6 +80,7 @@ class Decoder:
         limit: int,
         overlap: int,
         budget: int,
+        workers: int = 1,
     ):
         if crf.size != len(table.tags):
             raise ValueError(f"the CRF has {crf.size} tags, the model names {len(table.tags)}")
@@ -73,29 +93,65 @@ class Decoder:
         self._limit = limit
         self._overlap = overlap
         self._budget = budget
+        self._workers = Workers(workers)
 
-    def run(self, sentences: Sequence[Sequence[str]]) -> Iterator[DecodedBatch]:
-        """Decoded batches that hold each sentence with a token exactly once, in no stated order."""
+    def run(
+        self, sentences: Sequence[Sequence[str]], use: Callable[[DecodedBatch], T]
+    ) -> Iterator[T]:
+        """What `use` makes of decoded batches, which hold each sentence with a token once.
+
+        The batches come in no stated order; `use` is called on the workers' threads.
+        """
+        return self._workers.run(
+            partial(_used, use, batch)
+            for block in self._blocks(sentences)
+            for batch in self._batches(block)
+        )
+
+    def _blocks(self, sentences: Sequence[Sequence[str]]) -> Iterator[_Block]:
         lengths = np.fromiter(map(len, sentences), np.intp, len(sentences))
-        short = np.flatnonzero((lengths > 0) & (lengths <= self._limit))
+        ends = lengths.cumsum()
+        rest = iter(sentences)
+        first = done = 0
+        while first < len(lengths):
+            stop = max(first + 1, int(ends.searchsorted(done + _BLOCK_TOKENS, side="right")))
+            forms = list(chain.from_iterable(islice(rest, stop - first)))
+            own = lengths[first:stop]
+            if forms:
+                yield _Block(self._scorer.prepare(forms), first, ends[first:stop] - own - done, own)
+            first, done = stop, int(ends[stop - 1])
+
+    def _batches(self, block: _Block) -> Iterator[Callable[[], DecodedBatch]]:
+        """The batches of a block, each to be decoded by a call."""
+        lengths = block.lengths
+        short = ((lengths > 0) & (lengths <= self._limit)).nonzero()[0]
         for part in batches(lengths[short], self._budget):
-            index = short[part]
-            emissions = self._scorer.emissions([sentences[i] for i in index.tolist()])
-            yield self._decode(index, lengths[index], emissions)
-        long = np.flatnonzero(lengths > self._limit)
+            yield partial(self._decode, self._whole, block, short[part])
+        if lengths.max() <= self._limit:
+            return
+        long = (lengths > self._limit).nonzero()[0]
         for part in batches(lengths[long], self._budget * _LONG_BATCH):
-            index = long[part]
-            emissions = self._stitched([sentences[i] for i in index.tolist()], lengths[index])
-            yield self._decode(index, lengths[index], emissions)
+            yield partial(self._decode, self._stitched, block, long[part])
 
     def _decode(
-        self, index: IntArray, lengths: IntArray, emissions: NDArray[np.float32]
+        self,
+        score: Callable[[Prepared, IntArray, IntArray], NDArray[np.float32]],
+        block: _Block,
+        chosen: IntArray,
     ) -> DecodedBatch:
+        lengths = block.lengths[chosen]
+        emissions = score(block.prepared, block.starts[chosen], lengths)
         paths, _ = viterbi(emissions, lengths, self._crf)
+        index = chosen + block.first
         return DecodedBatch(index, lengths, emissions, paths, self._crf, self._table)
 
+    def _whole(
+        self, prepared: Prepared, starts: IntArray, lengths: IntArray
+    ) -> NDArray[np.float32]:
+        return prepared.emissions(_places(starts, lengths), lengths)
+
     def _stitched(
-        self, sentences: Sequence[Sequence[str]], lengths: IntArray
+        self, prepared: Prepared, starts: IntArray, lengths: IntArray
     ) -> NDArray[np.float32]:
         """Emissions [T, B, K] of long sentences, put together from their windows."""
         pieces = [
@@ -104,12 +160,21 @@ class Decoder:
             for window in windows(length, self._limit, self._overlap)
         ]
         sizes = np.array([window.stop - window.start for _, window in pieces], np.intp)
-        result = np.zeros((int(lengths[0]), len(sentences), self._crf.size), np.float32)
+        firsts = np.array([starts[row] + window.start for row, window in pieces], np.intp)
+        result = np.zeros((int(lengths[0]), len(lengths), self._crf.size), np.float32)
         for part in batches(sizes, self._budget):
-            chosen = [pieces[i] for i in part.tolist()]
-            words = [sentences[row][window.start : window.stop] for row, window in chosen]
-            emissions = self._scorer.emissions(words)
-            for column, (row, window) in enumerate(chosen):
+            emissions = self._whole(prepared, firsts[part], sizes[part])
+            for column, (row, window) in enumerate(pieces[i] for i in part.tolist()):
                 kept = slice(window.keep - window.start, window.keep_stop - window.start)
                 result[window.keep : window.keep_stop, row] = emissions[kept, column]
         return result
+
+
+def _used(use: Callable[[DecodedBatch], T], decode: Callable[[], DecodedBatch]) -> T:
+    return use(decode())
+
+
+def _places(starts: IntArray, lengths: IntArray) -> IntArray:
+    """Where the tokens of sentences stand: [T, B], -1 after a sentence's end."""
+    steps = np.arange(lengths[0])[:, None]
+    return np.where(steps < lengths, steps + starts, -1)

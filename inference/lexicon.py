@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,67 +15,92 @@ CHARACTERS = 32
 """Of all kept forms, on average: a table full of megabyte-long "words" would not be bounded."""
 
 PADDING_ROW = 0
+_FIRST_ROWS = 1024
 
-FloatArray = NDArray[np.float32]
+Table = NDArray[Any]
+"""Rows of float32, or of bytes."""
 IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
+    """Vectors of n forms: `rows` [n + 1] into `table` [R, size], the last one a row of zeros.
+
+    Valid for as long as it is held: what the lexicon learns or forgets later is not seen here.
+    """
+
+    table: Table
+    rows: IntArray
+
+    def gather(self, index: IntArray) -> Table:
+        """Return the vectors [*index.shape, size] of the forms at `index`, zeros for -1."""
+        return self.table.take(self.rows.take(index), axis=0)
 
 
 class Lexicon:
     """Looks forms up in a table of vectors and computes those it has not met, in one call.
 
-    The table never grows beyond its capacity (but for a batch that does so alone): when ever-new
+    The table never grows beyond its capacity (but for a call that does so alone): when ever-new
     forms have filled it, it forgets them and begins anew. Safe to use from several threads.
     """
 
     def __init__(
         self,
-        compute: Callable[[Sequence[str]], FloatArray],
+        compute: Callable[[Sequence[str]], Table],
         size: int,
         *,
+        kind: type[np.float32] | type[np.uint8] = np.float32,
         capacity: int = CAPACITY,
     ) -> None:
-        """`compute` maps n forms to vectors [n, size]."""
+        """`compute` maps n forms to vectors [n, size] of that kind of number."""
+        self._kind = kind
         self._compute = compute
         self._capacity = capacity
+        self._size = size
         self._lock = threading.Lock()
-        self._rows: dict[str, int] = {}
-        self._characters = 0
-        self._table = np.zeros((1024, size), dtype=np.float32)
+        self._forget()
 
     def __len__(self) -> int:
         """How many forms are in the table."""
         return len(self._rows)
 
-    def gather(self, forms: Sequence[str], cells: IntArray, shape: tuple[int, int]) -> FloatArray:
-        """Return vectors [*shape, size], where form i fills the cells that `cells` gives it.
-
-        `cells` [n] index the flattened `shape`; cells that no form fills are zero.
-        """
-        grid = np.full(shape[0] * shape[1], PADDING_ROW, dtype=np.intp)
+    def find(self, forms: Sequence[str]) -> Found:
+        """Look the forms up; those that are missing are computed, each once."""
         with self._lock:
-            grid[cells] = self._find(forms)
-            # Taken under the lock: another thread may empty the table.
-            return self._table.take(grid, axis=0).reshape(*shape, -1)
+            try:
+                rows = self._look_up(forms)
+            except KeyError:
+                self._add(forms)
+                rows = self._look_up(forms)
+            return Found(self._table, rows)
 
-    def _find(self, forms: Sequence[str]) -> IntArray:
-        rows = self._rows
-        try:
-            return np.fromiter(map(rows.__getitem__, forms), dtype=np.intp, count=len(forms))
-        except KeyError:
-            self._add(forms)
-        return np.fromiter(map(self._rows.__getitem__, forms), dtype=np.intp, count=len(forms))
+    def _look_up(self, forms: Sequence[str]) -> IntArray:
+        rows = np.empty(len(forms) + 1, np.intp)
+        rows[:-1] = np.fromiter(map(self._rows.__getitem__, forms), np.intp, len(forms))
+        rows[-1] = PADDING_ROW
+        return rows
 
     def _add(self, forms: Sequence[str]) -> None:
-        """Compute what is missing; a batch that alone exceeds the capacity still gets its rows."""
+        """Compute what is missing; a call that alone exceeds the capacity still gets its rows.
+
+        Rows that were handed out are never written to again: new forms go behind them, and a
+        table that is grown or emptied is a new array.
+        """
         missing = [form for form in dict.fromkeys(forms) if form not in self._rows]
         if self._is_full_with(missing):
-            self._rows, self._characters = {}, 0
+            self._forget()
             missing = list(dict.fromkeys(forms))
         first = len(self._rows) + 1
         self._reserve(first + len(missing))
         self._table[first : first + len(missing)] = self._compute(missing)
         self._rows.update((form, row) for row, form in enumerate(missing, start=first))
         self._characters += sum(map(len, missing))
+
+    def _forget(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._characters = 0
+        rows = min(_FIRST_ROWS, self._capacity + 1)
+        self._table = np.zeros((rows, self._size), self._kind)
 
     def _is_full_with(self, forms: Sequence[str]) -> bool:
         characters = self._characters + sum(map(len, forms))
@@ -82,10 +109,8 @@ class Lexicon:
 
     def _reserve(self, rows: int) -> None:
         """Make room for that many rows by doubling, but for no more than a full table has."""
-        bound = max(rows, self._capacity + 1)
         if rows > len(self._table):
-            table = np.zeros((min(2 * rows, bound), self._table.shape[1]), dtype=np.float32)
-            table[: len(self._table)] = self._table
+            bound = max(rows, self._capacity + 1)
+            table = np.zeros((min(2 * rows, bound), self._size), self._kind)
+            table[: len(self._rows) + 1] = self._table[: len(self._rows) + 1]
             self._table = table
-        elif len(self._table) > bound:
-            self._table = self._table[:bound].copy()

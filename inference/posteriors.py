@@ -10,7 +10,61 @@ from numpy.typing import NDArray
 
 from inference.crf import CrfParameters, FloatArray, IntArray, rows_alive
 from inference.logspace import LogChart
+from inference.native.crf import functions
 from inference.tags import BoolArray, Spans, TagTable
+
+
+def span_posteriors(
+    emissions: NDArray[np.float32],
+    lengths: IntArray,
+    crf: CrfParameters,
+    spans: Spans,
+    table: TagTable,
+) -> FloatArray:
+    """As `Posteriors.span_posteriors`, in C where that was built, and only for rows with a span.
+
+    The spans come row by row.
+    """
+    native = functions()
+    if native is None:
+        return _some_posteriors(emissions, lengths, crf, spans, table)
+    result, lost = native.span_posteriors(emissions, lengths, crf, spans, table)
+    if lost:
+        again = np.isnan(result)
+        part = Spans(*(a[again] for a in (spans.rows, spans.starts, spans.ends, spans.labels)))
+        result[again] = _some_posteriors(emissions, lengths, crf, part, table)
+    return result
+
+
+def token_marginals(
+    emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+) -> FloatArray:
+    """As `Posteriors.token_marginals`, in C where that was built."""
+    native = functions()
+    if native is None:
+        return Posteriors(emissions, lengths, crf).token_marginals()
+    result, lost = native.token_marginals(emissions, lengths, crf)
+    if len(lost):
+        exact = Posteriors(emissions[:, lost], lengths[lost], crf).token_marginals()
+        result[:, lost] = 0.0
+        result[: len(exact), lost] = exact
+    return result
+
+
+def _some_posteriors(
+    emissions: NDArray[np.float32],
+    lengths: IntArray,
+    crf: CrfParameters,
+    spans: Spans,
+    table: TagTable,
+) -> FloatArray:
+    """Posteriors of spans, computed for the rows that have any."""
+    rows = np.unique(spans.rows)
+    if not len(rows):
+        return np.zeros(0)
+    posteriors = Posteriors(emissions[:, rows], lengths[rows], crf)
+    moved = Spans(np.searchsorted(rows, spans.rows), spans.starts, spans.ends, spans.labels)
+    return posteriors.span_posteriors(moved, table)
 
 
 class Posteriors:

@@ -6,15 +6,29 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.crf import IntArray
+
+
+class Prepared(Protocol):
+    """Tokens that a scorer has looked up. Must be safe to use from several threads at once."""
+
+    def emissions(self, index: IntArray, lengths: IntArray) -> NDArray[np.float32]:
+        """Scores [T, B, K] of every tag for every token of B sentences.
+
+        `index` [T, B] says where a sentence's tokens stand among those that were prepared, -1
+        after its end; `lengths` [B] are the sentences' tokens, longest first, T of them first,
+        none 0. What stands in the result after a sentence's end is never read. A sentence's
+        scores must not depend on the others.
+        """
+        ...
+
 
 class Scorer(Protocol):
-    """Turns tokens into emissions. Must be safe to call from several threads at once."""
+    """Turns tokens into emissions. Must be safe to use from several threads at once."""
 
-    def emissions(self, sentences: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """Scores [T, B, K] of every tag for every token; B sentences, T the longest one's tokens.
+    def prepare(self, forms: Sequence[str]) -> Prepared:
+        """Look up, or compute, what is known of each token; any string is one, "" included.
 
-        The sentences come longest first and have at least one token each; a token may be any
-        string, "" included. What stands after a sentence's end is never read. A sentence's
-        scores must not depend on the others.
+        The result holds what it needs, however many other tokens are prepared after it.
         """
         ...

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from data.features import pad, shape_id
 from data.vocabulary import Vocabulary
-from inference.lexicon import Lexicon
+from inference.crf import IntArray
+from inference.lexicon import Found, Lexicon
 
 FloatArray = NDArray[np.float32]
 
@@ -21,39 +22,25 @@ WORD_BATCH = 4096
 """Forms whose characters are read in one go, to bound the memory that ever-new words take."""
 
 
-class OnnxScorer:
-    """Scores sentences with the two graphs of a checkpoint; safe to use from several threads."""
+class WordVectors:
+    """Computes the vectors of word forms with the graph of a checkpoint."""
 
     def __init__(
         self,
         words: onnxruntime.InferenceSession,
-        sequence: onnxruntime.InferenceSession,
         embeddings: NDArray[np.float16],
         vocabulary: Vocabulary,
     ) -> None:
         """`embeddings` [V, E] are the rows of the vocabulary's words."""
         self._words = words
-        self._sequence = sequence
         self._embeddings = embeddings
         self._vocabulary = vocabulary
         self._inputs = {node.name for node in words.get_inputs()}
         (vectors,) = words.get_outputs()
-        self.lexicon = Lexicon(self.word_vectors, int(vectors.shape[1]))
+        self.size = int(vectors.shape[1])
 
-    def emissions(self, sentences: Sequence[Sequence[str]]) -> FloatArray:
-        """Return scores [T, B, K] for B sentences, longest first, none empty."""
-        lengths = np.fromiter(map(len, sentences), dtype=np.int32, count=len(sentences))
-        steps, count = int(lengths[0]), len(sentences)
-        alive = np.arange(steps) < lengths[:, None]  # [B, T]
-        row, position = alive.nonzero()
-        forms = [form for sentence in sentences for form in sentence]
-        vectors = self.lexicon.gather(forms, position * count + row, (steps, count))
-        (scores,) = self._sequence.run(None, {"vectors": vectors, "lengths": lengths})
-        result: FloatArray = scores
-        return result
-
-    def word_vectors(self, forms: Sequence[str]) -> FloatArray:
-        """Compute the vectors [n, D] of forms, without the table."""
+    def __call__(self, forms: Sequence[str]) -> FloatArray:
+        """Compute the vectors [n, size] of forms."""
         parts = [
             self._vectors_of(forms[begin : begin + WORD_BATCH])
             for begin in range(0, len(forms), WORD_BATCH)
@@ -72,6 +59,34 @@ class OnnxScorer:
             inputs["shapes"] = np.array([shape_id(form) for form in forms], dtype=np.int64)
         (vectors,) = self._words.run(None, inputs)
         result: FloatArray = vectors
+        return result
+
+
+class OnnxScorer:
+    """Scores sentences with the graphs of a checkpoint; safe to use from several threads."""
+
+    def __init__(self, vectors: WordVectors, sequence: onnxruntime.InferenceSession) -> None:
+        self._sequence = sequence
+        self.vectors = vectors
+        self.lexicon = Lexicon(vectors, vectors.size)
+
+    def prepare(self, forms: Sequence[str]) -> "PreparedForms":
+        """Look the forms up; those not met before are computed."""
+        return PreparedForms(self._sequence, self.lexicon.find(forms))
+
+
+class PreparedForms:
+    """Forms whose vectors are at hand."""
+
+    def __init__(self, sequence: onnxruntime.InferenceSession, found: Found) -> None:
+        self._sequence = sequence
+        self._found = found
+
+    def emissions(self, index: IntArray, lengths: IntArray) -> FloatArray:
+        """Return scores [T, B, K]; `index` [T, B] into the forms, `lengths` [B] longest first."""
+        inputs = {"vectors": self._found.gather(index), "lengths": lengths.astype(np.int32)}
+        (scores,) = self._sequence.run(None, inputs)
+        result: FloatArray = scores
         return result
 
 

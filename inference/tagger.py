@@ -1,5 +1,6 @@
 """The tagger: texts or tokens in, entities and tags out."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from inference.decoder import DecodedBatch, Decoder
 from inference.info import ModelInfo
 from inference.scorer import Scorer
 from inference.tags import tag_table
+from inference.threads import available_threads
 
 # Texts are worked on in blocks, so that memory stays bounded however many there are. A block is
 # large enough for its sentences to sort into full batches of close lengths.
@@ -63,7 +65,8 @@ class Tagger:
     `scorer` is the network, `crf` its transitions, `info` says what the tags mean. A sentence of
     more than `limit` tokens is scored in windows that share `overlap` tokens (an eighth of `limit`
     unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results do not
-    depend on which texts are tagged together. Raises ValueError when these do not fit together.
+    depend on which texts are tagged together. `workers` threads share the batches of a call.
+    Raises ValueError when these do not fit together.
     """
 
     info: ModelInfo
@@ -77,6 +80,7 @@ class Tagger:
         limit: int = 256,
         overlap: int | None = None,
         budget: int = 4096,
+        workers: int = 1,
     ):
         self.info = info
         self._table = tag_table(info.tags, info.scheme)
@@ -84,7 +88,13 @@ class Tagger:
             raise ValueError(f"labels {info.labels} are not those of the tags {info.tags}")
         shared = limit // 8 if overlap is None else overlap
         self._decoder = Decoder(
-            scorer, crf, self._table, limit=limit, overlap=shared, budget=budget
+            scorer,
+            crf,
+            self._table,
+            limit=limit,
+            overlap=shared,
+            budget=budget,
+            workers=workers,
         )
         self._iob2 = [self._table.iob2_tags[i] for i in self._table.iob2]
         # Adds up the tags [K] that are one IOB2 tag.
@@ -101,12 +111,23 @@ class Tagger:
         """The tagger of a checkpoint directory, which is verified first.
 
         `threads` None takes as many as the CPU quota gives; `precision` "auto" takes int8 where
-        the export found it as accurate. Errors: see `inference.checkpoint.load_checkpoint`.
+        the export found it as accurate. Errors: see `inference.checkpoint.load_checkpoint`, and
+        ValueError for fewer than one thread.
         """
         from inference.checkpoint import load_checkpoint  # ONNX Runtime is slow to import
 
-        loaded = load_checkpoint(path, threads=threads, precision=precision)
-        return cls(loaded.scorer, loaded.crf, loaded.info, limit=loaded.window)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        # Each thread works on batches of its own: two that share the products of one batch spend
+        # much of their time waiting for each other.
+        loaded = load_checkpoint(path, threads=1, precision=precision)
+        return cls(
+            loaded.scorer,
+            loaded.crf,
+            loaded.info,
+            limit=loaded.window,
+            workers=available_threads() if threads is None else threads,
+        )
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The entities of each text, in order; a blank text has none.
@@ -137,12 +158,14 @@ class Tagger:
         as_is = scheme == self.info.scheme
         names = np.array(self.info.tags if as_is else self._iob2, dtype=object)
         result: list[list[str]] = [[] for _ in sentences]
-        for batch in self._decoder.run(sentences):
+
+        def fill(batch: DecodedBatch) -> None:
             rows = names[batch.paths.T].tolist()
-            for index, length, row in zip(
-                batch.index.tolist(), batch.lengths.tolist(), rows, strict=True
-            ):
+            lengths = batch.lengths.tolist()
+            for index, length, row in zip(batch.index.tolist(), lengths, rows, strict=True):
                 result[index] = row[:length]
+
+        deque(self._decoder.run(sentences, fill), maxlen=0)
         if as_is or scheme == Scheme.IOB2:
             return result
         return [_rewritten(tags, scheme) for tags in result]
@@ -178,8 +201,11 @@ class Tagger:
         pool, owners = self._tokenized(texts)
         entity = _entity_maker(texts, pool, owners)
         found: dict[int, list[Entity]] = {}  # by sentence; batches come in no stated order
-        for batch in self._decoder.run([tokens.words for tokens in pool]):
+
+        def add(batch: DecodedBatch) -> None:
             self._add_entities(batch, entity, found)
+
+        deque(self._decoder.run([tokens.words for tokens in pool], add), maxlen=0)
         result: list[list[Entity]] = [[] for _ in texts]
         for sentence in sorted(found):
             result[owners[sentence]] += found[sentence]
@@ -218,7 +244,8 @@ class Tagger:
     ) -> list[_Found]:
         result = [_Found() for _ in sentences]
         entities: dict[int, list[Entity]] = {}
-        for batch in self._decoder.run(sentences):
+
+        def add(batch: DecodedBatch) -> None:
             self._add_entities(batch, entity, entities)
             chances = batch.marginals() @ self._to_iob2 if marginals else None  # [T, B, IOB2 tags]
             paths = batch.paths.T.tolist()
@@ -227,6 +254,8 @@ class Tagger:
                 result[index].tags = tuple(self._iob2[tag] for tag in paths[row][:length])
                 if chances is not None:
                     result[index].marginals = self._marginals(chances[:length, row])
+
+        deque(self._decoder.run(sentences, add), maxlen=0)
         for index, found in entities.items():
             result[index].entities = tuple(found)
         return result

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from data.schemes import OUTSIDE, Scheme, spans_to_tags, split_tag, tag_set
 from data.types import Span
 from inference.crf import IntArray
+from inference.native.crf import functions
 
 BoolArray = NDArray[np.bool_]
 
@@ -51,6 +52,13 @@ class TagTable:
 
     def find_spans(self, paths: IntArray, lengths: IntArray) -> Spans:
         """The entities in valid `paths` [T, B], row by row, in order."""
+        native = functions()
+        if native is None:
+            return self.find_spans_in_numpy(paths, lengths)
+        return Spans(*native.find_spans(paths, lengths, self))
+
+    def find_spans_in_numpy(self, paths: IntArray, lengths: IntArray) -> Spans:
+        """As `find_spans`: its oracle, and its fallback where the kernels were not built."""
         tags = paths.T  # [B, T]
         inside = np.arange(tags.shape[1]) < lengths[:, None]
         carried = self.continues[tags] & inside

@@ -1,9 +1,11 @@
 """The best tag sequence of each sentence (Viterbi 1967), vectorised over the batch.
 
-The only loop is the one over time. Scores lie as [K, B], rows of the batch innermost: adding the
-transitions and taking the maximum over the tag one comes from are then long contiguous vector
-operations, ten times faster here than `argmax` over a short last axis. No back pointers are kept:
-walking back, the best predecessor is looked for again, but only of the one tag that was chosen.
+`viterbi` runs in C where the kernels were built (native/viterbi.c), with the very same results. The
+numpy version is its fallback and its oracle. There the only loop is the one over time. Scores lie
+as [K, B], rows of the batch innermost: adding the transitions and taking the maximum over the tag
+one comes from are then long contiguous vector operations, ten times faster here than `argmax` over
+a short last axis. No back pointers are kept: walking back, the best predecessor is looked for
+again, but only of the one tag that was chosen.
 
 Sums are float64, so no float32 emission can overflow them, and each row is computed element by
 element, so that neither its path nor a tie depends on the other rows. Ties go to the lower tag.
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.crf import CrfParameters, FloatArray, IntArray, rows_alive
+from inference.native.crf import functions
 
 
 def viterbi(
@@ -20,10 +23,19 @@ def viterbi(
 ) -> tuple[IntArray, FloatArray]:
     """Best paths [T, B] (0 after a row's end) and their scores [B].
 
-    `emissions` [T, B, K]; `lengths` [B], longest first, at least 1. Raises ValueError where
-    `rows_alive` does, and for a row without a path of finite score (emissions that are NaN or
-    infinite).
+    `emissions` float32 [T, B, K]; `lengths` [B], longest first, at least 1. Raises ValueError
+    where `rows_alive` does, and for a row without a path of finite score (emissions that are NaN
+    or infinite).
     """
+    native = functions()
+    compute = viterbi_in_numpy if native is None else native.viterbi
+    return compute(emissions, lengths, crf)
+
+
+def viterbi_in_numpy(
+    emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+) -> tuple[IntArray, FloatArray]:
+    """As `viterbi`."""
     alive = rows_alive(emissions, lengths, crf)
     if not alive:
         return np.zeros((len(emissions), 0), np.intp), np.zeros(0)

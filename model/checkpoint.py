@@ -16,6 +16,7 @@ from data.artifact import (
     CRF,
     EMBEDDINGS,
     INT8_GRAPH,
+    INT8_NETWORK,
     SEQUENCE_GRAPH,
     VOCABULARY,
     WEIGHTS,
@@ -29,8 +30,9 @@ from data.artifact import (
 )
 from data.vocabulary import Vocabulary
 from model.config import ModelConfig
-from model.export import sequence_graph, sequence_int8_graph, words_graph
+from model.export import input_bound, sequence_graph, sequence_int8_graph, words_graph
 from model.network import Network
+from model.quantised import quantised_network
 
 TABLE = ("words.embedding.trained", "words.embedding.fixed")
 """Stored once, in half precision, for the network and the runtime alike."""
@@ -65,10 +67,19 @@ def save_checkpoint(
         save_arrays({k: v.detach().numpy() for k, v in scores.items()}, fresh / CRF)
         onnx.save(words_graph(network), fresh / WORDS_GRAPH)
         onnx.save(sequence_graph(network), fresh / SEQUENCE_GRAPH)
-        int8 = sequence_int8_graph(network, vocabulary)
-        if int8 is not None:
-            onnx.save(int8, fresh / INT8_GRAPH)
+        _save_int8(fresh, network, vocabulary)
         write_sums(fresh)
+
+
+def _save_int8(directory: Path, network: Network, vocabulary: Vocabulary) -> None:
+    """Write what there is of the network in 8 bits: for the kernels, and for ONNX Runtime."""
+    bound = input_bound(network, vocabulary)
+    arrays = quantised_network(network, bound=bound)
+    if arrays is not None:
+        save_arrays(arrays, directory / INT8_NETWORK)
+    graph = sequence_int8_graph(network, bound=bound)
+    if graph is not None:
+        onnx.save(graph, directory / INT8_GRAPH)
 
 
 def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:

@@ -91,15 +91,15 @@ def sequence_graph(network: Network, *, bound: float | None = None) -> onnx.Mode
     return graph.model("sequence", inputs, output)
 
 
-def sequence_int8_graph(network: Network, vocabulary: Vocabulary) -> onnx.ModelProto | None:
+def sequence_int8_graph(network: Network, *, bound: float) -> onnx.ModelProto | None:
     """Build the quantised graph; None for a cell that has no quantised form."""
     if not quantisable(network.config.encoder.cell):
         return None
-    return quantise(sequence_graph(network, bound=_input_bound(network, vocabulary)))
+    return quantise(sequence_graph(network, bound=bound))
 
 
 @torch.no_grad()
-def _input_bound(network: Network, vocabulary: Vocabulary) -> float:
+def input_bound(network: Network, vocabulary: Vocabulary) -> float:
     """Return the magnitude that all but one in ten thousand features of known words stay below."""
     forms = encode_forms(list(vocabulary.words[:CALIBRATION_WORDS]), vocabulary)
     words = network.words

@@ -14,7 +14,6 @@ from rich.markup import escape
 from data.artifact import (
     CARD,
     CONFIG,
-    INT8_GRAPH,
     Header,
     replaced,
     restore,
@@ -22,7 +21,7 @@ from data.artifact import (
     write_sums,
 )
 from data.types import Sentence
-from inference.checkpoint import Precision
+from inference.checkpoint import Precision, has_int8
 from inference.tagger import Tagger
 from inference.threads import available_threads
 from model.batch import EncodedSentences
@@ -263,7 +262,7 @@ def _report(run: Run, console: Console) -> dict[str, Any]:
     """Evaluate the best checkpoint as it serves, choose its precision, and write its card."""
     config = run.trainer.config
     dev_float = _evaluate(run, "float32", run.data.dev)
-    dev_int8 = _evaluate(run, "int8", run.data.dev)
+    dev_int8 = _evaluate(run, "int8", run.data.dev) if has_int8(run.checkpoint) else None
     precision: Precision = "float32"
     dev = dev_float
     if dev_int8 is not None and _f1(dev_int8) >= _f1(dev_float) - INT8_LOSS:
@@ -281,8 +280,6 @@ def _report(run: Run, console: Console) -> dict[str, Any]:
 
 
 def _evaluate(run: Run, precision: Precision, sentences: tuple[Sentence, ...]) -> Any:
-    if precision == "int8" and not (run.checkpoint / INT8_GRAPH).exists():
-        return None
     tagger = Tagger.load(run.checkpoint, precision=precision)
     return evaluate_sentences(tagger, sentences)
 

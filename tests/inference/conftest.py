@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from data.schemes import Scheme, allowed_transitions, tag_set
-from inference import ModelInfo, Tagger
+from inference import ModelInfo, Tagger, posteriors, tags, viterbi
 from inference.crf import CrfParameters
+from inference.native.crf import functions
 
 LABELS = ("PER", "LOC-X")
 
@@ -16,14 +17,29 @@ class HashScorer:
     def __init__(self, tags, shapes):
         self.tags = tags
         self.shapes = shapes  # [T, B] of every call
+        self.prepared = []  # how many forms came at once
 
-    def emissions(self, sentences):
-        lengths = [len(sentence) for sentence in sentences]
-        assert lengths == sorted(lengths, reverse=True)
+    def prepare(self, forms):
+        assert type(forms) is list
+        self.prepared.append(len(forms))
+        return HashedForms(self, forms)
+
+
+class HashedForms:
+    def __init__(self, scorer, forms):
+        self.tags = scorer.tags
+        self.shapes = scorer.shapes
+        self.forms = forms
+
+    def emissions(self, index, lengths):
+        assert lengths.tolist() == sorted(lengths.tolist(), reverse=True)
         assert lengths[-1] > 0
-        self.shapes.append((lengths[0], len(lengths)))
+        assert index.shape == (lengths[0], len(lengths))
+        assert ((index < 0) == (np.arange(lengths[0])[:, None] >= lengths)).all()
+        self.shapes.append(index.shape)
+        sentences = [[self.forms[i] for i in column if i >= 0] for column in index.T.tolist()]
         # NaN after a sentence's end shows whether anything reads it.
-        result = np.full((lengths[0], len(lengths), self.tags), np.nan, np.float32)
+        result = np.full((*index.shape, self.tags), np.nan, np.float32)
         for row, sentence in enumerate(sentences):
             padded = ["", *sentence, ""]
             for step in range(len(sentence)):
@@ -51,3 +67,25 @@ def tagger_with():
 @pytest.fixture(scope="session")
 def tagger():
     return make_tagger()
+
+
+@pytest.fixture(scope="module")
+def native():
+    """The CRF's functions in C."""
+    found = functions()
+    if found is None:
+        pytest.skip("the native kernels are not built")
+    return found
+
+
+@pytest.fixture(scope="module", params=["native", "numpy"])
+def implementation(request):
+    """Runs a module's tests twice: with the CRF's functions in C, and without."""
+    if request.param == "native":
+        request.getfixturevalue("native")
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (viterbi, posteriors, tags):
+            patch.setattr(module, "functions", lambda: None)
+        yield

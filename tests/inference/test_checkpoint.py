@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from data.artifact import (
     CRF,
     EMBEDDINGS,
     INT8_GRAPH,
+    INT8_NETWORK,
     SEQUENCE_GRAPH,
     SUMS,
     VOCABULARY,
@@ -23,11 +25,16 @@ from data.artifact import (
     write_sums,
 )
 from inference import Tagger
-from inference.checkpoint import load_checkpoint
+from inference.checkpoint import has_int8, load_checkpoint
+from inference.native.quantised import best_tier
+from inference.quantised import QuantisedScorer
+from tests.inference.quantised_networks import made
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text(encoding="utf-8"))
 SENTENCES = [case["tokens"] for case in EXPECTED]
+INPUTS = 13
+"""Features of a word vector of the golden checkpoint."""
 SERVING = [CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH, INT8_GRAPH, SUMS]
 
 
@@ -77,38 +84,104 @@ def changed_header(copy, **changes):
     write_sums(copy)
 
 
+def add_network(copy, **changes):
+    """Give a copy of the golden checkpoint a network in bytes, of random weights."""
+    arrays = made(np.random.default_rng(0), "lstm", inputs=INPUTS, hidden=4, tags=5)
+    changed = {name: array for name, array in {**arrays, **changes}.items() if array is not None}
+    save_file(changed, copy / INT8_NETWORK)
+    write_sums(copy)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """What a load opens: graphs by their files, and the network in bytes."""
+    seen = []
+    monkeypatch.setattr("inference.checkpoint.open_graph", lambda path, **_: path.name)
+    monkeypatch.setattr("inference.checkpoint.WordVectors", lambda words, *_: seen.append(words))
+    monkeypatch.setattr("inference.checkpoint.OnnxScorer", lambda _, graph: seen.append(graph))
+    monkeypatch.setattr(
+        "inference.checkpoint.QuantisedScorer", lambda *_: seen.append(INT8_NETWORK)
+    )
+    monkeypatch.setattr("inference.checkpoint.QuantisedNetwork", lambda _: SimpleNamespace(tags=5))
+    return seen
+
+
 @pytest.mark.parametrize("asked", ["auto", "float32", "int8"])
 @pytest.mark.parametrize("default", ["float32", "int8"])
-def test_which_graph_serves(copy, monkeypatch, default, asked):
+@pytest.mark.parametrize("tier", [None, "portable", "avx2", "amx"])
+@pytest.mark.parametrize("without", [None, INT8_GRAPH, INT8_NETWORK])
+def test_what_serves(copy, monkeypatch, opened, default, asked, tier, without):
+    add_network(copy)
+    if without:
+        (copy / without).unlink()
     changed_header(copy, precision=default)
-    opened = []
-    monkeypatch.setattr(
-        "inference.checkpoint.OnnxScorer",
-        lambda words, sequence, *_: opened.extend((words, sequence)),
-    )
-    monkeypatch.setattr("inference.checkpoint.open_graph", lambda path, threads: (path, threads))
+    monkeypatch.setattr("inference.checkpoint.best_tier", lambda: tier)
+    fast = tier in ("avx2", "amx") and without != INT8_NETWORK
+    assert has_int8(copy) is (fast or without != INT8_GRAPH)
+    if asked == "int8" and not has_int8(copy):
+        with pytest.raises(CheckpointError, match="nothing here runs in int8: load it in float32"):
+            load_checkpoint(copy, threads=3, precision=asked)
+        return
     load_checkpoint(copy, threads=3, precision=asked)
-    graph = INT8_GRAPH if "int8" in (asked if asked != "auto" else default) else SEQUENCE_GRAPH
-    assert opened == [(copy / WORDS_GRAPH, 3), (copy / graph, 3)]
+    if "int8" not in (asked if asked != "auto" else default) or not has_int8(copy):
+        served = SEQUENCE_GRAPH
+    else:
+        served = INT8_NETWORK if fast else INT8_GRAPH
+    assert opened == [WORDS_GRAPH, served]
+
+
+@pytest.mark.skipif(best_tier() in (None, "portable"), reason="the kernels can't run here")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tags.bias": None}, "holds no 'tags.bias'"),
+        ({"0.scale": None}, "no network for this checkpoint: '0.scale'"),
+        ({"bound": np.array([np.nan], np.float32)}, "'bound' holds values that are not finite"),
+        ({"0.weight": np.zeros((2, 4, 4, 18), np.int8)}, "13 features, the network reads 14"),
+        ({"0.weight": np.zeros((2, 4, 3, 16), np.int8)}, "no network"),
+        (
+            {"tags.bias": np.zeros(4, np.float32), "tags.weight": np.zeros((4, 8), np.float32)},
+            "4 tags, config.json names 5",
+        ),
+        ({"tags.weight": np.zeros((5, 3), np.float32)}, "no network"),
+        ({"tags.bias": np.zeros(4, np.float32)}, "no network"),
+    ],
+)
+def test_a_network_in_bytes_that_does_not_fit_is_named(copy, change, message):
+    add_network(copy, **change)
+    with pytest.raises(CheckpointError, match=f"{copy}.*{message}"):
+        load(copy, precision="int8")
+
+
+@pytest.mark.skipif(best_tier() in (None, "portable"), reason="the kernels can't run here")
+def test_a_network_in_bytes_serves(copy):
+    add_network(copy)
+    tagger = load(copy, precision="int8")
+    assert isinstance(tagger._decoder._scorer, QuantisedScorer)
+    together = tagger.annotate_tokens(SENTENCES)
+    assert together == [tagger.annotate_tokens([sentence])[0] for sentence in SENTENCES]
+    assert [len(found.tags) for found in together] == [len(sentence) for sentence in SENTENCES]
 
 
 def test_a_long_sentence_is_scored_in_windows_of_the_header(copy):
     changed_header(copy, window=9)
-    shapes = []
+    lengths = []
     tagger = load(copy)
     scorer = tagger._decoder._scorer
-    emissions = scorer.emissions
-    scorer.emissions = lambda sentences: shapes.append(len(sentences[0])) or emissions(sentences)
+
+    class Watching:
+        def prepare(self, forms):
+            self.prepared = scorer.prepare(forms)
+            return self
+
+        def emissions(self, index, own):
+            lengths.append(own.max())
+            return self.prepared.emissions(index, own)
+
+    tagger._decoder._scorer = Watching()
     (tags,) = tagger.tag_tokens([["Anna"] * 50])
     assert len(tags) == 50
-    assert max(shapes) == 9
-
-
-def test_a_checkpoint_without_8_bit_graph_says_so(copy):
-    (copy / INT8_GRAPH).unlink()
-    assert load(copy).tag_tokens([["a"]])
-    with pytest.raises(CheckpointError, match=f"{copy}: no {INT8_GRAPH} here: load it in float32"):
-        load(copy, precision="int8")
+    assert max(lengths) == 9
 
 
 @pytest.mark.parametrize("threads", [0, -1])

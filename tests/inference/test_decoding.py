@@ -12,9 +12,11 @@ from hypothesis.extra import numpy as hnp
 from data.schemes import Scheme, allowed_transitions, tag_set, tags_to_spans
 from inference.crf import CrfParameters
 from inference.logspace import LogChart
-from inference.posteriors import Posteriors
+from inference.posteriors import Posteriors, span_posteriors, token_marginals
 from inference.tags import Spans, tag_table
 from inference.viterbi import viterbi
+
+pytestmark = pytest.mark.usefixtures("implementation")
 
 SCHEMES = [Scheme.IOB2, Scheme.BIOES]
 
@@ -140,15 +142,14 @@ def test_ties_go_to_the_lower_tag_from_the_end_backwards(case):
 
 @given(problems(steps=5))
 def test_log_partition_and_marginals_equal_enumeration(case):
-    for chart in (
-        Posteriors(case.emissions, case.lengths, case.crf),
-        LogChart(case.emissions, case.lengths, case.crf),
-    ):
-        partition = chart.log_partition
-        marginals = chart.token_marginals()
-        for row, length in enumerate(case.lengths):
+    batch = case.emissions, case.lengths, case.crf
+    charts = Posteriors(*batch), LogChart(*batch)
+    for chart in charts:
+        for row in range(len(case.lengths)):
             _, scores = all_paths(case, row)
-            assert partition[row] == pytest.approx(log_sum(scores), rel=1e-9, abs=1e-9)
+            assert chart.log_partition[row] == pytest.approx(log_sum(scores), rel=1e-9, abs=1e-9)
+    for marginals in (*(chart.token_marginals() for chart in charts), token_marginals(*batch)):
+        for row, length in enumerate(case.lengths):
             every, weights = chances(case, row)
             expected = np.zeros(marginals[:length, row].shape)
             for step in range(length):
@@ -172,6 +173,7 @@ def test_span_posteriors_equal_enumeration(case):
         for scores in (
             posteriors.span_posteriors(spans, case.table),
             oracle.span_posteriors(spans, case.table),
+            span_posteriors(case.emissions, case.lengths, case.crf, spans, case.table),
         ):
             assert ((scores >= 0) & (scores <= 1)).all()
             found = zip(spans.starts, spans.ends, spans.labels, scores, strict=True)
@@ -206,13 +208,14 @@ def test_the_fast_way_equals_the_plain_one_on_real_sizes(seed, scheme, scale):
     plain = LogChart(case.emissions, case.lengths, case.crf)
     np.testing.assert_allclose(fast.log_partition, plain.log_partition, rtol=1e-12)
     np.testing.assert_allclose(fast.token_marginals(), plain.token_marginals(), atol=1e-9)
+    marginals = token_marginals(case.emissions, case.lengths, case.crf)
+    np.testing.assert_allclose(marginals, plain.token_marginals(), atol=1e-9)
     paths, _ = viterbi(case.emissions, case.lengths, case.crf)
     spans = case.table.find_spans(paths, case.lengths)
-    np.testing.assert_allclose(
-        fast.span_posteriors(spans, case.table),
-        plain.span_posteriors(spans, case.table),
-        atol=1e-9,
-    )
+    expected = plain.span_posteriors(spans, case.table)
+    np.testing.assert_allclose(fast.span_posteriors(spans, case.table), expected, atol=1e-9)
+    scores = span_posteriors(case.emissions, case.lengths, case.crf, spans, case.table)
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES))
@@ -300,6 +303,8 @@ def test_what_underflows_in_one_step_is_not_lost_for_the_next(steps):
     for step in range(len(steps)):
         np.add.at(expected[step], every[:, step], weights)
     np.testing.assert_allclose(posteriors.token_marginals()[:, 0], expected, atol=1e-9)
+    marginals = token_marginals(case.emissions, case.lengths, case.crf)
+    np.testing.assert_allclose(marginals[:, 0], expected, atol=1e-9)
     _, scores = all_paths(case, 0)
     assert posteriors.log_partition[0] == pytest.approx(log_sum(scores), rel=1e-12)
 
@@ -311,7 +316,12 @@ def test_a_single_tag_is_certain():
     paths, best = viterbi(emissions, lengths, crf)
     assert not paths.any()
     assert best.tolist() == [4.125, 1.625]
-    assert Posteriors(emissions, lengths, crf).token_marginals()[:, 0].tolist() == [[1.0]] * 3
+    for marginals in (
+        Posteriors(emissions, lengths, crf).token_marginals(),
+        token_marginals(emissions, lengths, crf),
+    ):
+        assert marginals[:, 0].tolist() == [[1.0]] * 3
+        assert marginals[:, 1].tolist() == [[1.0], [0.0], [0.0]]
 
 
 def test_an_empty_batch_is_empty():
@@ -323,6 +333,7 @@ def test_an_empty_batch_is_empty():
     posteriors = Posteriors(emissions, lengths, crf)
     assert posteriors.log_partition.shape == (0,)
     assert posteriors.token_marginals().shape == (0, 0, 3)
+    assert token_marginals(emissions, lengths, crf).shape == (0, 0, 3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -345,7 +356,7 @@ def test_emissions_that_are_not_finite_are_refused_with_their_row(value):
 )
 def test_a_batch_that_does_not_fit_is_refused(shape, lengths, message):
     crf = CrfParameters(np.zeros(3), np.zeros((3, 3)), np.zeros(3))
-    for function in (viterbi, Posteriors):
+    for function in (viterbi, Posteriors, token_marginals):
         with pytest.raises(ValueError, match=message):
             function(np.zeros(shape, np.float32), np.array(lengths), crf)
 

@@ -34,7 +34,7 @@ def lexicon(capacity=8):
 
 
 def gather(table, forms):
-    return table.gather(forms, np.arange(len(forms)), (len(forms), 1))[:, 0]
+    return table.find(forms).gather(np.arange(len(forms)))
 
 
 @given(st.lists(st.lists(st.text("abc", max_size=2), min_size=1, max_size=20), max_size=30))
@@ -46,13 +46,27 @@ def test_vectors_are_those_that_are_computed(batches):
         assert len(table) <= max(8, largest)
 
 
-def test_forms_fill_the_cells_they_are_given_and_no_others():
+def test_the_vectors_of_any_places_are_gathered_and_zeros_for_none():
     table, _ = lexicon()
-    grid = table.gather(["a", "b", "a"], np.array([5, 0, 2]), (2, 3))
+    index = np.array([[-1, 0, 2], [1, -1, -1]])
+    grid = table.find(["a", "b", "a"]).gather(index)
     assert grid.shape == (2, 3, SIZE)
-    flat = grid.reshape(6, SIZE)
-    assert np.array_equal(flat[[5, 0, 2]], [vector("a"), vector("b"), vector("a")])
-    assert not flat[[1, 3, 4]].any()
+    expected = {0: vector("a"), 1: vector("b"), 2: vector("a"), -1: np.zeros(SIZE)}
+    for place, found in zip(index.flat, grid.reshape(6, SIZE), strict=True):
+        assert np.array_equal(found, expected[place])
+
+
+def test_what_was_found_stays_when_the_table_grows_and_when_it_is_emptied():
+    table, compute = lexicon(capacity=2000)
+    held = [(forms, table.find(forms)) for forms in (["a", "b"], ["b", "c", "a"])]
+    for part in range(6):
+        forms = [f"{part}-{i}" for i in range(900)]
+        held.append((forms, table.find(forms)))
+        for own, found in held:
+            expected = [vector(form) for form in own]
+            assert np.array_equal(found.gather(np.arange(len(own))), expected)
+    gather(table, ["a"])
+    assert compute.forms.count("a") == 2
 
 
 def test_a_form_is_computed_once():

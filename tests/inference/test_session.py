@@ -10,6 +10,7 @@ from inference import session
 from inference.checkpoint import load_checkpoint
 from model.batch import encode
 from model.checkpoint import save_checkpoint
+from tests.inference.scoring import score
 from tests.model.networks import (
     KNOWN,
     PRETRAINED,
@@ -37,7 +38,7 @@ def both(request, tmp_path_factory):
 def test_emissions_equal_those_of_the_network(both, lengths):
     network, scorer = both
     sentences = make_sentences(3, lengths)
-    found = scorer.emissions(sentences)
+    found = score(scorer, sentences)
     assert found.shape == (lengths[0], len(lengths), 5)
     assert found.dtype == np.float32
     for column, scores in enumerate(torch_emissions(network, sentences)):
@@ -47,9 +48,9 @@ def test_emissions_equal_those_of_the_network(both, lengths):
 def test_a_sentence_scores_the_same_in_any_place(both):
     _, scorer = both
     sentences = make_sentences(4, [6, 6, 6, 2])
-    found = scorer.emissions(sentences)
+    found = score(scorer, sentences)
     order = [2, 0, 1, 3]
-    moved = scorer.emissions([sentences[i] for i in order])
+    moved = score(scorer, [sentences[i] for i in order])
     np.testing.assert_allclose(moved[:, :3], found[:, order[:3]], atol=1e-6)
     np.testing.assert_allclose(moved[:2, 3], found[:2, 3], atol=1e-6)
 
@@ -59,10 +60,10 @@ def test_word_vectors_equal_those_of_the_network(both, monkeypatch):
     batch = encode([FORMS], make_vocabulary()).batch([0])
     with torch.no_grad():
         expected = network.words(batch)[batch.row_forms].numpy()
-    whole = scorer.word_vectors(FORMS)
+    whole = scorer.vectors(FORMS)
     np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=1e-5)
     monkeypatch.setattr(session, "WORD_BATCH", 4)
-    np.testing.assert_allclose(scorer.word_vectors(FORMS), whole, atol=1e-6)
+    np.testing.assert_allclose(scorer.vectors(FORMS), whole, atol=1e-6)
 
 
 def test_words_are_read_in_parts_of_bounded_size(both, monkeypatch):
@@ -74,27 +75,26 @@ def test_words_are_read_in_parts_of_bounded_size(both, monkeypatch):
         return np.zeros((len(forms), 1), np.float32)
 
     monkeypatch.setattr(session, "WORD_BATCH", 4)
-    monkeypatch.setattr(scorer, "_vectors_of", counted)
-    assert len(scorer.word_vectors(["w"] * 10)) == 10
+    monkeypatch.setattr(scorer.vectors, "_vectors_of", counted)
+    assert len(scorer.vectors(["w"] * 10)) == 10
     assert sizes == [4, 4, 2]
 
 
 def test_the_lexicon_keeps_what_the_words_graph_says(both):
     _, scorer = both
-    scorer.emissions([FORMS])
-    again = scorer.lexicon.gather(FORMS, np.arange(len(FORMS)), (len(FORMS), 1))[:, 0]
-    np.testing.assert_allclose(again, scorer.word_vectors(FORMS), atol=1e-6)
+    score(scorer, [FORMS])
+    again = scorer.lexicon.find(FORMS).gather(np.arange(len(FORMS)))
+    np.testing.assert_allclose(again, scorer.vectors(FORMS), atol=1e-6)
     assert len(scorer.lexicon) >= len(set(FORMS))
 
 
 def test_many_threads_get_what_one_gets(both):
     _, scorer = both
     jobs = [make_sentences(seed, [7, 5, 1 + seed % 4]) for seed in range(40)]
-    expected = [scorer.emissions(job) for job in jobs]
+    expected = [score(scorer, job) for job in jobs]
     with ThreadPoolExecutor(4) as pool:
-        for job, scores, alone in zip(
-            jobs, pool.map(scorer.emissions, jobs), expected, strict=True
-        ):
+        found = list(pool.map(lambda job: score(scorer, job), jobs))
+        for job, scores, alone in zip(jobs, found, expected, strict=True):
             for column, sentence in enumerate(job):
                 here = np.s_[: len(sentence), column]
                 np.testing.assert_allclose(scores[here], alone[here], atol=1e-6)

@@ -1,3 +1,4 @@
+from collections import UserList, deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -164,6 +165,63 @@ def test_the_scorer_never_sees_more_than_was_allowed(tagger_with):
     assert max(steps * rows for steps, rows in shapes) <= 64
 
 
+def test_sentences_are_looked_up_in_blocks_that_cannot_be_seen_in_the_results(
+    tagger_with, monkeypatch
+):
+    words = [f"w{i * i % 37}" for i in range(120)]
+    sentences = [words[: (7 * i) % 60] for i in range(90)] + [[], words, []]
+    whole = tagger_with()
+    expected = whole.annotate_tokens(sentences)
+    assert whole._decoder._scorer.prepared == [sum(map(len, sentences))]
+    monkeypatch.setattr("inference.decoder._BLOCK_TOKENS", 100)
+    cut = tagger_with(limit=50)
+    for one, other in zip(cut.annotate_tokens(sentences), expected, strict=True):
+        assert one.tags == other.tags
+        assert same(one.entities, other.entities)
+    sizes = cut._decoder._scorer.prepared
+    assert sum(sizes) == sum(map(len, sentences))
+    assert sorted(sizes)[-2] <= 100  # the one that is longer alone stands alone
+    assert sorted(sizes)[-1] == 120
+    # As full as they can be: two neighbours never fit into one.
+    assert all(a + b > 100 for a, b in zip(sizes, sizes[1:], strict=False))
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_change_nothing(tagger, tagger_with, workers):
+    words = [f"w{i * i % 37}" for i in range(300)]
+    sentences = [words[i : i + (5 * i) % 80] for i in range(200)]
+    many = tagger_with(limit=32, overlap=2, budget=64, workers=workers)
+    one = tagger_with(limit=32, overlap=2, budget=64)
+    assert many.tag_tokens(sentences) == one.tag_tokens(sentences)
+    assert many.tag(TEXTS * 30) == one.tag(TEXTS * 30)
+    expected = one.annotate_tokens(sentences, marginals=True)
+    assert many.annotate_tokens(sentences, marginals=True) == expected
+
+
+def test_a_failure_on_a_worker_comes_to_the_caller(tagger_with):
+    tagger = tagger_with(budget=16, workers=2)
+    assert tagger.tag_tokens([["w"]] * 100) == tagger.tag_tokens([["w"]]) * 100
+
+    class Broken:
+        def prepare(self, _):
+            return self
+
+        def emissions(self, index, _):
+            return np.full((*index.shape, len(tagger.info.tags)), np.nan, np.float32)
+
+    tagger._decoder._scorer = Broken()
+    with pytest.raises(ValueError, match="no path of finite score"):
+        tagger.tag_tokens([["w"]] * 100)
+
+
+def test_any_sequences_of_tokens_will_do(tagger):
+    expected = tagger.tag_tokens(SENTENCES)
+    kinds = [tuple, UserList, deque]
+    for outer in kinds:
+        for inner in kinds:
+            assert tagger.tag_tokens(outer(map(inner, SENTENCES))) == expected
+
+
 def test_many_threads_give_what_one_gives(tagger):
     jobs = [(TEXTS * (i % 4 + 1))[i % 5 :] for i in range(60)]
     expected = [tagger.tag(job) for job in jobs]
@@ -256,6 +314,8 @@ def test_bad_texts_are_named(tagger, call, texts, error, message):
         ([["a"], ["b", 3]], TypeError, "sentence 1, token 1 is not a str but int"),
         ([["\udc00", "é"]], ValueError, r"sentence 0, token 0 has the lone surrogate U\+DC00"),
         ([["\ud83d", "\ude00"]], ValueError, r"sentence 0, token 0 has the lone surrogate U\+D83D"),
+        ([*[["a"]] * 3000, ["b", None]], TypeError, "sentence 3000, token 1 is not a str but None"),
+        ([*[["a"]] * 2048, {"b"}], TypeError, "sentence 2048 is not a list of tokens but set"),
     ],
 )
 def test_bad_tokens_are_named(tagger, call, sentences, error, message):

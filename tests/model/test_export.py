@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from data.features import pad, shape_id
 from model.batch import encode
 from model.config import CELLS
-from model.export import sequence_graph, sequence_int8_graph, words_graph
+from model.export import input_bound, sequence_graph, sequence_int8_graph, words_graph
 from model.onnx_recurrent import quantisable
 from tests.model.networks import ALL_CELLS, KNOWN, PRETRAINED, UNSEEN, make_network, make_vocabulary
 
@@ -101,7 +101,7 @@ def test_sequence_graph_equals_torch(options):
 @pytest.mark.parametrize("options", QUANTISABLE, ids=name_of)
 def test_int8_scores_are_the_same_bits_alone_and_in_any_batch(options):
     network = make_network(**options)
-    runs = session(sequence_int8_graph(network, VOCABULARY))
+    runs = session(sequence_int8_graph(network, bound=input_bound(network, VOCABULARY)))
     for lengths in BATCHES:
         vectors, _, _ = random_batch(lengths, network.words.size)
         vectors[:, 0] *= 0.1  # companions of other ranges
@@ -122,11 +122,12 @@ def test_int8_scores_are_close(options):
         rows = network.words(batch)[batch.row_forms]
     vectors = rows[:, None].numpy()
     exact = run(session(sequence_graph(network)), vectors, [len(forms)])
-    int8 = run(session(sequence_int8_graph(network, VOCABULARY)), vectors, [len(forms)])
+    graph = sequence_int8_graph(network, bound=input_bound(network, VOCABULARY))
+    int8 = run(session(graph), vectors, [len(forms)])
     error = np.linalg.norm(int8 - exact) / np.linalg.norm(exact)
     assert 0.0 < error < 0.03
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_a_cell_without_8_bit_form_has_no_such_graph(cell):
-    assert sequence_int8_graph(make_network(cell=cell), VOCABULARY) is None
+    assert sequence_int8_graph(make_network(cell=cell), bound=1.0) is None

@@ -1,0 +1,235 @@
+"""The C functions for a CRF (viterbi.c, posteriors.c): arrays are checked, then handed over.
+
+Where the kernels were not built, `functions` gives None, and the callers compute in numpy.
+"""
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.crf import CrfParameters, FloatArray, IntArray, check_shape, rows_alive
+from inference.native import library
+
+if TYPE_CHECKING:
+    from inference.tags import Spans, TagTable
+
+_POINTER = ctypes.c_void_p
+_SIZE = ctypes.c_ssize_t
+_FLOAT = 4  # bytes
+_BATCH = (_POINTER, _SIZE, _SIZE, _SIZE, _SIZE, _POINTER)
+
+# What the functions return below 0; see crf.h.
+_NO_MEMORY = -1
+_BAD_LENGTHS = -2
+
+
+class _Crf(ctypes.Structure):
+    arrays: Sequence[NDArray[np.generic]]  # that it points into
+    _fields_ = (("tags", _SIZE), ("start", _POINTER), ("transitions", _POINTER), ("end", _POINTER))
+
+
+class _Scheme(ctypes.Structure):
+    arrays: Sequence[NDArray[np.generic]]
+    _fields_ = (
+        ("tags", _SIZE),
+        ("labels", _SIZE),
+        ("opens", _POINTER),
+        ("continues", _POINTER),
+        ("label", _POINTER),
+        ("places", _POINTER),
+        ("continuing", _POINTER),
+    )
+
+
+class Functions:
+    """The compiled functions, behind checks; safe to use from several threads.
+
+    `emissions` are float32 [T, B, K], `lengths` [B], longest first. All raise ValueError for
+    arrays that do not fit each other.
+    """
+
+    def __init__(self, kernels: ctypes.CDLL) -> None:
+        self._viterbi = kernels.tagbelt_viterbi
+        self._find_spans = kernels.tagbelt_find_spans
+        self._span_posteriors = kernels.tagbelt_span_posteriors
+        self._token_marginals = kernels.tagbelt_token_marginals
+        crf, scheme = ctypes.POINTER(_Crf), ctypes.POINTER(_Scheme)
+        spans = (_POINTER, _POINTER, _POINTER, _POINTER, _SIZE)
+        signatures = (
+            (self._viterbi, (crf, *_BATCH, _POINTER, _POINTER)),
+            (self._find_spans, (scheme, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER, _SIZE)),
+            (self._span_posteriors, (crf, scheme, *_BATCH, *spans, _POINTER)),
+            (self._token_marginals, (crf, *_BATCH, _POINTER, _POINTER)),
+        )
+        for function, arguments in signatures:
+            function.argtypes = arguments
+            function.restype = _SIZE
+
+    def viterbi(
+        self, emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+    ) -> tuple[IntArray, FloatArray]:
+        """As `inference.viterbi.viterbi`."""
+        batch = _Batch(emissions, lengths, crf)
+        paths = np.zeros(batch.shape, np.intp)
+        best = np.empty(batch.shape[1])
+        code = self._viterbi(_packed(crf), *batch.arguments, _address(paths), _address(best))
+        if code > 0:
+            raise ValueError(
+                f"row {code - 1} has no path of finite score: its emissions are not finite"
+            )
+        batch.check(code)
+        return paths, best
+
+    def find_spans(
+        self, paths: IntArray, lengths: IntArray, table: "TagTable"
+    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """As `TagTable.find_spans`: rows, starts, ends and labels."""
+        paths = np.ascontiguousarray(paths, np.intp)
+        lengths = np.ascontiguousarray(lengths, np.intp)
+        if paths.ndim != 2 or lengths.shape != paths.shape[1:]:
+            raise ValueError(f"{len(lengths)} lengths for paths of shape {list(paths.shape)}")
+        found = np.empty((4, max(0, int(lengths.sum()))), np.intp)
+        count = self._find_spans(
+            _packed_table(table),
+            _address(paths),
+            *paths.shape,
+            _address(lengths),
+            _address(found),
+            found.shape[1],
+        )
+        if count < 0:
+            raise ValueError("paths that no decoder made: a length or a tag is out of range")
+        rows, starts, ends, labels = found[:, :count]
+        return rows, starts, ends, labels
+
+    def span_posteriors(
+        self,
+        emissions: NDArray[np.float32],
+        lengths: IntArray,
+        crf: CrfParameters,
+        spans: "Spans",
+        table: "TagTable",
+    ) -> tuple[FloatArray, int]:
+        """As `Posteriors.span_posteriors`, but NaN for spans of rows that leave float64's range.
+
+        How many those are comes second.
+        """
+        batch = _Batch(emissions, lengths, crf)
+        if len(table.tags) != crf.size:
+            raise ValueError(f"a CRF of {crf.size} tags and a table of {len(table.tags)}")
+        columns = [
+            np.ascontiguousarray(column, np.intp)
+            for column in (spans.rows, spans.starts, spans.ends, spans.labels)
+        ]
+        if any(column.shape != (len(spans),) for column in columns):
+            raise ValueError("the arrays of the spans differ in length")
+        result = np.empty(len(spans))
+        lost = self._span_posteriors(
+            _packed(crf),
+            _packed_table(table),
+            *batch.arguments,
+            *map(_address, columns),
+            len(spans),
+            _address(result),
+        )
+        batch.check(lost)
+        return result, lost
+
+    def token_marginals(
+        self, emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+    ) -> tuple[FloatArray, IntArray]:
+        """As `Posteriors.token_marginals`, and the rows that leave float64's range.
+
+        The numbers of those rows mean nothing.
+        """
+        batch = _Batch(emissions, lengths, crf)
+        steps = int(lengths[0]) if len(lengths) else 0
+        result = np.zeros((max(0, min(steps, len(emissions))), *emissions.shape[1:]))
+        lost = np.zeros(len(lengths), np.bool_)
+        code = self._token_marginals(
+            _packed(crf), *batch.arguments, _address(result), _address(lost)
+        )
+        batch.check(code)
+        return result, np.flatnonzero(lost)
+
+
+class _Batch:
+    """Emissions and lengths as the functions take them. Holds the arrays that it points to."""
+
+    def __init__(
+        self, emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+    ) -> None:
+        if emissions.dtype != np.float32:
+            raise ValueError(f"emissions are {emissions.dtype}, expected float32")
+        check_shape(emissions, lengths, crf)
+        self._crf = crf
+        strides = emissions.strides
+        if strides[2] != _FLOAT or strides[0] % _FLOAT or strides[1] % _FLOAT:
+            emissions = np.ascontiguousarray(emissions)
+            strides = emissions.strides
+        self._emissions = emissions
+        self._lengths = np.ascontiguousarray(lengths, np.intp)
+        if self._lengths.ndim != 1:
+            raise ValueError(f"lengths have shape {list(lengths.shape)}, expected [B]")
+        steps, rows, _ = emissions.shape
+        self.shape = (steps, rows)
+        self.arguments = (
+            _address(self._emissions),
+            strides[0] // _FLOAT,
+            strides[1] // _FLOAT,
+            steps,
+            rows,
+            _address(self._lengths),
+        )
+
+    def check(self, code: int) -> None:
+        """Raise what a result below 0 stands for."""
+        if code >= 0:
+            return
+        if code == _NO_MEMORY:
+            raise MemoryError("not enough memory for the tables of the CRF")
+        if code == _BAD_LENGTHS:
+            rows_alive(self._emissions, self._lengths, self._crf)  # knows what to say
+        raise ValueError(f"the arrays do not fit each other (code {code})")
+
+
+@functools.cache
+def functions() -> Functions | None:
+    """The compiled functions; None where they were not built."""
+    kernels = library()
+    return None if kernels is None else Functions(kernels)
+
+
+def _address(array: NDArray[np.generic]) -> int:
+    """Where a contiguous array lies; three times as fast as `array.ctypes.data` if writable."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # read-only, empty
+        return array.ctypes.data
+
+
+@functools.lru_cache(maxsize=64)
+def _packed(crf: CrfParameters) -> _Crf:
+    """A CRF as the functions take it; its arrays are frozen and live as long."""
+    arrays = [np.ascontiguousarray(a) for a in (crf.start, crf.transitions, crf.end)]
+    packed = _Crf(crf.size, *map(_address, arrays))
+    packed.arrays = arrays
+    return packed
+
+
+@functools.lru_cache(maxsize=64)
+def _packed_table(table: "TagTable") -> _Scheme:
+    """A table of tags as the functions take it."""
+    size = len(table.tags)
+    if table.places.size and not 0 <= table.places.min() <= table.places.max() < size:
+        raise ValueError(f"the table has places that are none of its {size} tags")
+    flags = [np.array(a, np.bool_) for a in (table.opens, table.continues)]
+    numbers = [np.array(a, np.intp) for a in (table.label, table.places)]
+    arrays = [*flags, *numbers, np.array(table.continuing, np.bool_)]
+    packed = _Scheme(size, len(table.labels), *map(_address, arrays))
+    packed.arrays = arrays
+    return packed

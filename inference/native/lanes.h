@@ -1,0 +1,17 @@
+/* The vectors of one tier: V of LANES doubles, BITS the same as whole numbers. The including file is
+ * done with V, BITS and NAME at its end, and with LANES and TIER. */
+
+#define JOIN(x, y) x##_##y
+#define JOINED(x, y) JOIN(x, y)
+#define NAME(x) JOINED(x, LANES)
+#define V NAME(vector)
+#define BITS NAME(bits)
+
+typedef double V __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef int64_t BITS __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+
+/* The larger of two numbers in each lane. */
+TIER INLINE void NAME(raise)(V *best, V score) {
+    const BITS larger = score > *best;
+    *best = (V)(((BITS)score & larger) | ((BITS)*best & ~larger));
+}

@@ -1,0 +1,265 @@
+"""A recurrent network in bytes, as `recurrent.c` wants it: packing the weights, calling it.
+
+Letters: D directions, G gates, H units, I inputs, K tags; U blocks of 16 units.
+"""
+
+import ctypes
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.native import library
+
+LANES, CHUNK, ZERO = 16, 64, 128
+LIMIT = 127
+"""A byte's largest magnitude; ZERO stands for 0."""
+
+PORTABLE = "portable"
+"""Plain C, slower than ONNX Runtime: for tests."""
+
+TIERS = (PORTABLE, "avx2", "vnni", "amx")
+_CELLS = ("lstm", "lstm-coupled", "gru", "rnn")
+_SIGMOIDS = {"lstm": (1, 2, 3), "lstm-coupled": (1, 2), "gru": (0, 1), "rnn": ()}
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+IntArray = NDArray[np.signedinteger[Any]]
+Array = NDArray[Any]
+Weights = Mapping[str, Array]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("cell", "directions", "unit_blocks")),
+        *((name, ctypes.c_int32) for name in ("input_bytes", "chunks", "reserved")),
+        *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "peephole")),
+    ]
+
+
+class _Network(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("layers", "tags", "tag_blocks", "tag_chunks")),
+        ("layer", ctypes.POINTER(_Layer)),
+        *((name, ctypes.c_void_p) for name in ("tag_tiles", "tag_scale", "tag_bias")),
+    ]
+
+
+def best_tier() -> str | None:
+    """Name the fastest tier of this processor; None without the compiled kernels."""
+    kernels = library()
+    return None if kernels is None else TIERS[kernels.tagbelt_best_tier()]
+
+
+class QuantisedNetwork:
+    """Emissions of rows of bytes; safe to use from several threads.
+
+    `weights` are those of `model.quantised`: `bound` [1]; per layer i from 0 `i.weight` int8
+    [D, G, H, I + H] with `i.scale` and `i.bias` [D, G, H], perhaps `i.peephole` [D, G - 1, H];
+    `tags.weight` [K, D*H] and `tags.bias` [K].
+    """
+
+    def __init__(self, weights: Weights, *, tier: str | None = None) -> None:
+        """`tier` None is the fastest here. Raises ValueError for one that can't run here."""
+        kernels, best = library(), best_tier()
+        if kernels is None or best is None:
+            raise ValueError("the compiled kernels are not there")
+        tier = tier or best
+        if TIERS.index(tier) > TIERS.index(best):
+            raise ValueError(f"this processor has no {tier}, its best is {best}")
+        self.tier = tier
+        self.bound = float(weights["bound"][0])
+        _, _, hidden, columns = weights["0.weight"].shape
+        self.inputs = columns - hidden
+        self.tags = len(weights["tags.bias"])
+        self._kept: list[object] = []  # what the structures point into
+        self._network = self._build(weights)
+        self._local = threading.local()
+        self._emissions, self._scratch = kernels.tagbelt_emissions, kernels.tagbelt_scratch
+        self._scratch.restype = ctypes.c_int64
+        self._scratch.argtypes = (ctypes.POINTER(_Network), ctypes.c_int32, ctypes.c_int32)
+        pointers, numbers = ctypes.c_void_p, ctypes.c_int32
+        self._emissions.restype = None
+        self._emissions.argtypes = (
+            *(ctypes.POINTER(_Network), numbers, pointers, pointers, pointers, numbers),
+            *(pointers, pointers),
+        )
+
+    def row_bytes(self, vectors: Floats) -> Bytes:
+        """Vectors [n, I] as bytes [n, I], clipped to the bound."""
+        scaled = np.clip(vectors * (LIMIT / self.bound), -LIMIT, LIMIT)
+        rows: Bytes = (np.rint(scaled) + ZERO).astype(np.uint8)
+        return rows
+
+    def emissions(self, table: Bytes, rows: IntArray, lengths: IntArray) -> Floats:
+        """Scores [T, B, K] of B >= 1 sentences, longest first; 0 behind a sentence's end.
+
+        `rows` [T, B] name rows of `table` [n, I], any row behind an end.
+        Raises ValueError for what does not fit together.
+        """
+        steps, sentences = rows.shape
+        if table.shape[1:] != (self.inputs,) or table.dtype != np.uint8:
+            raise ValueError(f"rows are {table.dtype} {table.shape[1:]}, not bytes [{self.inputs}]")
+        if not _falling(lengths, steps, sentences):
+            raise ValueError(f"{len(lengths)} lengths do not fall from {steps} to at least 1")
+        if rows.min() < 0 or rows.max() >= len(table):
+            raise ValueError(f"a row outside a table of {len(table)}")
+        table, rows = np.ascontiguousarray(table), np.ascontiguousarray(rows, np.int64)
+        lengths = np.ascontiguousarray(lengths, np.int32)
+        scores = np.zeros((steps, sentences, self.tags), np.float32)
+        self._emissions(
+            self._network,
+            TIERS.index(self.tier),
+            table.ctypes.data,
+            rows.ctypes.data,
+            lengths.ctypes.data,
+            sentences,
+            scores.ctypes.data,
+            self._room(steps, sentences),
+        )
+        return scores
+
+    def _room(self, steps: int, sentences: int) -> int:
+        """Address of this thread's memory to work in, which grows to what was needed most."""
+        size = self._scratch(self._network, steps, sentences)
+        room: Bytes | None = getattr(self._local, "room", None)
+        if room is None or len(room) < size:
+            room = self._local.room = np.empty(size, np.uint8)
+        return int(room.ctypes.data)
+
+    def _build(self, weights: Weights) -> _Network:
+        layers = [self._layer(i, weights) for i in range(_layers(weights))]
+        states = _spread(weights["tags.weight"], weights[f"{len(layers) - 1}.weight"])
+        tiles, scale, bias = _pack_tags(states, weights["tags.bias"])
+        return _Network(
+            len(layers),
+            self.tags,
+            len(bias),
+            _chunks(states.shape[1]),
+            (_Layer * len(layers))(*layers),
+            *(self._pointer(array) for array in (tiles, scale, bias)),
+        )
+
+    def _layer(self, index: int, weights: Weights) -> _Layer:
+        weight = weights[f"{index}.weight"]
+        directions, _, hidden, _ = weight.shape
+        inputs, states = weight[..., :-hidden], weight[..., -hidden:]
+        if index:  # reads the padded states of the layer before
+            inputs = _spread(inputs, weights[f"{index - 1}.weight"])
+        room = _blocks(states)
+        levels = np.concatenate((room.reshape(*room.shape[:3], -1).astype(np.int8), inputs), axis=3)
+        return _Layer(
+            _CELLS.index(_cell(weights, index)),
+            directions,
+            -(-hidden // LANES),
+            inputs.shape[3],
+            _chunks(levels.shape[3]),
+            0,
+            self._pointer(_tiles(levels)),
+            *(self._pointer(array) for array in _pack_gates(weights, index)),
+        )
+
+    def _pointer(self, array: Array | None) -> int | None:
+        if array is None:
+            return None
+        kept = _aligned(array)
+        self._kept.append(kept)
+        return int(kept.ctypes.data)
+
+
+def _pack_gates(weights: Weights, index: int) -> tuple[Floats, Floats, Floats | None]:
+    """Scale, bias and peepholes of `struct layer`."""
+    weight, scale = weights[f"{index}.weight"], weights[f"{index}.scale"]
+    halves = np.ones((weight.shape[1], 1), np.float32)
+    halves[list(_SIGMOIDS[_cell(weights, index)])] = 0.5
+    scale = scale * halves
+    shift = ZERO * weight.sum(3, dtype=np.int64) * scale.astype(np.float64)
+    bias = weights[f"{index}.bias"] * halves - shift
+    peephole = weights.get(f"{index}.peephole")
+    return (
+        _gate_blocks(scale),
+        _gate_blocks(bias),
+        None if peephole is None else _gate_blocks(peephole * np.float32(0.5)),
+    )
+
+
+def _pack_tags(weight: Floats, bias: Floats) -> tuple[NDArray[np.int8], Floats, Floats]:
+    """The arrays of `struct network`: weights [K, S] as high and low bytes, scales and biases."""
+    blocks = -(-len(weight) // LANES)
+    scale = np.abs(weight).max(axis=1).astype(np.float64) / LIMIT
+    scale[scale == 0.0] = 1.0
+    high = np.rint(weight / scale[:, None])
+    fine = scale / (2 * LIMIT)  # what is left is at most half a step
+    low = np.rint((weight - high * scale[:, None]) / fine[:, None])
+    levels = np.stack((high, low)).astype(np.int8)[None]  # [1, 2, K, S], as D, G, H, I
+    scales = np.stack((scale, fine)) / LIMIT  # [2, K]
+    shift = ZERO * (levels[0].sum(2, dtype=np.int64) * scales).sum(0)
+    padded = _gate_blocks(scales[None])[0]  # [blocks, 2, LANES]
+    return _tiles(levels)[0], padded, _blocks((bias - shift)[None])[0].reshape(blocks, LANES)
+
+
+def _tiles(levels: NDArray[np.int8]) -> NDArray[np.int8]:
+    """[D, G, H, I] -> [D, U, I / 64, G, 16, 16, 4]: four inputs of sixteen units are neighbours."""
+    directions, gates, hidden, inputs = levels.shape
+    units, chunks = -(-hidden // LANES), _chunks(inputs)
+    padded = np.zeros((directions, gates, units * LANES, chunks * CHUNK), np.int8)
+    padded[:, :, :hidden, :inputs] = levels
+    split = padded.reshape(directions, gates, units, LANES, chunks, CHUNK // 4, 4)
+    return np.ascontiguousarray(split.transpose(0, 2, 4, 1, 5, 3, 6))
+
+
+def _gate_blocks(values: Array) -> Floats:
+    """[D, G, H] -> [D, U, G, 16]."""
+    return np.ascontiguousarray(_blocks(values).swapaxes(1, 2))
+
+
+def _blocks(values: Array) -> Floats:
+    """[..., H] -> [..., U, 16], zeros at the end."""
+    units = -(-values.shape[-1] // LANES)
+    padded = np.zeros((*values.shape[:-1], units * LANES), np.float32)
+    padded[..., : values.shape[-1]] = values
+    return padded.reshape(*values.shape[:-1], units, LANES)
+
+
+def _spread(weight: Array, layer: Array) -> Array:
+    """Weights [..., D*H] of the states of a layer with weights [D, G, H, I + H] -> [..., D*U*16].
+
+    There every direction's units are followed by zeros up to a whole block.
+    """
+    directions, _, hidden, _ = layer.shape
+    blocks = _blocks(weight.reshape(*weight.shape[:-1], directions, hidden))
+    return blocks.reshape(*weight.shape[:-1], -1).astype(weight.dtype)
+
+
+def _aligned(array: Array) -> Array:
+    """A contiguous copy that starts at a cache line: a load must not need two of them."""
+    room = np.empty(array.nbytes + CHUNK, np.uint8)
+    start = -room.ctypes.data % CHUNK
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def _layers(weights: Weights) -> int:
+    return sum(name.endswith(".weight") for name in weights) - 1  # that of the tags
+
+
+def _cell(weights: Weights, index: int) -> str:
+    """A layer's cell, from its gates: a GRU has four of which the states reach but three."""
+    weight = weights[f"{index}.weight"]
+    gates, hidden = weight.shape[1:3]
+    gru = gates == 4 and not weight[:, 2, :, -hidden:].any() and not weight[:, 3, :, :-hidden].any()
+    return "gru" if gru else {4: "lstm", 3: "lstm-coupled", 1: "rnn"}[gates]
+
+
+def _chunks(inputs: int) -> int:
+    return -(-inputs // CHUNK)
+
+
+def _falling(lengths: IntArray, steps: int, sentences: int) -> bool:
+    if lengths.shape != (sentences,) or sentences == 0:
+        return False
+    ordered = bool((lengths[1:] <= lengths[:-1]).all())
+    return ordered and int(lengths[0]) == steps and int(lengths[-1]) >= 1

@@ -1,0 +1,49 @@
+/* The 8-bit recurrent network: what Python (quantised.py) and the kernels share. */
+
+#ifndef TAGBELT_RECURRENT_H
+#define TAGBELT_RECURRENT_H
+
+#include <stdint.h>
+
+enum {
+    LANES = 16,  /* units (or tags) that are computed side by side, and rows of a block */
+    CHUNK = 64,  /* inputs that one tile of weights covers */
+    TILE = 1024, /* bytes of a tile: [CHUNK / 4][LANES][4] */
+    ZERO = 128,  /* the byte that stands for 0 */
+};
+
+enum cell { LSTM, LSTM_COUPLED, GRU, RNN };
+
+/* One layer: D directions, U blocks of LANES units, G gates; all arrays contiguous.
+ *
+ * The gates are g i f o (LSTM), g f o (LSTM_COUPLED), r z and the two halves of n, that of the
+ * inputs and that of the states (GRU), or one (RNN). Scales and biases of gates that pass a
+ * sigmoid are halved. A row of the product is a state, U * LANES bytes, then an input; `chunks`
+ * is its length in chunks, rounded up. */
+struct layer {
+    int32_t cell;
+    int32_t directions;
+    int32_t unit_blocks; /* U */
+    int32_t input_bytes;
+    int32_t chunks;
+    int32_t reserved;
+    const int8_t *tiles; /* [D][U][chunks][G][TILE] */
+    const float *scale;  /* [D][U][G][LANES] */
+    const float *bias;   /* [D][U][G][LANES]; what ZERO adds to the sums is taken off here */
+    const float *peephole; /* [D][U][G - 1][LANES], or NULL */
+};
+
+/* All that stands behind the word vectors. K tags in `tag_blocks` blocks of LANES; a weight is
+ * the sum of two bytes of different scale, "high" and "low". */
+struct network {
+    int32_t layers;
+    int32_t tags; /* K */
+    int32_t tag_blocks;
+    int32_t tag_chunks;
+    const struct layer *layer;
+    const int8_t *tag_tiles; /* [tag_blocks][tag_chunks][2][TILE] */
+    const float *tag_scale;  /* [tag_blocks][2][LANES] */
+    const float *tag_bias;   /* [tag_blocks][LANES] */
+};
+
+#endif

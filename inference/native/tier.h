@@ -1,0 +1,200 @@
+/* The arithmetic of one tier of processors. recurrent.c includes this file once a tier, with
+ *   TIER        function attributes,        NAME(x)  the tier's name for x,
+ *   WIDTH       floats of a vector,         MINIMUM, MAXIMUM, RECIPROCAL  of vectors,
+ *   STORE_BYTES (p, v): add ZERO to the rounded values of v and store each as a byte at p,
+ *   START, FINISH  the sums of a block of rows and its tiles, in two halves between which other
+ *               work may stand: see product_portable.
+ */
+
+typedef float NAME(floats) __attribute__((vector_size(WIDTH * 4)));
+typedef int32_t NAME(integers) __attribute__((vector_size(WIDTH * 4)));
+#define V NAME(floats)
+
+TIER static inline V NAME(load)(const float *from) {
+    V v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+TIER static inline V NAME(load_sums)(const int32_t *from) {
+    NAME(integers) v;
+    memcpy(&v, from, sizeof v);
+    return __builtin_convertvector(v, V);
+}
+
+/* x P(x^2) / Q(x^2), fitted to tanh on [-6, 6] for the least maximum error (6e-6). */
+TIER static inline V NAME(tanh)(V x) {
+    const V limit = (V){0} + 6.0f;
+    x = MAXIMUM(MINIMUM(x, limit), -limit);
+    const V s = x * x;
+    const V p = (1.4955370e-3f * s + 1.1447248e-1f) * s + 9.9997117e-1f;
+    const V q = ((5.5185007e-5f * s + 1.7487308e-2f) * s + 4.4771387e-1f) * s + 1.0f;
+    return x * p * RECIPROCAL(q);
+}
+
+/* sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, of x / 2. */
+TIER static inline V NAME(sigmoid)(V half) { return 0.5f * NAME(tanh)(half) + 0.5f; }
+
+/* What the gates of a block of units become for its rows. */
+#define ROWS(body)                                                         \
+    for (int row = 0; row < b->rows; row++) {                              \
+        const int32_t *sums = b->sums + row * LANES + lane;                \
+        float *cells = b->cells + row * b->stride + lane;                  \
+        V state;                                                           \
+        body;                                                              \
+        STORE_BYTES(b->out + row * b->out_stride + lane, state * 127.0f);  \
+    }
+#define GATE(g) (NAME(load_sums)(sums + (g) * LANES * LANES) * scale[g] + bias[g])
+#define STORE_CELL(v) memcpy(cells, &(v), sizeof(V))
+
+TIER static inline __attribute__((always_inline)) void NAME(squash)(
+    const struct block *b, int cell, int gates, int lane) {
+    V scale[4], bias[4], peephole[3];
+    for (int gate = 0; gate < gates; gate++) {
+        scale[gate] = NAME(load)(b->scale + gate * LANES + lane);
+        bias[gate] = NAME(load)(b->bias + gate * LANES + lane);
+    }
+    for (int gate = 0; gate < 3; gate++)
+        peephole[gate] = b->peephole && gate < gates - 1
+                             ? NAME(load)(b->peephole + gate * LANES + lane) : (V){0};
+    if (cell == LSTM) {
+        ROWS({
+            V before = NAME(load)(cells);
+            V g = NAME(tanh)(GATE(0));
+            V i = NAME(sigmoid)(GATE(1) + peephole[0] * before);
+            V f = NAME(sigmoid)(GATE(2) + peephole[1] * before);
+            V c = f * before + i * g;
+            V o = NAME(sigmoid)(GATE(3) + peephole[2] * c);
+            STORE_CELL(c);
+            state = o * NAME(tanh)(c);
+        })
+    } else if (cell == LSTM_COUPLED) {
+        ROWS({
+            V before = NAME(load)(cells);
+            V g = NAME(tanh)(GATE(0));
+            V f = NAME(sigmoid)(GATE(1) + peephole[0] * before);
+            V c = f * (before - g) + g;
+            V o = NAME(sigmoid)(GATE(2) + peephole[1] * c);
+            STORE_CELL(c);
+            state = o * NAME(tanh)(c);
+        })
+    } else if (cell == GRU) {
+        ROWS({
+            V before = NAME(load)(cells);
+            V r = NAME(sigmoid)(GATE(0));
+            V z = NAME(sigmoid)(GATE(1));
+            V n = NAME(tanh)(GATE(2) + r * GATE(3));
+            state = z * (before - n) + n;
+            STORE_CELL(state);
+        })
+    } else {
+        ROWS({
+            (void)cells;
+            state = NAME(tanh)(GATE(0));
+        })
+    }
+}
+
+TIER static void NAME(units)(const struct block *b, int cell) {
+    for (int lane = 0; lane < LANES; lane += WIDTH) switch (cell) {
+            case LSTM: NAME(squash)(b, LSTM, 4, lane); break;
+            case LSTM_COUPLED: NAME(squash)(b, LSTM_COUPLED, 3, lane); break;
+            case GRU: NAME(squash)(b, GRU, 4, lane); break;
+            default: NAME(squash)(b, RNN, 1, lane);
+        }
+}
+
+/* Scores [rows][K] of the tags, `step` floats from row to row, from states `stride` bytes apart. */
+TIER static void NAME(tags)(const struct network *n, const uint8_t *states, int64_t stride,
+                            int rows, float *scores) {
+    int32_t sums[2 * LANES * LANES] __attribute__((aligned(64)));
+    for (int block = 0; block < n->tag_blocks; block++) {
+        const int8_t *tiles = n->tag_tiles + (int64_t)block * n->tag_chunks * 2 * TILE;
+        START(states, stride, rows, tiles, n->tag_chunks, 2);
+        FINISH(states, stride, rows, tiles, n->tag_chunks, 2, sums);
+        const float *scale = n->tag_scale + block * 2 * LANES;
+        const int first = block * LANES;
+        const int count = n->tags - first < LANES ? n->tags - first : LANES;
+        for (int row = 0; row < rows; row++) {
+            float made[LANES];
+            for (int lane = 0; lane < LANES; lane += WIDTH) {
+                V v = NAME(load_sums)(sums + row * LANES + lane) * NAME(load)(scale + lane)
+                    + (NAME(load_sums)(sums + (LANES + row) * LANES + lane)
+                           * NAME(load)(scale + LANES + lane)
+                       + NAME(load)(n->tag_bias + first + lane));
+                memcpy(made + lane, &v, sizeof v);
+            }
+            memcpy(scores + (int64_t)row * n->tags + first, made, count * sizeof(float));
+        }
+    }
+}
+
+/* One step of a direction: states `now` [alive] and the inputs behind them make those of `next`.
+ *
+ * The products of a block are started before the cells of the block before it are computed: on
+ * AMX the two use different parts of the core. */
+TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, int alive,
+                            const uint8_t *now, uint8_t *next) {
+    static const int counts[] = {4, 3, 4, 1};
+    const int gates = counts[l->cell];
+    const int64_t stride = (int64_t)l->chunks * CHUNK;
+    const int units = l->unit_blocks * LANES;
+    int32_t sums[2][4 * LANES * LANES] __attribute__((aligned(64)));
+    struct block before = {.rows = 0}, b = {.stride = units, .out_stride = stride};
+    for (int unit = 0; unit < l->unit_blocks; unit++) {
+        const int64_t at = (int64_t)d * l->unit_blocks + unit;
+        const int8_t *tiles = l->tiles + at * l->chunks * gates * TILE;
+        b.scale = l->scale + at * gates * LANES;
+        b.bias = l->bias + at * gates * LANES;
+        b.peephole = l->peephole ? l->peephole + at * (gates - 1) * LANES : NULL;
+        for (int row = 0; row < alive; row += LANES) {
+            const uint8_t *rows = now + row * stride;
+            b.rows = alive - row < LANES ? alive - row : LANES;
+            b.sums = before.sums == sums[0] ? sums[1] : sums[0];
+            b.cells = p->cells + (int64_t)row * units + unit * LANES;
+            b.out = next + row * stride + unit * LANES;
+            START(rows, stride, b.rows, tiles, l->chunks, gates);
+            if (before.rows) NAME(units)(&before, l->cell);
+            FINISH(rows, stride, b.rows, tiles, l->chunks, gates, b.sums);
+            before = b;
+        }
+    }
+    NAME(units)(&before, l->cell);
+}
+
+/* All steps of one direction of a layer. */
+TIER static void NAME(direction)(const struct layer *l, int d, const struct pass *p) {
+    const int64_t stride = (int64_t)l->chunks * CHUNK;
+    const int units = l->unit_blocks * LANES;
+    uint8_t *now = p->rows_now, *next = p->rows_next;
+    int alive = p->sequences;
+    memset(now, ZERO, padded_rows(alive) * stride);
+    memset(next, ZERO, padded_rows(alive) * stride);
+    memset(p->cells, 0, padded_rows(alive) * units * sizeof(float));
+    for (int step = 0; step < p->lengths[0]; step++) {
+        while (p->lengths[alive - 1] <= step) alive--;
+        for (int row = 0; row < alive; row++)
+            memcpy(now + row * stride + units, input_of(p, d, step, row, l->input_bytes),
+                   l->input_bytes);
+        NAME(step)(l, d, p, alive, now, next);
+        for (int row = 0; row < alive; row++)
+            memcpy(output_of(p, d, step, row, units), next + row * stride, units);
+        uint8_t *swap = now;
+        now = next;
+        next = swap;
+    }
+}
+
+#undef V
+#undef ROWS
+#undef GATE
+#undef STORE_CELL
+#undef TIER
+#undef NAME
+#undef WIDTH
+#undef MINIMUM
+#undef MAXIMUM
+#undef RECIPROCAL
+#undef STORE_BYTES
+#undef START
+#undef FINISH
