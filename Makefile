@@ -6,11 +6,20 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8000
 MODELS ?= checkpoints
 TESTS  ?=
+QUICK  ?=
+CHECKPOINT ?=
 
 PIP    := $(VENV)/bin/python -m pip
 PINNED := constraints.txt
+SOURCE := pyproject.toml setup.py $(wildcard inference/native/*.[ch])
 
-.PHONY: help serve setup test lint format typecheck clean
+# A quick run leaves what is committed alone.
+BENCH  := $(if $(QUICK),benchmarks/.cache/quick,benchmarks)
+TIMED  := $(if $(QUICK),--quick --results $(BENCH)/results)
+MODEL  := $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+DOCS   := $(if $(QUICK),$(BENCH),docs)
+
+.PHONY: help serve setup test lint format typecheck bench clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,20 +43,33 @@ format: $(VENV)/.all  ## let ruff mend what it can
 typecheck: $(VENV)/.all  ## mypy, strict, on our packages
 	@$(VENV)/bin/mypy
 
+bench: $(VENV)/.bench  ## measure, beside other taggers (QUICK=1: in minutes; TAGBELT_DATA names the data)
+	@test -n "$$TAGBELT_DATA" || { echo "set TAGBELT_DATA to the directory of the data sets"; exit 1; }
+	@$(VENV)/bin/python -m benchmarks.environments
+	@for part in limits throughput latency training scale memory start; do \
+	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) $(MODEL) || exit 1; \
+	done
+	@$(VENV)/bin/python -m benchmarks.report --results $(BENCH)/results --docs $(DOCS)
+
 clean:  ## remove the environment and what tools left behind
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/.venvs
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Tagbelt needs Python 3.11 or newer; name one with PYTHON=..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.serving: pyproject.toml $(PINNED) | $(VENV)/bin/python
+$(VENV)/.serving: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what serving needs into $(VENV) (once) ..."
 	@$(PIP) install --quiet --disable-pip-version-check -e . -c $(PINNED)
 	@touch $@
 
-$(VENV)/.all: pyproject.toml $(PINNED) | $(VENV)/bin/python
+$(VENV)/.all: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what training and testing need into $(VENV) (once; torch is large) ..."
 	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,test]' -c $(PINNED)
 	@touch $@ $(VENV)/.serving
+
+$(VENV)/.bench: $(SOURCE) $(PINNED) | $(VENV)/bin/python
+	@echo "installing what training, testing and benchmarks need into $(VENV) (once) ..."
+	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,test,bench]' -c $(PINNED)
+	@touch $@ $(VENV)/.all $(VENV)/.serving

@@ -1,7 +1,7 @@
-"""Time training (forward and backward) of each cell against torch.nn.LSTM.
+"""Time training (forward and backward) of each cell against torch's own modules.
 
 The candidates take turns, so that a disturbance of the machine hits all of them; what is printed
-are medians and their ratio to torch's LSTM.  Run: python -m benchmarks.cells --threads 2
+are medians and their speed relative to torch.nn.LSTM.  Run: python -m benchmarks.cells --threads 1
 """
 
 import argparse
@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from model.cells import PackedLstm, RecurrentLayer
+from model.cells import RecurrentLayer
 from model.config import CELLS
 
 
@@ -31,8 +32,10 @@ def trainer(module: nn.Module) -> Callable[..., float]:
         module.zero_grad()
         rows = rows.requires_grad_()
         start = time.perf_counter()
-        states = module(rows, batch_sizes)
-        states = states[0] if isinstance(states, tuple) else states
+        if isinstance(module, nn.RNNBase):
+            states = module(PackedSequence(rows, batch_sizes))[0].data
+        else:
+            states = module(rows, batch_sizes)[0]
         states.backward(torch.ones_like(states))
         return 1000 * (time.perf_counter() - start)
 
@@ -40,16 +43,14 @@ def trainer(module: nn.Module) -> Callable[..., float]:
 
 
 def candidates(inputs: int, hidden: int) -> dict[str, Callable[..., float]]:
-    """Every cell of the encoder, and our recurrence run as an ordinary LSTM."""
+    """torch's modules, of which the LSTM is the base, and every cell of the encoder."""
     runs: dict[str, Callable[..., float]] = {}
+    for module in (nn.LSTM, nn.GRU, nn.RNN):
+        runs[f"torch.nn.{module.__name__}"] = trainer(module(inputs, hidden, bidirectional=True))
     for cell in CELLS:
         runs[cell] = trainer(RecurrentLayer(cell, inputs, hidden))
     layer = RecurrentLayer("lstm-coupled", inputs, hidden, peephole=True)
     runs["lstm-coupled+peephole"] = trainer(layer)
-    own = PackedLstm(inputs, hidden, bidirectional=True, coupled=False, peephole=False)
-    for parameter in own.parameters():
-        nn.init.uniform_(parameter, -0.1, 0.1)
-    runs["lstm (own recurrence)"] = trainer(own)
     return runs
 
 
@@ -71,7 +72,7 @@ def main() -> None:
             rows, batch_sizes = batch(size, options.mean_length, options.inputs)
             for name, run in runs.items():
                 times[name].append(run(rows, batch_sizes))
-        base = statistics.median(times["lstm"])
+        base = statistics.median(times["torch.nn.LSTM"])
         for name, values in times.items():
             median = statistics.median(values)
             sys.stdout.write(f"{size:3} {name:24} {median:8.2f} ms   x{base / median:.2f}\n")

@@ -1,0 +1,158 @@
+"""The report: every bar with its ratio and verdict, and nothing invented for what is missing."""
+
+import json
+import re
+
+import pytest
+
+from benchmarks.bars import BARS, MISSING
+from benchmarks.parts import read_parts
+from benchmarks.record import RESULTS
+from benchmarks.report import TEMPLATE, render
+from benchmarks.tables import TABLES, rounded
+
+PAGE = TEMPLATE.read_text(encoding="utf-8")
+
+
+def lines_with(page, text):
+    return [line for line in page.splitlines() if text in line]
+
+
+def changed(results, part, change):
+    """Rewrite a part of the folder."""
+    path = results / f"{part}.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_a_bar_stands_beside_its_ratio_and_its_verdict(results):
+    page = TABLES["bars"](read_parts(results))
+    (spacy,) = lines_with(page, "spaCy small, ner only")
+    assert [cell.strip() for cell in spacy.split("|")[2:-1]] == [
+        "against spaCy small, ner only",
+        "at least 16x",
+        "20x (19.8x to 20.2x)",
+        "met",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("measure", "verdict"),
+    [
+        ("against CRFsuite, features as dicts", "met"),  # 1.6 of 1.3
+        ("against CRFsuite, leanest features", "met, within the spread"),  # 1.3008, +- 1 %
+        ("its own int8 matrix products", "met"),  # 160,000 of 200,000
+        ("peephole cell against LSTM", "met"),  # 8,800 of 9,000
+        ("GRU against LSTM", "stated"),
+        ("p99 over its own p50", "met"),
+        ("1,000 to 1,000,000 sentences", "met"),
+        ("5 to 5,000 tokens a sentence", "missed"),  # 6.0 to 4.0
+        ("resident memory", "met"),
+    ],
+)
+def test_verdicts(results, measure, verdict):
+    (line,) = lines_with(TABLES["bars"](read_parts(results)), measure)
+    assert line.split("|")[-2].strip() == verdict
+
+
+def test_a_figure_on_the_wrong_side_of_each_bar_is_missed():
+    for bar in BARS:
+        if bar.limit is not None:
+            low, high = ({"median": bar.limit * factor} for factor in (0.9, 1.1))
+            worse, better = (low, high) if bar.floor else (high, low)
+            assert bar.verdict(worse) == "missed"
+            assert bar.verdict(better) == "met"
+            assert bar.verdict({"median": bar.limit}) == "met"
+
+
+def test_a_cells_training_ratio_is_its_rate_over_the_lstms(results):
+    (line,) = lines_with(TABLES["bars"](read_parts(results)), "GRU against LSTM")
+    assert "1.06x" in line  # 9,500 over 9,000
+
+
+def test_what_is_missed_is_listed(results, tmp_path):
+    page = render("{{missed}}", read_parts(results), tmp_path)
+    assert page.splitlines() == [
+        "- Cost per token, 5 to 5,000 tokens a sentence: dearest over cheapest: at most 1.15x"
+    ]
+
+
+@pytest.mark.parametrize("part", sorted({bar.part for bar in BARS}))
+def test_a_missing_part_is_said_to_be_missing(results, tmp_path, part):
+    (results / f"{part}.json").unlink()
+    parts = read_parts(results)
+    for bar in BARS:
+        assert (bar.verdict(bar.find(parts)) == MISSING) == (bar.part == part)
+    assert "Not measured." in render(PAGE, parts, tmp_path)
+
+
+def test_nothing_measured_makes_a_page_without_figures(tmp_path):
+    page = render(PAGE, {}, tmp_path)
+    assert page.count("Not measured") >= len(TABLES) - 1
+    for line in lines_with(page, MISSING):
+        if line.startswith("|"):
+            assert line.split("|")[4].strip() == MISSING
+    assert not re.search(r"\((\d[\d,.]*) to (\d[\d,.]*)", page)
+    assert "{{" not in page
+
+
+def test_the_page_uses_every_table_and_no_other(results, tmp_path):
+    named = re.findall(r"\{\{table ([^}]+)\}\}", PAGE)
+    assert sorted(named) == sorted(TABLES)
+    page = render(PAGE, read_parts(results), tmp_path)
+    assert "{{" not in page
+    assert "Abacus 9" in page
+    for part in ("tokens", "scale", "start"):
+        assert f"`python -m benchmarks.{part}`" in page
+
+
+def test_every_table_has_as_many_cells_in_each_line(results):
+    parts = read_parts(results)
+    for name, table in TABLES.items():
+        lines = [line for line in table(parts).splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == (name != "machine"), name
+
+
+def test_the_committed_page_is_what_the_committed_results_make():
+    docs = TEMPLATE.parents[1] / "docs"
+    committed = (docs / "benchmarks.md").read_text(encoding="utf-8")
+    assert committed == render(PAGE, read_parts(RESULTS), docs), "run python -m benchmarks.report"
+
+
+def test_an_unknown_placeholder_is_an_error(results, tmp_path):
+    for text in ("{{table nonsense}}", "{{nonsense}}"):
+        with pytest.raises(KeyError, match="nonsense"):
+            render(text, read_parts(results), tmp_path)
+
+
+def test_a_quick_run_is_marked(results):
+    assert "quick" not in TABLES["machine"](read_parts(results))
+    changed(results, "tokens", lambda part: part["settings"].update(quick=True))
+    (line,) = lines_with(TABLES["machine"](read_parts(results)), "quick")
+    assert line.startswith("- tokens:")
+    assert TABLES["bars"](read_parts(results)).startswith("**Quick runs")
+
+
+def test_a_plot_is_shown_only_where_there_is_one(tmp_path):
+    template = "{{plot tokens|Rates of all}}"
+    assert render(template, {}, tmp_path) == "Not measured, so no plot."
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "tokens.svg").touch()
+    assert render(template, {}, tmp_path) == "![Rates of all](plots/tokens.svg)"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (148_321.0, "148,000"),
+        (999.6, "1,000"),
+        (20.36, "20.4"),
+        (9.9985, "10.0"),
+        (0.01234, "0.0123"),
+        (0.0, "0"),
+        (-1.5, "-1.50"),
+    ],
+)
+def test_three_digits_count(value, text):
+    assert rounded(value) == text
