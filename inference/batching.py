@@ -8,6 +8,8 @@ from inference.crf import IntArray
 _CLOSE = 0.75
 # unless the batch is still so small (padded tokens) that a further call costs more than padding.
 _WORTH_A_CALL = 256
+# The kernels compute this many rows at a time, whether or not there are as many.
+_ROWS = 16
 
 
 def batches(lengths: IntArray, budget: int) -> list[IntArray]:
@@ -28,6 +30,8 @@ def batches(lengths: IntArray, budget: int) -> list[IntArray]:
         close = int(np.searchsorted(falling, -_CLOSE * longest, side="right"))
         worth = first + -(-_WORTH_A_CALL // longest)
         stop = min(fitting, max(close, worth))
+        if stop - first > _ROWS and stop < len(order):
+            stop -= (stop - first) % _ROWS
         result.append(order[first:stop])
         first = stop
     return result

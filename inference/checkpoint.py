@@ -31,7 +31,6 @@ from inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
 from inference.quantised import QuantisedScorer
 from inference.session import OnnxScorer, WordVectors, open_graph
 from inference.tags import tag_table
-from inference.threads import available_threads
 
 Precision = Literal["auto", "float32", "int8"]
 
@@ -46,18 +45,14 @@ class Loaded:
     window: int
 
 
-def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precision) -> Loaded:
+def load_checkpoint(path: str | Path, *, precision: Precision) -> Loaded:
     """Read and verify a checkpoint directory.
 
-    `threads = None` takes the cores that the process may use. `precision = "auto"` is what the
-    checkpoint was found to serve best in.
+    `precision = "auto"` is what the checkpoint was found to serve best in.
 
     Raises:
         CheckpointError: no checkpoint, a damaged or foreign one, or no int8 graph in it.
-        ValueError: fewer than one thread.
     """
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
     directory = Path(path)
     header = Header.read(directory)
     digest = verify_sums(directory)
@@ -68,9 +63,8 @@ def load_checkpoint(path: str | Path, *, threads: int | None, precision: Precisi
         raise CheckpointError(
             f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
         )
-    count = available_threads() if threads is None else threads
-    vectors = WordVectors(_session(directory / WORDS_GRAPH, count), embeddings, vocabulary)
-    scorer = _scorer(directory, header, precision, vectors, count)
+    vectors = WordVectors(_session(directory / WORDS_GRAPH), embeddings, vocabulary)
+    scorer = _scorer(directory, header, precision, vectors)
     return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
 
 
@@ -84,17 +78,17 @@ def _check_tags(path: Path, header: Header) -> None:
 
 
 def _scorer(
-    directory: Path, header: Header, precision: Precision, vectors: WordVectors, threads: int
+    directory: Path, header: Header, precision: Precision, vectors: WordVectors
 ) -> OnnxScorer | QuantisedScorer:
     chosen = header.precision if precision == "auto" else precision
     if chosen == "int8":
         if _runs_fast(directory / INT8_NETWORK):
             return _quantised(directory / INT8_NETWORK, header, vectors)
         if (directory / INT8_GRAPH).exists():
-            return OnnxScorer(vectors, _session(directory / INT8_GRAPH, threads))
+            return OnnxScorer(vectors, _session(directory / INT8_GRAPH))
         if precision == "int8":
             raise CheckpointError(f"{directory}: nothing here runs in int8: load it in float32")
-    return OnnxScorer(vectors, _session(directory / SEQUENCE_GRAPH, threads))
+    return OnnxScorer(vectors, _session(directory / SEQUENCE_GRAPH))
 
 
 def has_int8(directory: Path) -> bool:
@@ -118,9 +112,9 @@ def _quantised(path: Path, header: Header, vectors: WordVectors) -> QuantisedSco
         raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 
-def _session(path: Path, threads: int) -> InferenceSession:
+def _session(path: Path) -> InferenceSession:
     try:
-        return open_graph(path, threads=threads)
+        return open_graph(path)
     except Exception as error:  # ONNX Runtime's have no common class
         raise CheckpointError(f"{path}: this ONNX Runtime can't run it: {error}") from error
 

@@ -27,6 +27,8 @@ _LONG_BATCH = 16
 # Sentences are looked up and sorted by length in blocks of about this many tokens, however many
 # there are in all: enough for full batches of close lengths, little in memory.
 _BLOCK_TOKENS = 65_536
+# The first block for several workers, which wait for it; the next is looked up while they work.
+_FIRST_BLOCK = 8_192
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,7 +66,7 @@ class _Block:
 
 
 class Decoder:
-    """Decodes sentences of any length with one scorer and CRF. Holds nothing between calls.
+    """Decodes sentences of any length with one scorer and CRF. Keeps nothing between calls.
 
     `limit` is the longest sentence, in tokens, that the scorer sees whole; longer ones go through
     windows that share `overlap` tokens. `budget` bounds the padded tokens of a scorer's batch.
@@ -112,14 +114,15 @@ class Decoder:
         lengths = np.fromiter(map(len, sentences), np.intp, len(sentences))
         ends = lengths.cumsum()
         rest = iter(sentences)
+        size = _BLOCK_TOKENS if self._workers.count == 1 else min(_FIRST_BLOCK, _BLOCK_TOKENS)
         first = done = 0
         while first < len(lengths):
-            stop = max(first + 1, int(ends.searchsorted(done + _BLOCK_TOKENS, side="right")))
+            stop = max(first + 1, int(ends.searchsorted(done + size, side="right")))
             forms = list(chain.from_iterable(islice(rest, stop - first)))
             own = lengths[first:stop]
             if forms:
                 yield _Block(self._scorer.prepare(forms), first, ends[first:stop] - own - done, own)
-            first, done = stop, int(ends[stop - 1])
+            first, done, size = stop, int(ends[stop - 1]), _BLOCK_TOKENS
 
     def _batches(self, block: _Block) -> Iterator[Callable[[], DecodedBatch]]:
         """The batches of a block, each to be decoded by a call."""

@@ -3,6 +3,9 @@
 Forward-backward with scaled probabilities (Rabiner 1989, V.A): one [K, K] @ [K, B] product a step
 and direction, rows of the batch innermost. A row in which a number could have been lost below
 float64's range is found by a bound and computed again in log space (`inference.logspace`).
+
+`span_posteriors` and `token_marginals` do this in C where the kernels were built
+(native/posteriors.c); `Posteriors` is their fallback and their oracle.
 """
 
 import numpy as np

@@ -90,12 +90,10 @@ class PreparedForms:
         return result
 
 
-def open_graph(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
-    """Open a graph on the CPU with a number of threads."""
+def open_graph(path: Path) -> onnxruntime.InferenceSession:
+    """Open a graph on the CPU, to be run by the thread that calls it and no other."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A server that waits must not burn its cores, and neighbours on the machine want them too.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.schemes import Scheme, spans_to_tags, tags_to_spans
 from data.tokenize import tokenize
@@ -63,9 +64,9 @@ class Tagger:
     """Finds entities with a trained model. Read-only, so several threads may share one.
 
     `scorer` is the network, `crf` its transitions, `info` says what the tags mean. A sentence of
-    more than `limit` tokens is scored in windows that share `overlap` tokens (an eighth of `limit`
-    unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results do not
-    depend on which texts are tagged together. `workers` threads share the batches of a call.
+    more than `limit` tokens is scored in windows that share `overlap` tokens (a sixteenth of
+    `limit` unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results
+    do not depend on which texts are tagged together. `workers` threads share the batches of a call.
     Raises ValueError when these do not fit together.
     """
 
@@ -86,7 +87,7 @@ class Tagger:
         self._table = tag_table(info.tags, info.scheme)
         if set(info.labels) != set(self._table.labels):
             raise ValueError(f"labels {info.labels} are not those of the tags {info.tags}")
-        shared = limit // 8 if overlap is None else overlap
+        shared = limit // 16 if overlap is None else overlap
         self._decoder = Decoder(
             scorer,
             crf,
@@ -96,7 +97,9 @@ class Tagger:
             budget=budget,
             workers=workers,
         )
-        self._iob2 = [self._table.iob2_tags[i] for i in self._table.iob2]
+        # What each tag [K] is called in IOB2, and in the model's own scheme.
+        self._iob2 = np.array(self._table.iob2_tags, dtype=object)[self._table.iob2]
+        self._own = np.array(info.tags, dtype=object)
         # Adds up the tags [K] that are one IOB2 tag.
         self._to_iob2 = np.eye(len(self._table.iob2_tags))[self._table.iob2]
 
@@ -120,7 +123,7 @@ class Tagger:
             raise ValueError(f"threads must be at least 1, got {threads}")
         # Each thread works on batches of its own: two that share the products of one batch spend
         # much of their time waiting for each other.
-        loaded = load_checkpoint(path, threads=1, precision=precision)
+        loaded = load_checkpoint(path, precision=precision)
         return cls(
             loaded.scorer,
             loaded.crf,
@@ -156,14 +159,12 @@ class Tagger:
         """
         check_sentences(sentences)
         as_is = scheme == self.info.scheme
-        names = np.array(self.info.tags if as_is else self._iob2, dtype=object)
+        names = self._own if as_is else self._iob2
         result: list[list[str]] = [[] for _ in sentences]
 
         def fill(batch: DecodedBatch) -> None:
-            rows = names[batch.paths.T].tolist()
-            lengths = batch.lengths.tolist()
-            for index, length, row in zip(batch.index.tolist(), lengths, rows, strict=True):
-                result[index] = row[:length]
+            for index, tags in _named(batch, names):
+                result[index] = tags
 
         deque(self._decoder.run(sentences, fill), maxlen=0)
         if as_is or scheme == Scheme.IOB2:
@@ -248,12 +249,10 @@ class Tagger:
         def add(batch: DecodedBatch) -> None:
             self._add_entities(batch, entity, entities)
             chances = batch.marginals() @ self._to_iob2 if marginals else None  # [T, B, IOB2 tags]
-            paths = batch.paths.T.tolist()
-            for row, index in enumerate(batch.index.tolist()):
-                length = int(batch.lengths[row])
-                result[index].tags = tuple(self._iob2[tag] for tag in paths[row][:length])
+            for row, (index, tags) in enumerate(_named(batch, self._iob2)):
+                result[index].tags = tuple(tags)
                 if chances is not None:
-                    result[index].marginals = self._marginals(chances[:length, row])
+                    result[index].marginals = self._marginals(chances[: len(tags), row])
 
         deque(self._decoder.run(sentences, add), maxlen=0)
         for index, found in entities.items():
@@ -293,6 +292,14 @@ def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
             block, characters = [], 0
     if block:
         yield block
+
+
+def _named(batch: DecodedBatch, names: NDArray[np.object_]) -> Iterator[tuple[int, list[str]]]:
+    """The tags of each sentence by their names [K], with its index in the pool."""
+    rows = names[batch.paths.T].tolist()
+    lengths = batch.lengths.tolist()
+    for index, length, row in zip(batch.index.tolist(), lengths, rows, strict=True):
+        yield index, row[:length]
 
 
 def _entity_maker(

@@ -23,7 +23,7 @@ class Workers:
     def __init__(self, count: int) -> None:
         if count < 1:
             raise ValueError(f"there must be at least 1 worker, got {count}")
-        self._count = count
+        self.count = count
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 
@@ -33,7 +33,7 @@ class Workers:
         What a job raises is raised here, in its turn. When the caller stops reading, no job is
         left running, and jobs that were not begun never are.
         """
-        if self._count == 1:
+        if self.count == 1:
             return (job() for job in jobs)
         return self._run(iter(jobs))
 
@@ -50,7 +50,7 @@ class Workers:
         try:
             for job in jobs:
                 running.append(executor.submit(job))
-                if len(running) > _AHEAD * self._count:
+                if len(running) > _AHEAD * self.count:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
@@ -60,7 +60,7 @@ class Workers:
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._count, thread_name_prefix="tagger")
+                self._executor = ThreadPoolExecutor(self.count, thread_name_prefix="tagger")
             return self._executor
 
 

@@ -2,14 +2,15 @@
  * (posteriors.c) share.
  *
  * Rows are computed in blocks, side by side in the lanes of a vector: all tables of a block are
- * [steps][K tags] of vectors. Moves that the tag scheme forbids, in BIOES two thirds of all, are not
- * in the lists of moves and cost nothing. Rows never mix: what a row yields does not depend on the
- * others. viterbi_block.h and posteriors_block.h are included once a size of vectors: with LANES,
- * how many rows a block has, and TIER, the attributes of functions for processors that have these.
+ * [steps][K tags] of vectors. Moves that the tag scheme forbids, in BIOES two thirds of all, are
+ * not in the lists of moves and cost nothing. Rows never mix: what a row yields does not depend on
+ * the others. viterbi_block.h and posteriors_block.h are included once a size of vectors: with
+ * LANES, how many rows a block has, and TIER, the attributes of functions for processors that have
+ * these.
  *
  * Arrays are C-contiguous but for emissions [T][B][K], whose strides are given in floats. Types and
- * shapes are checked by the caller (crf.py), lengths and tags here. There is no state, so any number
- * of threads may call.
+ * shapes are checked by the caller (crf.py), lengths and tags here. There is no state, so any
+ * number of threads may call.
  */
 
 #ifndef TAGBELT_CRF_H
@@ -39,17 +40,21 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    MOST_LANES = 4,          /* 8, with AVX-512, are hardly faster and waste more on a lone row */
-    LEAST_LANES = 2,         /* what every processor has */
-    LONG = 8192,         /* rows of more steps go in the smallest blocks: tables are large enough */
+    MOST_LANES = 4,   /* 8, with AVX-512, are hardly faster and waste more on a lone row */
+    LEAST_LANES = 2,  /* what every processor has */
+    LONG = 8192,      /* rows of more steps go in the smallest blocks: tables are large enough */
+};
+
+/* What functions return below 0; crf.py has the same. */
+enum {
     NO_MEMORY = -1,
-    BAD_LENGTHS = -2,    /* not falling, or not in 1..T */
-    BAD_TAGS = -3,       /* not in 0..K-1 */
-    BAD_SPANS = -4,      /* outside their rows */
-    NO_ROOM = -5,        /* for what was found */
+    BAD_LENGTHS = -2, /* not falling, or not in 1..T */
+    BAD_TAGS = -3,    /* not in 0..K-1 */
+    BAD_SPANS = -4,   /* outside their rows */
 };
 
 typedef ptrdiff_t size; /* numpy's intp */
+
 /* A batch of emissions; lengths [rows] fall. */
 struct batch {
     const float *emissions;
@@ -111,7 +116,8 @@ static inline void moves_free(struct moves *moves) {
 }
 
 /* From value [K][K] (from, to), leaving out those that are `none`. */
-static inline int moves_init(struct moves *moves, const double *value, size tags, int into, double none) {
+static inline int moves_init(struct moves *moves, const double *value, size tags, int into,
+                             double none) {
     moves->first = tables(tags + 1, 1, sizeof(size));
     moves->other = tables(tags, tags, sizeof(size));
     moves->value = tables(tags, tags, sizeof(double));

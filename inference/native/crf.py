@@ -61,7 +61,7 @@ class Functions:
         spans = (_POINTER, _POINTER, _POINTER, _POINTER, _SIZE)
         signatures = (
             (self._viterbi, (crf, *_BATCH, _POINTER, _POINTER)),
-            (self._find_spans, (scheme, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER, _SIZE)),
+            (self._find_spans, (scheme, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER)),
             (self._span_posteriors, (crf, scheme, *_BATCH, *spans, _POINTER)),
             (self._token_marginals, (crf, *_BATCH, _POINTER, _POINTER)),
         )
@@ -92,14 +92,13 @@ class Functions:
         lengths = np.ascontiguousarray(lengths, np.intp)
         if paths.ndim != 2 or lengths.shape != paths.shape[1:]:
             raise ValueError(f"{len(lengths)} lengths for paths of shape {list(paths.shape)}")
-        found = np.empty((4, max(0, int(lengths.sum()))), np.intp)
+        found = np.empty((4, paths.size), np.intp)  # at most one a token
         count = self._find_spans(
             _packed_table(table),
             _address(paths),
             *paths.shape,
             _address(lengths),
             _address(found),
-            found.shape[1],
         )
         if count < 0:
             raise ValueError("paths that no decoder made: a length or a tag is out of range")

@@ -1,5 +1,5 @@
-/* The vectors of one tier: V of LANES doubles, BITS the same as whole numbers. The including file is
- * done with V, BITS and NAME at its end, and with LANES and TIER. */
+/* The vectors of one tier: V of LANES doubles, BITS the same bits as whole numbers. The including
+ * file undefines all of these at its end, LANES and TIER too. */
 
 #define JOIN(x, y) x##_##y
 #define JOINED(x, y) JOIN(x, y)

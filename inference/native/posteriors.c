@@ -16,17 +16,16 @@ struct model {
  * (local[t] backward[t]), and forward * backward is the marginal. */
 struct chart {
     double *forward, *backward, *local;
-    double *scales;      /* [steps][lanes], 1 / scale */
+    double *scales;           /* [steps][lanes], 1 / scale */
     size steps;
-    size rows[MOST_LANES];     /* of the batch; any where there is none */
-    size lengths[MOST_LANES];  /* 0: nothing here */
+    size rows[MOST_LANES];    /* of the batch; any where there is none */
+    size lengths[MOST_LANES]; /* 0: nothing here */
     char safe[MOST_LANES];
 };
 
 static void exponentials(const double *logs, size count, double *out) {
     double peak = -INFINITY;
     for (size i = 0; i < count; i++) peak = logs[i] > peak ? logs[i] : peak;
-    if (peak == -INFINITY) peak = 0.0;
     for (size i = 0; i < count; i++) out[i] = exp(logs[i] - peak);
 }
 
@@ -137,7 +136,8 @@ static double span_probability(const struct chart *chart, const struct model *mo
     double result = chart->forward[(start * tags + tag) * lanes + row];
     for (size step = start + 1; step < end; step++) {
         size next = step + 1 == end ? places[3] : places[2];
-        result *= model->moves[tag * tags + next] * chart->local[(step * tags + next) * lanes + row];
+        result *= model->moves[tag * tags + next];
+        result *= chart->local[(step * tags + next) * lanes + row];
         tag = next;
     }
     const char *continuing = scheme->continuing + spans->labels[i] * tags;
@@ -145,7 +145,8 @@ static double span_probability(const struct chart *chart, const struct model *mo
     return result < 1.0 ? result : 1.0;
 }
 
-/* Take the rows of the spans from i on into the chart, while there is room; the end of the spans. */
+/* Take the rows of the spans from i on into the chart, while there is room; returns the first span
+ * that is left. */
 static size take_rows(struct chart *chart, const struct spans *spans, const struct batch *batch,
                       size i, int lanes) {
     int taken = 0;
@@ -204,8 +205,7 @@ static void write_marginals(const struct chart *chart, const struct batch *batch
 }
 
 /* Probabilities [T][B][K] of each tag at each token; `out` must be zeros. Sets lost [B] where a row
- * leaves float64's range; its numbers mean nothing. Returns how many rows those are, or what is
- * wrong. */
+ * leaves float64's range; its numbers mean nothing. Returns 0, or what is wrong. */
 EXPORT size tagbelt_token_marginals(const struct crf *crf, const float *emissions,
                                     size step_stride, size row_stride, size steps, size rows,
                                     const size *lengths, double *out, char *lost) {
@@ -214,9 +214,9 @@ EXPORT size tagbelt_token_marginals(const struct crf *crf, const float *emission
     if (!lengths_fit(&batch)) return BAD_LENGTHS;
     if (rows == 0) return 0;
     struct work work;
-    size count = work_init(&work, &batch, crf) ? 0 : NO_MEMORY;
+    const size result = work_init(&work, &batch, crf) ? 0 : NO_MEMORY;
     const int lanes = work.lanes;
-    for (size first = 0; count >= 0 && first < rows; first += lanes) {
+    for (size first = 0; !result && first < rows; first += lanes) {
         for (int row = 0; row < lanes; row++) {
             work.chart.rows[row] = first + row < rows ? first + row : 0;
             work.chart.lengths[row] = first + row < rows ? lengths[first + row] : 0;
@@ -225,9 +225,8 @@ EXPORT size tagbelt_token_marginals(const struct crf *crf, const float *emission
         for (int row = 0; row < lanes && first + row < rows; row++) {
             write_marginals(&work.chart, &batch, out, row, lanes);
             lost[first + row] = !work.chart.safe[row];
-            count += !work.chart.safe[row];
         }
     }
     work_free(&work);
-    return count;
+    return result;
 }

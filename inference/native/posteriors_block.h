@@ -2,8 +2,8 @@
 
 #include "lanes.h"
 
-/* x to exp(x), for x <= 0, to a few units in the last place: x = n log 2 + r, and r by its series. What is
- * below 1e-307 may come out as any such number. */
+/* x to exp(x), for x <= 0, to a few units in the last place: x = n log 2 + r, and r by its series.
+ * What is below 1e-307 may come out as any such number. */
 TIER INLINE void NAME(exponential)(V *x) {
     static const double series[] = {
         1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
@@ -20,7 +20,8 @@ TIER INLINE void NAME(exponential)(V *x) {
     *x = sum * (V)power;
 }
 
-/* Fill `local` with exp(emission - the step's largest one); 1 after a row's end, to stay in range. */
+/* Fill `local` with exp(emission - the step's largest one); 1 after a row's end, to stay in
+ * range. */
 TIER INLINE void NAME(load_local)(const struct chart *chart, const struct batch *batch) {
     const size tags = batch->tags;
     V *local = (V *)chart->local;
@@ -45,7 +46,7 @@ TIER INLINE void NAME(run_forward)(const struct chart *chart, const struct model
     const size tags = model->tags;
     V *now = (V *)chart->forward, *local = (V *)chart->local, *scales = (V *)chart->scales;
     for (size step = 0; step < chart->steps; step++, now += tags, local += tags) {
-        const V *before = now - tags;
+        const V *before = step ? now - tags : NULL;
         V total = {0};
         for (size tag = 0; tag < tags; tag++) {
             V sum = (V){0} + (step ? 0.0 : model->start[tag]);
@@ -76,8 +77,9 @@ TIER INLINE void NAME(close_rows)(const struct chart *chart, const struct model 
     }
 }
 
-/* A number that underflowed was below 1e-307, and could still have added to a probability that times
- * a backward score over a scale: next to nothing where the sum of these factors stays in bounds. */
+/* A number that underflowed was below 1e-307, and could still have added to a probability that
+ * times a backward score over a scale: next to nothing where the sum of these factors stays in
+ * bounds. */
 TIER INLINE void NAME(run_backward)(struct chart *chart, const struct model *model, void *room) {
     const size tags = model->tags;
     V *now = (V *)chart->backward + chart->steps * tags, *after = room, factors = {0};

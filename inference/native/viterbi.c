@@ -1,5 +1,5 @@
-/* The best tag sequence of each sentence (Viterbi 1967) and the entities in it. The sums are those of
- * inference/viterbi.py, operation for operation, so that paths, ties and scores are the same. */
+/* The best tag sequence of each sentence (Viterbi 1967) and the entities in it. The sums are those
+ * of inference/viterbi.py, operation for operation, so that paths, ties and scores are the same. */
 
 #include "crf.h"
 
@@ -24,8 +24,8 @@ static best_paths_of *best_paths(int lanes) {
     return best_paths_2;
 }
 
-/* Best paths [T][B], which must be zeros, and their scores [B]. Returns 0, or 1 + the first row that
- * has no path of finite score, or what is wrong. */
+/* Best paths [T][B], which must be zeros, and their scores [B]. Returns 0, or 1 + the first row
+ * that has no path of finite score, or what is wrong. */
 EXPORT size tagbelt_viterbi(const struct crf *crf, const float *emissions, size step_stride,
                             size row_stride, size steps, size rows, const size *lengths,
                             size *paths, double *best) {
@@ -47,16 +47,14 @@ EXPORT size tagbelt_viterbi(const struct crf *crf, const float *emissions, size 
     return result;
 }
 
-/* The entities of valid paths [T][B], row by row, in order: spans [4][room] of row, start, end
- * (exclusive) and label, where room is at least the sum of the lengths. Returns how many there are,
- * or what is wrong. */
+/* The entities of valid paths [T][B], row by row, in order: spans [4][T B] of row, start, end
+ * (exclusive) and label. Returns how many there are, or what is wrong. */
 EXPORT size tagbelt_find_spans(const struct scheme *scheme, const size *paths, size steps,
-                               size rows, const size *lengths, size *spans, size room) {
-    const size tags = scheme->tags;
+                               size rows, const size *lengths, size *spans) {
+    const size tags = scheme->tags, room = steps * rows;
     size count = 0;
     for (size row = 0; row < rows; row++) {
         if (lengths[row] < 0 || lengths[row] > steps) return BAD_LENGTHS;
-        if (lengths[row] > room - count) return NO_ROOM;
         size start = 0, kind = 0;
         for (size step = 0; step < lengths[row]; step++) {
             size tag = paths[step * rows + row];

@@ -2,9 +2,10 @@
 
 #include "lanes.h"
 
-/* Copy the emissions of the rows from `first` on to scores [steps][K], zeros after a row's end. A row
- * with an emission that is NaN or +inf is bad: as in numpy, it has no score. */
-TIER INLINE void NAME(load)(const struct batch *batch, size first, size steps, V *scores, char *bad) {
+/* Copy the emissions of the rows from `first` on to scores [steps][K], zeros after a row's end. A
+ * row with an emission that is NaN or +inf is bad: as in numpy, it has no score. */
+TIER INLINE void NAME(load)(const struct batch *batch, size first, size steps, V *scores,
+                            char *bad) {
     const size tags = batch->tags;
     memset(scores, 0, (size_t)(steps * tags) * sizeof(V));
     for (size row = 0; row < LANES && first + row < batch->rows; row++) {
@@ -24,7 +25,7 @@ TIER INLINE void NAME(load)(const struct batch *batch, size first, size steps, V
 
 /* Add to each step's emissions the best way to get there. */
 TIER INLINE void NAME(forward_best)(V *scores, size steps, size tags, const double *start,
-                               const struct moves *into) {
+                                    const struct moves *into) {
     for (size tag = 0; tag < tags; tag++) scores[tag] += start[tag];
     for (size step = 1; step < steps; step++) {
         const V *before = scores;
@@ -41,7 +42,7 @@ TIER INLINE void NAME(forward_best)(V *scores, size steps, size tags, const doub
 /* Walk one row back from its best last tag; ties go to the lower tag. Returns its best score.
  * `scores` is the row's lane. */
 TIER INLINE double NAME(walk_back)(const double *scores, size length, size tags, const double *end,
-                              const struct moves *into, size *path, size stride) {
+                                   const struct moves *into, size *path, size stride) {
     double best = -INFINITY;
     size tag = 0;
     const double *now = scores + (length - 1) * tags * LANES;
@@ -65,17 +66,18 @@ TIER INLINE double NAME(walk_back)(const double *scores, size length, size tags,
 }
 
 TIER static void NAME(best_paths)(const struct batch *batch, size first, const struct crf *crf,
-                                    const struct moves *into, void *room, size *paths,
-                                    double *best) {
+                                  const struct moves *into, void *room, size *paths,
+                                  double *best) {
     char bad[LANES] = {0};
     const size steps = batch->lengths[first];
     NAME(load)(batch, first, steps, room, bad);
     NAME(forward_best)(room, steps, batch->tags, crf->start, into);
     for (size row = first; row < first + LANES && row < batch->rows; row++) {
         const double *lane = (const double *)room + (row - first);
-        best[row] = bad[row - first] ? NAN
-                                     : NAME(walk_back)(lane, batch->lengths[row], batch->tags,
-                                                       crf->end, into, paths + row, batch->rows);
+        best[row] = NAN;
+        if (!bad[row - first])
+            best[row] = NAME(walk_back)(lane, batch->lengths[row], batch->tags, crf->end, into,
+                                        paths + row, batch->rows);
     }
 }
 

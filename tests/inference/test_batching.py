@@ -24,6 +24,12 @@ def test_a_batch_is_filled_before_the_next_begins():
     assert [len(batch) for batch in made] == [64] * 15 + [40]
 
 
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=400), st.integers(1, 4000))
+def test_but_for_the_last_a_batch_has_few_rows_or_sixteens(lengths, budget):
+    made = batches(np.array(lengths, np.intp), budget)
+    assert all(len(batch) <= 16 or len(batch) % 16 == 0 for batch in made[:-1])
+
+
 def test_equal_lengths_keep_their_order():
     lengths = np.array([2, 3, 2, 3, 2])
     assert np.concatenate(batches(lengths, 100)).tolist() == [1, 3, 0, 2, 4]

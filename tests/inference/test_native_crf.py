@@ -168,6 +168,28 @@ def test_some_rows_do_leave_the_range(native):
     assert native.token_marginals(emissions, lengths, crf)[1].tolist() == [0]
 
 
+@given(SEEDS)
+@settings(max_examples=30)
+def test_rounding_lifts_no_probability_above_one(native, seed):
+    crf, table, emissions, lengths = scheme_case(seed, 1, Scheme.BIOES, [60], 1.0)
+    sure = np.full((60, 1, 5), -90, np.float32)
+    sure[:, 0, table.places[0, 0]] = 0  # an entity on each token
+    steps = np.arange(60)
+    spans = Spans(np.zeros(60, np.intp), steps, steps + 1, np.zeros(60, np.intp))
+    found, _ = native.span_posteriors(sure + emissions[:60], lengths, crf, spans, table)
+    assert 0.999 < found.min() <= found.max() <= 1.0
+    marginals, _ = native.token_marginals(sure + emissions[:60], lengths, crf)
+    assert 0.999 < marginals.max(axis=2).min() <= marginals.max() <= 1.0
+
+
+def test_a_crf_may_forbid_every_move(native):
+    crf = CrfParameters([0.0, 1.0], np.full((2, 2), -np.inf), [0.5, -np.inf])
+    emissions = np.zeros((1, 3, 2), np.float32)
+    marginals, lost = native.token_marginals(emissions, np.ones(3, np.intp), crf)
+    assert marginals.tolist() == [[[1.0, 0.0]] * 3]
+    assert not len(lost)
+
+
 @pytest.mark.parametrize("lengths", [[8193, 20], [8192, 20], [9000] * 3])
 def test_very_long_rows(native, lengths):
     crf, table, emissions, lengths = scheme_case(1, 1, Scheme.BIOES, lengths, 2.0)
@@ -289,6 +311,7 @@ def test_arrays_of_spans_and_tables_that_do_not_fit_are_refused(native):
         ([[-1], [0]], [2], "a tag is out of range"),
         ([[0], [0]], [3], "out of range"),
         ([[0], [0]], [-1], "out of range"),
+        ([[1, 0], [1, 0]], [2, -2], "out of range"),
         ([[0], [0]], [1, 1], r"2 lengths for paths of shape \[2, 1\]"),
         ([0, 0], [1], r"1 lengths for paths of shape \[2\]"),
     ],

@@ -31,7 +31,7 @@ def both(request, tmp_path_factory):
     network = make_network(kind=request.param, shape_size=2, attention_heads=2)
     directory = tmp_path_factory.mktemp("session") / "tiny"
     save_checkpoint(directory, network, make_vocabulary(), make_header(network))
-    return network, load_checkpoint(directory, threads=1, precision="float32").scorer
+    return network, load_checkpoint(directory, precision="float32").scorer
 
 
 @pytest.mark.parametrize("lengths", [[1], [9], [4, 4], [9, 5, 5, 2, 1], [60, 1], [3] * 17])

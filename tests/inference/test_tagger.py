@@ -1,6 +1,6 @@
 from collections import UserList, deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -183,11 +183,20 @@ def test_sentences_are_looked_up_in_blocks_that_cannot_be_seen_in_the_results(
     assert sorted(sizes)[-2] <= 100  # the one that is longer alone stands alone
     assert sorted(sizes)[-1] == 120
     # As full as they can be: two neighbours never fit into one.
-    assert all(a + b > 100 for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(a + b > 100 for a, b in pairwise(sizes))
+
+
+def test_workers_have_something_to_do_soon(tagger_with, monkeypatch):
+    monkeypatch.setattr("inference.decoder._FIRST_BLOCK", 20)
+    sentences = [[f"w{i}"] * 3 for i in range(90)]
+    one, two = tagger_with(), tagger_with(workers=2)
+    assert two.tag_tokens(sentences) == one.tag_tokens(sentences)
+    assert two._decoder._scorer.prepared == [18, 252]
+    assert one._decoder._scorer.prepared == [270]
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_change_nothing(tagger, tagger_with, workers):
+def test_workers_change_nothing(tagger_with, workers):
     words = [f"w{i * i % 37}" for i in range(300)]
     sentences = [words[i : i + (5 * i) % 80] for i in range(200)]
     many = tagger_with(limit=32, overlap=2, budget=64, workers=workers)

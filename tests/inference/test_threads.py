@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from inference.checkpoint import load_checkpoint
 from inference.tagger import Tagger
 from inference.threads import available_threads, cpu_quota
 
@@ -60,27 +59,10 @@ def test_a_system_without_affinity_counts_its_cores(tmp_path, monkeypatch, count
     assert available_threads(tmp_path) == threads
 
 
-def test_a_checkpoint_takes_them_unless_told(monkeypatch):
-    taken = []
-    monkeypatch.setattr("inference.checkpoint.available_threads", lambda: 5)
-    monkeypatch.setattr("inference.checkpoint.open_graph", lambda _, threads: taken.append(threads))
-    monkeypatch.setattr("inference.checkpoint.WordVectors", lambda *_: None)
-    monkeypatch.setattr("inference.checkpoint.OnnxScorer", lambda *_: None)
-    load_checkpoint(GOLDEN / "checkpoint", threads=None, precision="auto")
-    load_checkpoint(GOLDEN / "checkpoint", threads=2, precision="auto")
-    assert taken == [5, 5, 2, 2]
-
-
 @pytest.mark.parametrize(("threads", "workers"), [(None, 5), (3, 3), (1, 1)])
 def test_a_tagger_has_a_worker_a_thread_and_sessions_of_one(monkeypatch, threads, workers):
-    opened = []
     monkeypatch.setattr("inference.tagger.available_threads", lambda: 5)
-
-    def watched(path, threads, precision):
-        opened.append(threads)
-        return load_checkpoint(path, threads=threads, precision=precision)
-
-    monkeypatch.setattr("inference.checkpoint.load_checkpoint", watched)
     tagger = Tagger.load(GOLDEN / "checkpoint", threads=threads)
-    assert tagger._decoder._workers._count == workers
-    assert opened == [1]
+    assert tagger._decoder._workers.count == workers
+    session = tagger._decoder._scorer._sequence
+    assert session.get_session_options().intra_op_num_threads == 1

@@ -15,7 +15,12 @@ def test_laws_for_every_length(limit, overlap):
         assert kept == list(range(length))
         for window in cut:
             assert 0 <= window.start <= window.keep <= window.keep_stop <= window.stop <= length
-            assert window.stop - window.start == min(limit, length)
+        sizes = {window.stop - window.start for window in cut}
+        assert len(sizes) == 1
+        assert max(sizes) <= limit
+        if len(cut) > 1:  # a window shorter would leave them too little to share
+            count = len(cut)
+            assert (max(sizes) - 1) * count < length + overlap * (count - 1)
         for left, right in pairwise(cut):
             assert left.start < right.start
             assert left.stop - right.start >= overlap
@@ -32,8 +37,8 @@ def test_a_token_is_kept_where_it_stands_most_central(limit, overlap):
                     for other in cut
                     if other.start <= token < other.stop
                     # The sentence's own edges cut nothing off.
-                    and not (other.start == 0 and token < limit // 2)
-                    and not (other.stop == length and token >= length - limit // 2)
+                    and not (other.start == 0 and token < other.stop // 2)
+                    and not (other.stop == length and token >= (other.start + length) // 2)
                 ]
                 own = min(token - window.start, window.stop - 1 - token)
                 assert own >= max(margins, default=0)
