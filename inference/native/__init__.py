@@ -7,9 +7,12 @@ environment leaves them unused.
 import ctypes
 import functools
 import os
+import warnings
 from pathlib import Path
 
 SWITCH = "TAGBELT_NATIVE"
+INTERFACE = 1
+"""What `tagbelt_interface` of the compiled kernels must say; raised with any change of a call."""
 
 
 @functools.cache
@@ -20,7 +23,11 @@ def library() -> ctypes.CDLL | None:
     for path in sorted(Path(__file__).parent.glob("_kernels*")):
         if path.suffix in (".so", ".pyd", ".dylib"):
             try:
-                return ctypes.CDLL(str(path))
-            except OSError:  # built for another machine: as good as not built
-                continue
+                kernels = ctypes.CDLL(str(path))
+                interface = kernels.tagbelt_interface()
+            except (OSError, AttributeError):  # of another machine, or too old
+                interface = None
+            if interface == INTERFACE:
+                return kernels
+            warnings.warn(f"{path} does not fit: install Tagbelt again", stacklevel=2)
     return None

@@ -322,6 +322,9 @@ static int has_amx(void) {
 
 enum tier { PORTABLE, AVX2, VNNI, AMX };
 
+/* See INTERFACE in __init__.py. */
+PUBLIC int tagbelt_interface(void) { return 1; }
+
 /* The best tier of this processor, as a number of `enum tier`; all lower ones work as well. */
 PUBLIC int tagbelt_best_tier(void) {
 #if X86
