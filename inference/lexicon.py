@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CAPACITY = 65_536
-"""Forms kept at once; at 100 features that is 26 MB."""
+"""Forms in a table, of which two are kept; at 100 features that is twice 26 MB, or 7 of bytes."""
 
 CHARACTERS = 32
 """Of all kept forms, on average: a table full of megabyte-long "words" would not be bounded."""
@@ -41,7 +41,9 @@ class Lexicon:
     """Looks forms up in a table of vectors and computes those it has not met, in one call.
 
     The table never grows beyond its capacity (but for a call that does so alone): when ever-new
-    forms have filled it, it forgets them and begins anew. Safe to use from several threads.
+    forms have filled it, it begins anew, and the full one is kept until that is full in its turn,
+    so that the frequent forms move over and are not computed again. Safe to use from several
+    threads.
     """
 
     def __init__(
@@ -58,7 +60,8 @@ class Lexicon:
         self._capacity = capacity
         self._size = size
         self._lock = threading.Lock()
-        self._forget()
+        self._begin()
+        self._older = self._rows, self._table
 
     def __len__(self) -> int:
         """How many forms are in the table."""
@@ -84,23 +87,44 @@ class Lexicon:
         """Compute what is missing; a call that alone exceeds the capacity still gets its rows.
 
         Rows that were handed out are never written to again: new forms go behind them, and a
-        table that is grown or emptied is a new array.
+        table that grows or begins anew is a new array.
         """
         missing = [form for form in dict.fromkeys(forms) if form not in self._rows]
-        if self._is_full_with(missing):
-            self._forget()
+        older = self._older
+        if begins := self._is_full_with(missing):
+            # What a single call left beyond the bounds is not kept.
+            older = (self._rows, self._table) if not self._is_beyond() else ({}, self._table[:0])
             missing = list(dict.fromkeys(forms))
+        vectors = self._vectors(missing, *older)
+        if begins:
+            self._begin()
+            self._older = older
         first = len(self._rows) + 1
         self._reserve(first + len(missing))
-        self._table[first : first + len(missing)] = self._compute(missing)
+        self._table[first : first + len(missing)] = vectors
         self._rows.update((form, row) for row, form in enumerate(missing, start=first))
         self._characters += sum(map(len, missing))
 
-    def _forget(self) -> None:
+    def _vectors(self, forms: list[str], rows: dict[str, int], table: Table) -> Table:
+        """Vectors of forms, from an older table if they stand there."""
+        older = np.fromiter((rows.get(form, -1) for form in forms), np.intp, len(forms))
+        new = [form for form, row in zip(forms, older.tolist(), strict=True) if row < 0]
+        if len(new) == len(forms):
+            return self._compute(forms)
+        vectors = np.empty((len(forms), self._size), self._kind)
+        vectors[older >= 0] = table[older[older >= 0]]
+        if new:
+            vectors[older < 0] = self._compute(new)
+        return vectors
+
+    def _begin(self) -> None:
         self._rows: dict[str, int] = {}
         self._characters = 0
         rows = min(_FIRST_ROWS, self._capacity + 1)
         self._table = np.zeros((rows, self._size), self._kind)
+
+    def _is_beyond(self) -> bool:
+        return len(self._rows) > self._capacity or self._characters > self._capacity * CHARACTERS
 
     def _is_full_with(self, forms: Sequence[str]) -> bool:
         characters = self._characters + sum(map(len, forms))

@@ -119,11 +119,27 @@ def test_a_batch_beyond_the_capacity_works_and_is_forgotten():
     assert np.array_equal(gather(table, ["after"]), [vector("after")])
 
 
+def test_forms_in_use_outlive_a_full_table():
+    table, compute = lexicon(capacity=3)
+    for i in range(50):
+        assert np.array_equal(gather(table, ["the", f"new-{i}"])[0], vector("the"))
+    assert compute.forms.count("the") == 1
+    assert len(compute.forms) == 51
+
+
 def test_what_was_forgotten_is_computed_anew():
     table, compute = lexicon(capacity=2)
-    for form in ("a", "b", "c", "a"):
+    for form in ("a", "b", "c", "d", "e", "a"):
         gather(table, [form])
-    assert compute.forms == ["a", "b", "c", "a"]
+    assert compute.forms == ["a", "b", "c", "d", "e", "a"]
+
+
+def test_all_that_is_kept_is_bounded():
+    table, _ = lexicon(capacity=8)
+    for size in (3, 3000, 1, 9, 2, 8, 8, 8, 20, 5):
+        gather(table, [f"{size}-{i}" for i in range(size)])
+        kept = len(table._older[0]), len(table._older[1])
+        assert kept <= (8, 9)
 
 
 def test_a_failure_leaves_the_table_right():
