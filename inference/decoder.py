@@ -27,8 +27,6 @@ _LONG_BATCH = 16
 # Sentences are looked up and sorted by length in blocks of about this many tokens, however many
 # there are in all: enough for full batches of close lengths, little in memory.
 _BLOCK_TOKENS = 65_536
-# The first block for several workers, which wait for it; the next is looked up while they work.
-_FIRST_BLOCK = 8_192
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -114,15 +112,14 @@ class Decoder:
         lengths = np.fromiter(map(len, sentences), np.intp, len(sentences))
         ends = lengths.cumsum()
         rest = iter(sentences)
-        size = _BLOCK_TOKENS if self._workers.count == 1 else min(_FIRST_BLOCK, _BLOCK_TOKENS)
         first = done = 0
         while first < len(lengths):
-            stop = max(first + 1, int(ends.searchsorted(done + size, side="right")))
+            stop = max(first + 1, int(ends.searchsorted(done + _BLOCK_TOKENS, side="right")))
             forms = list(chain.from_iterable(islice(rest, stop - first)))
             own = lengths[first:stop]
             if forms:
                 yield _Block(self._scorer.prepare(forms), first, ends[first:stop] - own - done, own)
-            first, done, size = stop, int(ends[stop - 1]), _BLOCK_TOKENS
+            first, done = stop, int(ends[stop - 1])
 
     def _batches(self, block: _Block) -> Iterator[Callable[[], DecodedBatch]]:
         """The batches of a block, each to be decoded by a call."""

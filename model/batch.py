@@ -73,10 +73,11 @@ class EncodedSentences:
     sentences: tuple[Tensor, ...]
     tags: tuple[Tensor, ...] | None
 
-    def batch(self, indices: Sequence[int], *, unknown: Tensor | None = None) -> Batch:
+    def batch(self, indices: Sequence[int], *, hide_rates: Tensor | None = None) -> Batch:
         """Make a batch of the sentences at `indices`; at least one.
 
-        `unknown` [F] bool hides the word (not the characters) of those forms, for training.
+        `hide_rates` [F] is how likely each form's word (not its characters) is hidden in this
+        batch, for training; chance comes from torch's global generator.
         """
         order = sorted(indices, key=lambda i: -len(self.sentences[i]))
         lengths = torch.tensor([len(self.sentences[i]) for i in order])
@@ -85,8 +86,9 @@ class EncodedSentences:
         distinct, row_forms = torch.unique(rows, return_inverse=True)
         forms = self.forms
         words, sizes = forms.words[distinct], forms.lengths[distinct]
-        if unknown is not None:
-            words = words.masked_fill(unknown[distinct], UNKNOWN)
+        if hide_rates is not None:
+            hidden = torch.rand(len(distinct)) < hide_rates[distinct]
+            words = words.masked_fill(hidden, UNKNOWN)
         return Batch(
             row_forms=row_forms,
             form_words=words,

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from model.config import Cell
+from model.gated import GruRecurrence, RnnRecurrence
 from model.recurrent import LstmRecurrence, last_rows
 
 TorchCell = nn.RNN | nn.GRU
 TORCH_CELLS: dict[Cell, type[TorchCell]] = {"rnn": nn.RNN, "gru": nn.GRU}
+RECURRENCES = {"rnn": RnnRecurrence, "gru": GruRecurrence}
 RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh_l0", "weight_hh_l0_reverse")
 
 
@@ -45,7 +47,8 @@ class PackedLstm(nn.Module):
 class RecurrentLayer(nn.Module):
     """One layer of any cell, in one or both directions, over packed rows (see model.recurrent).
 
-    `network` is torch's own module for rnn and gru, and a `PackedLstm` for all kinds of LSTM.
+    `network` is torch's own module for rnn and gru, and a `PackedLstm` for all kinds of LSTM. On
+    a CPU torch's module only lends its weights: our recurrence is twice as fast on packed rows.
     """
 
     def __init__(
@@ -83,14 +86,29 @@ class RecurrentLayer(nn.Module):
         expected = int(batch_sizes.sum())
         if len(rows) != expected:
             raise ValueError(f"batch_sizes add up to {expected} rows, got {len(rows)}")
-        if isinstance(self.network, PackedLstm):
-            states = self.network(rows, batch_sizes)
-        else:
-            states = self.network(PackedSequence(rows, batch_sizes))[0].data
+        states = self._states(rows, batch_sizes)
         final = states[last_rows(batch_sizes).to(states.device), : self.hidden]
         if self.bidirectional:
             final = torch.cat((final, states[: int(batch_sizes[0]), self.hidden :]), dim=1)
         return states, final
+
+    def _states(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        network = self.network
+        if isinstance(network, PackedLstm):
+            states: Tensor = network(rows, batch_sizes)
+        elif rows.is_cpu:
+            weights = _stacked(network)
+            states = RECURRENCES[self.cell].apply(rows, *weights, batch_sizes)  # type: ignore[no-untyped-call]
+        else:
+            states = network(PackedSequence(rows, batch_sizes))[0].data
+        return states
+
+
+def _stacked(network: TorchCell) -> list[Tensor]:
+    """torch's weights beside the input and the state [D, G*H, I or H], then its biases [D, G*H]."""
+    suffixes = ("_l0", "_l0_reverse")[: 1 + network.bidirectional]
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return [torch.stack([getattr(network, kind + suffix) for suffix in suffixes]) for kind in kinds]
 
 
 @torch.no_grad()

@@ -9,7 +9,9 @@ difference of expected and observed counts (Lafferty et al. 2001).
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torchcrf import CRF
@@ -21,6 +23,8 @@ from model.recurrent import last_rows, previous_rows, sequence_of_rows
 # one step makes of the floor, e-150 * e-50 * e-50, is far above float64's smallest number, e-308.
 SAFE_SCORE = 115.0
 SAFE_PROBABILITY = 1e-150
+
+Floats = NDArray[np.float64]
 
 
 class CrfHead(nn.Module):
@@ -82,19 +86,19 @@ class _NegativeLogLikelihood(torch.autograd.Function):
         batch_sizes: Tensor,
         tags: Tensor,
     ) -> Tensor:
-        scores = (emissions.double(), start.double(), step.double(), end.double())
-        lattice = forward_backward(*scores, batch_sizes)
+        scores = _exact(emissions), _exact(start), _exact(step), _exact(end)
+        lattice, tags = forward_backward(*scores, batch_sizes), tags.cpu()
         gold = _gold_score(*scores, batch_sizes, tags)
         ctx.save_for_backward(lattice.marginals, lattice.steps, tags)
         ctx.batch_sizes = batch_sizes
         # A path that is all but certain may, by rounding, outscore the sum over all paths.
-        return (lattice.log_partition.sum() - gold).clamp(min=0.0).to(emissions.dtype)
+        return (lattice.log_partition.sum() - gold).clamp(min=0.0).to(emissions)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         marginals, steps, tags = ctx.saved_tensors
-        rows = Rows(ctx.batch_sizes, tags.device)
+        rows = Rows(ctx.batch_sizes)
         count = marginals.shape[1]
         emissions = marginals.scatter_add(
             1, tags[:, None], -torch.ones_like(marginals[:, :1])
@@ -107,28 +111,34 @@ class _NegativeLogLikelihood(torch.autograd.Function):
             steps - observed,
             emissions[rows.last].sum(0),
         )
-        return (*((g * upstream).to(upstream.dtype) for g in gradients), None, None)
+        return (*(g.to(upstream) * upstream for g in gradients), None, None)
 
 
 class Rows:
     """Where packed rows stand in their sentences.
 
-    `first` counts the sentences (rows of position 0); `previous` [N - B] is the row before each
-    later row; `last` [B] is each sentence's last row; `sentence` [N] is whose a row is.
+    `sizes` are the batch sizes, `first` counts the sentences (rows of position 0); `previous`
+    [N - B] is the row before each later row; `last` [B] is each sentence's last row; `sentence`
+    [N] is whose a row is.
     """
 
-    def __init__(self, batch_sizes: Tensor, device: torch.device) -> None:
-        self.first = int(batch_sizes[0])
-        self.previous = previous_rows(batch_sizes).to(device)
-        self.last = last_rows(batch_sizes).to(device)
-        self.sentence = sequence_of_rows(batch_sizes).to(device)
+    def __init__(self, batch_sizes: Tensor) -> None:
+        self.sizes: list[int] = batch_sizes.tolist()
+        self.first = self.sizes[0]
+        self.previous = previous_rows(batch_sizes)
+        self.last = last_rows(batch_sizes)
+        self.sentence = sequence_of_rows(batch_sizes)
+
+
+def _exact(scores: Tensor) -> Tensor:
+    return scores.to("cpu", torch.float64)
 
 
 def _gold_score(
     emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor, tags: Tensor
 ) -> Tensor:
     """Return the summed score of the gold paths."""
-    rows = Rows(batch_sizes, emissions.device)
+    rows = Rows(batch_sizes)
     score = emissions.gather(1, tags[:, None]).sum()
     score = score + start[tags[: rows.first]].sum() + end[tags[rows.last]].sum()
     return score + step[tags[rows.previous], tags[rows.first :]].sum()
@@ -150,69 +160,75 @@ def forward_backward(
 ) -> Lattice:
     """Run forward-backward on packed rows: emissions [N, K] float64, scores may be -inf.
 
-    Falls back to log space where scores are so far apart that a probability may underflow.
+    All on the CPU: what a step does is too little for any other device to gain by it. Falls back
+    to log space where scores are so far apart that a probability may underflow.
     """
-    if _within_reach(emissions, start, step, end):
-        lattice = _scaled_forward_backward(emissions, start, step, end, batch_sizes)
+    arrays = emissions.numpy(), start.numpy(), step.numpy(), end.numpy()
+    if _within_reach(*arrays):
+        with np.errstate(all="ignore"):  # what is not finite is found at the end
+            lattice = _scaled_forward_backward(*arrays, Rows(batch_sizes))
         if lattice is not None:
             return lattice
     return log_forward_backward(emissions, start, step, end, batch_sizes)
 
 
-def _within_reach(emissions: Tensor, *scores: Tensor) -> bool:
+def _within_reach(emissions: Floats, *scores: Floats) -> bool:
     """Whether no score, apart from those of impossible moves, is extreme on its own."""
-    spreads = [(emissions.amax(1) - emissions.amin(1)).amax()]
-    spreads += [s.masked_fill(s == float("-inf"), 0.0).abs().amax() for s in scores]
-    return bool((torch.stack(spreads) <= SAFE_SCORE).all())
+    spread = np.ptp(emissions, axis=1).max()
+    largest = max(np.abs(s, where=s > -np.inf, out=np.zeros_like(s)).max() for s in scores)
+    return bool(spread <= SAFE_SCORE and largest <= SAFE_SCORE)
 
 
 def _scaled_forward_backward(
-    emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor
+    emissions: Floats, start: Floats, step: Floats, end: Floats, rows: Rows
 ) -> Lattice | None:
     """Return None where a probability came so close to zero that it may have lost digits.
 
-    Only forward ones matter: what backward loses is lost from a marginal below 1e-300.
+    Only forward ones matter: what backward loses is lost from a marginal below 1e-300. All is done
+    in numpy: the arrays of a step are so small that the calls cost more than the arithmetic.
     """
-    sizes = batch_sizes.tolist()
-    top = emissions.amax(1, keepdim=True)  # [N, 1]
-    likelihood = (emissions - top).exp_()  # [N, K]
-    step_weight, end_weight = step.exp(), end.exp()
-    rows = Rows(batch_sizes, emissions.device)
-    forward = torch.empty_like(emissions)
-    scale = torch.empty_like(top)
-    for offset, size, before in _steps(sizes):
+    steps = _steps(rows.sizes)
+    top = emissions.max(axis=1, keepdims=True)  # [N, 1]
+    likelihood = np.exp(emissions - top)  # [N, K]
+    step_weight, end_weight = np.exp(step), np.exp(end)
+    forward = np.empty_like(emissions)
+    scale = np.empty_like(top)
+    np.multiply(np.exp(start), likelihood[: rows.first], out=forward[: rows.first])
+    for offset, size, before in steps:
         here = slice(offset, offset + size)
-        previous = forward[before : before + size]
-        reach = previous @ step_weight if offset else start.exp().expand(size, -1)
-        torch.mul(reach, likelihood[here], out=forward[here])
-        torch.sum(forward[here], 1, keepdim=True, out=scale[here])
-        forward[here].div_(scale[here])
-    if bool(((forward > 0.0) & (forward < SAFE_PROBABILITY)).any()):
-        return None
-    mass = forward[rows.last] @ end_weight  # [B]
-    log_scale = (scale.log() + top)[:, 0]
-    log_partition = mass.log().index_add_(0, rows.sentence, log_scale)
-
-    backward = torch.empty_like(emissions)
-    backward[rows.last] = end_weight / mass[:, None]
-    ahead = torch.empty_like(emissions)  # likelihood * backward / scale, of the row that follows
-    for offset, size, before in reversed(list(_steps(sizes))):
-        here = slice(offset, offset + size)
-        torch.mul(likelihood[here], backward[here], out=ahead[here]).div_(scale[here])
+        now = forward[here]
         if offset:
-            backward[before : before + size] = ahead[here] @ step_weight.T
-    steps = step_weight * (forward[rows.previous].T @ ahead[rows.first :])
-    marginals = forward * backward
-    finite = torch.isfinite(log_partition).all() & torch.isfinite(marginals).all()
-    return Lattice(log_partition, marginals, steps) if bool(finite) else None
+            np.matmul(forward[before : before + size], step_weight, out=now)
+            now *= likelihood[here]
+        now /= np.add.reduce(now, axis=1, keepdims=True, out=scale[here])
+    if ((forward > 0.0) & (forward < SAFE_PROBABILITY)).any():
+        return None
+    previous, last = rows.previous.numpy(), rows.last.numpy()
+    mass = forward[last] @ end_weight  # [B]
+    log_scale = (np.log(scale) + top)[:, 0]
+    log_partition = np.log(mass) + np.bincount(rows.sentence.numpy(), log_scale)
+
+    backward = np.empty_like(emissions)
+    backward[last] = end_weight / mass[:, None]
+    ahead = likelihood / scale  # times backward: of the row that follows, seen from the one before
+    for offset, size, before in reversed(steps):
+        here = slice(offset, offset + size)
+        ahead[here] *= backward[here]
+        if offset:
+            np.matmul(ahead[here], step_weight.T, out=backward[before : before + size])
+    expected = step_weight * (forward[previous].T @ ahead[rows.first :])
+    backward *= forward
+    if not (np.isfinite(log_partition).all() and np.isfinite(backward).all()):
+        return None
+    return Lattice(*(torch.from_numpy(a) for a in (log_partition, backward, expected)))
 
 
 def log_forward_backward(
     emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor
 ) -> Lattice:
     """Do the same in log space: slower, never underflows, and the oracle of the fast one."""
-    sizes = batch_sizes.tolist()
-    rows = Rows(batch_sizes, emissions.device)
+    rows = Rows(batch_sizes)
+    sizes = rows.sizes
     forward = torch.empty_like(emissions)
     backward = torch.empty_like(emissions)
     backward[rows.last] = end.expand(sizes[0], -1)

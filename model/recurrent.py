@@ -11,33 +11,36 @@ inputs, n rows alive at one step.
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+Integers = NDArray[np.int64]
 
 
 def sequence_of_rows(batch_sizes: Tensor) -> Tensor:
     """Which sequence of the batch each row belongs to, as int64 [N]."""
-    rows = torch.arange(int(batch_sizes.sum()))
-    return rows - torch.repeat_interleave(batch_sizes.cumsum(0) - batch_sizes, batch_sizes)
+    sizes, starts = _sizes_and_starts(batch_sizes)
+    return torch.from_numpy(np.arange(sizes.sum()) - np.repeat(starts, sizes))
 
 
 def lengths_of(batch_sizes: Tensor) -> Tensor:
     """The length of every sequence of the batch, longest first, as int64 [B]."""
-    return torch.bincount(sequence_of_rows(batch_sizes))
+    return torch.from_numpy(_lengths(batch_sizes.numpy()))
 
 
 def last_rows(batch_sizes: Tensor) -> Tensor:
     """The row of every sequence's last token, as int64 [B]."""
-    lengths = lengths_of(batch_sizes)
-    starts = batch_sizes.cumsum(0) - batch_sizes
-    return starts[lengths - 1] + torch.arange(len(lengths))
+    sizes, starts = _sizes_and_starts(batch_sizes)
+    return torch.from_numpy(starts[_lengths(sizes) - 1] + np.arange(sizes[0]))
 
 
 def previous_rows(batch_sizes: Tensor) -> Tensor:
     """For each row from the second step on, the row one step earlier, as int64 [N - B]."""
-    rows = torch.arange(int(batch_sizes[0]), int(batch_sizes.sum()))
-    return rows - torch.repeat_interleave(batch_sizes[:-1], batch_sizes[1:])
+    sizes = batch_sizes.numpy()
+    return torch.from_numpy(np.arange(sizes[0], sizes.sum()) - np.repeat(sizes[:-1], sizes[1:]))
 
 
 def reversed_rows(batch_sizes: Tensor) -> Tensor:
@@ -46,10 +49,58 @@ def reversed_rows(batch_sizes: Tensor) -> Tensor:
     A backward direction over reversed sequences has the same rows alive at every step as the
     forward one, so both directions run as one batch.
     """
-    sequence = sequence_of_rows(batch_sizes)
-    steps = torch.repeat_interleave(torch.arange(len(batch_sizes)), batch_sizes)
-    starts = batch_sizes.cumsum(0) - batch_sizes
-    return starts[lengths_of(batch_sizes)[sequence] - 1 - steps] + sequence
+    sizes, starts = _sizes_and_starts(batch_sizes)
+    sequence = np.arange(sizes.sum()) - np.repeat(starts, sizes)
+    steps = np.repeat(np.arange(len(sizes)), sizes)
+    return torch.from_numpy(starts[_lengths(sizes)[sequence] - 1 - steps] + sequence)
+
+
+# Indices are made with numpy, whose calls cost a third of torch's: the arrays are short.
+def _sizes_and_starts(batch_sizes: Tensor) -> tuple[Integers, Integers]:
+    """The rows of every step, and where they start, each [T]."""
+    sizes = batch_sizes.numpy()
+    return sizes, sizes.cumsum() - sizes
+
+
+def _lengths(sizes: Integers) -> Integers:
+    """[B] in how many steps each sequence has a row."""
+    return np.searchsorted(-sizes, -np.arange(sizes[0]), side="left")
+
+
+def both_ways(rows: Tensor, reverse: Tensor | None) -> Tensor:
+    """Rows [N, I] as each direction reads them, [D, N, I]: the second one through `reverse`."""
+    return rows[None] if reverse is None else torch.stack((rows, rows[reverse]))
+
+
+def side_by_side(states: Tensor, reverse: Tensor | None) -> Tensor:
+    """States of both directions [D, N, H] as [N, D*H], each row at its own token."""
+    if reverse is None:
+        return states[0].clone()  # the states are kept for the backward pass
+    return torch.cat((states[0], states[1][reverse]), dim=1)
+
+
+def apart(grad: Tensor, reverse: Tensor | None) -> Tensor:
+    """The gradient of what `side_by_side` returned, [N, D*H], as [D, N, H] that may be changed."""
+    if reverse is None:
+        return grad[None].clone()
+    hidden = grad.shape[1] // 2
+    return torch.stack((grad[:, :hidden], grad[reverse, hidden:]))
+
+
+def rows_gradient(flat: Tensor, input_weight: Tensor, reverse: Tensor | None) -> Tensor:
+    """The gradient of rows [N, I], from that of the gates, [D, N, G*H]."""
+    grad = flat[0] @ input_weight[0]
+    if reverse is not None:
+        grad += (flat[1] @ input_weight[1])[reverse]
+    return grad
+
+
+def weight_gradient(flat: Tensor, seen: Tensor) -> Tensor:
+    """The gradient of weights [D, G*H, I] from that of the gates [D, N, G*H]; they saw [D, N, I].
+
+    The smaller matrix stands on the left, which is faster than the product of the transposes.
+    """
+    return (seen.transpose(1, 2) @ flat).transpose(1, 2)
 
 
 class LstmRecurrence(torch.autograd.Function):
@@ -78,7 +129,7 @@ class LstmRecurrence(torch.autograd.Function):
         """Run all steps; keep what the backward pass needs."""
         directions, _, hidden = recurrent_weight.shape
         reverse = reversed_rows(batch_sizes).to(rows.device) if directions == 2 else None
-        inputs = torch.stack((rows, rows[reverse])) if reverse is not None else rows[None]
+        inputs = both_ways(rows, reverse)
         # shape: [D, N, G*H] -> [D, N, G, H]
         gates = torch.baddbmm(bias[:, None], inputs, input_weight.transpose(1, 2))
         gates = gates.view(*gates.shape[:2], -1, hidden)
@@ -87,9 +138,7 @@ class LstmRecurrence(torch.autograd.Function):
         ctx.save_for_backward(
             inputs, input_weight, recurrent_weight, peephole, gates, states, cells, squashed
         )
-        if reverse is None:
-            return states[0].clone()
-        return torch.cat((states[0], states[1][reverse]), dim=1)
+        return side_by_side(states, reverse)
 
     @staticmethod
     @once_differentiable
@@ -98,28 +147,18 @@ class LstmRecurrence(torch.autograd.Function):
         (inputs, input_weight, recurrent_weight, peephole, gates, states, cells, squashed) = (
             ctx.saved_tensors
         )
-        hidden, reverse = states.shape[2], ctx.reverse
+        reverse, sizes = ctx.reverse, ctx.batch_sizes.tolist()
         previous = previous_rows(ctx.batch_sizes).to(grad.device)
-        sizes = ctx.batch_sizes.tolist()
-        if reverse is None:
-            state_grad = grad[None].clone()
-        else:
-            state_grad = torch.stack((grad[:, :hidden], grad[reverse, hidden:]))
         # The cell each row started from: zero at the first step.  shape: [D, N, H]
         before = torch.cat((torch.zeros_like(cells[:, : sizes[0]]), cells[:, previous]), dim=1)
         gate_grad = _run_back(
-            state_grad, gates, before, squashed, recurrent_weight, peephole, sizes
+            apart(grad, reverse), gates, before, squashed, recurrent_weight, peephole, sizes
         )
         flat = gate_grad.flatten(2)  # shape: [D, N, G*H]
-        rows_grad = None
-        if ctx.needs_input_grad[0]:
-            rows_grad = flat[0] @ input_weight[0]
-            if reverse is not None:
-                rows_grad += (flat[1] @ input_weight[1])[reverse]
         return (
-            rows_grad,
-            flat.transpose(1, 2) @ inputs,
-            flat[:, sizes[0] :].transpose(1, 2) @ states[:, previous],
+            rows_gradient(flat, input_weight, reverse) if ctx.needs_input_grad[0] else None,
+            weight_gradient(flat, inputs),
+            weight_gradient(flat[:, sizes[0] :], states[:, previous]),
             flat.sum(1),
             None if peephole is None else _peephole_grad(gate_grad, before, cells),
             None,
@@ -133,7 +172,8 @@ def _run(
     directions, total, count, hidden = gates.shape
     states, cells, squashed = gates.new_empty(3, directions, total, hidden).unbind()
     state, cell = None, gates.new_zeros(directions, sizes[0], hidden)
-    recurrent = recurrent_weight.transpose(1, 2)
+    # Multiplied once a step, so that it pays to lay it out as the product reads it.
+    recurrent = recurrent_weight.transpose(1, 2).contiguous()
     # Views, made in one go because a step is short: each [D, n, ...], n falling step by step.
     buffers = (gates.view(directions, total, -1), gates, states, cells, squashed)
     steps = zip(*(torch.split(buffer, sizes, 1) for buffer in buffers), strict=True)
@@ -172,25 +212,25 @@ def _run_back(
     # Each gate's gradient is a factor known beforehand times the cell's (for the output gate, the
     # state's) gradient: the factors are computed for all rows at once, the loop multiplies.
     gate_grad, cell_factor = _factors(gates, before, squashed)
+    carry = gates[:, :, -2]
+    if peephole is not None:
+        # What reaches a cell through the gates that see it is such a factor, too.
+        cell_factor.addcmul_(gate_grad[:, :, -1], peephole[:, None, -1])
+        for index in range(gates.shape[2] - 2):  # those that saw the cell before
+            carry = torch.addcmul(carry, gate_grad[:, :, 1 + index], peephole[:, None, index])
     flat_grad = gate_grad.view(*state_grad.shape[:2], -1)
     cell_grad = torch.zeros_like(state_grad)
     to_states, to_cells = (torch.split(buffer, sizes, 1) for buffer in (state_grad, cell_grad))
-    buffers = (gate_grad, flat_grad, cell_factor, gates)
+    buffers = (gate_grad, flat_grad, cell_factor, carry)
     steps = list(zip(*(torch.split(buffer, sizes, 1) for buffer in buffers), strict=True))
     for t in reversed(range(len(sizes))):
-        (grad, flat, factor, gate), to_state, to_cell = steps[t], to_states[t], to_cells[t]
+        (grad, flat, factor, carried), to_state, to_cell = steps[t], to_states[t], to_cells[t]
         grad[:, :, -1].mul_(to_state)
         to_cell.addcmul_(to_state, factor)
-        if peephole is not None:
-            to_cell.addcmul_(grad[:, :, -1], peephole[:, None, -1])
         grad[:, :, :-1].mul_(to_cell[:, :, None])
-        if t == 0:
-            break
-        to_states[t - 1][:, : sizes[t]].baddbmm_(flat, recurrent_weight)
-        carried = torch.mul(to_cell, gate[:, :, -2], out=to_cells[t - 1][:, : sizes[t]])
-        if peephole is not None:
-            for index in range(1, gates.shape[2] - 1):  # the gates that saw the cell before
-                carried.addcmul_(grad[:, :, index], peephole[:, None, index - 1])
+        if t:
+            to_states[t - 1][:, : sizes[t]].baddbmm_(flat, recurrent_weight)
+            torch.mul(to_cell, carried, out=to_cells[t - 1][:, : sizes[t]])
     return gate_grad
 
 
@@ -213,6 +253,6 @@ def _factors(gates: Tensor, before: Tensor, squashed: Tensor) -> tuple[Tensor, T
 
 def _peephole_grad(gate_grad: Tensor, before: Tensor, cells: Tensor) -> Tensor:
     """[D, G-1, H]: what each peephole saw (the output gate's the new cell) times its gate's."""
-    memory = (gate_grad[:, :, 1:-1] * before[:, :, None]).sum(1)
-    output = (gate_grad[:, :, -1:] * cells[:, :, None]).sum(1)
-    return torch.cat((memory, output), dim=1)
+    gates = gate_grad.unbind(2)[1:]
+    seen = [before] * (len(gates) - 1) + [cells]
+    return torch.stack([(g * c).sum(1) for g, c in zip(gates, seen, strict=True)], dim=1)

@@ -8,6 +8,8 @@ from data.vocabulary import PADDING_CHARACTER, Vocabulary
 from model.batch import Batch, batch_sizes, packed_order
 from model.cells import RecurrentLayer
 from model.config import CharacterConfig, ModelConfig
+from model.convolution import FilteredMaximum, with_margins
+from model.dropout import Dropout
 from model.vectors import Vectors
 
 
@@ -20,6 +22,8 @@ class WordEmbedding(nn.Module):
 
     fixed: Tensor
     frozen: Tensor
+    sparse = False
+    """Whether the gradient of `trained` holds the rows of the batch alone."""
 
     def __init__(self, count: int, trained: int, size: int) -> None:
         super().__init__()
@@ -31,11 +35,17 @@ class WordEmbedding(nn.Module):
     def forward(self, words: Tensor) -> Tensor:
         """Look up words [F] -> [F, E]; training has words of the first part only."""
         if self.training or not len(self.fixed):
-            return nn.functional.embedding(words, self.trained)
+            return self._trained(words)
         beyond = words - len(self.trained)  # [F]
-        trained = nn.functional.embedding(words.clamp(max=len(self.trained) - 1), self.trained)
+        trained = self._trained(words.clamp(max=len(self.trained) - 1))
         fixed = nn.functional.embedding(beyond.clamp(min=0), self.fixed)
         return torch.where(beyond[:, None] < 0, trained, fixed)
+
+    def _trained(self, words: Tensor) -> Tensor:
+        vectors = nn.functional.embedding(words, self.trained, sparse=self.sparse)
+        if len(self.frozen):
+            vectors = torch.where(self.frozen[words][:, None], vectors.detach(), vectors)
+        return vectors
 
     def table(self) -> Tensor:
         """Return all rows [V, E]."""
@@ -58,11 +68,7 @@ class WordEmbedding(nn.Module):
         if not trainable:
             self.frozen = torch.zeros(trained, dtype=torch.bool)
             self.frozen[targets[targets < trained]] = True
-            self.trained.register_hook(self._without_frozen)  # type: ignore[no-untyped-call]
         return len(found)
-
-    def _without_frozen(self, gradient: Tensor) -> Tensor:
-        return gradient.masked_fill(self.frozen.to(gradient.device)[:, None], 0.0)
 
 
 class CharacterCnn(nn.Module):
@@ -72,11 +78,16 @@ class CharacterCnn(nn.Module):
         super().__init__()
         self.filters = nn.Conv1d(size, config.hidden, config.width, padding=config.width // 2)
 
+    def arranged(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Return the ids [M] whose vectors `forward` wants, of characters [F, C]."""
+        return with_margins(characters, lengths, self.filters.kernel_size[0] // 2)
+
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Map character vectors [F, C, E], zero behind `lengths` [F], to features [F, H]."""
-        scores = self.filters(vectors.transpose(1, 2))  # [F, H, C]
-        behind = torch.arange(scores.shape[2], device=lengths.device) >= lengths[:, None]  # [F, C]
-        best: Tensor = scores.masked_fill(behind[:, None, :], float("-inf")).amax(2)
+        """Map the vectors [M, E] of arranged characters, zero at id 0, to features [F, H]."""
+        filters = self.filters
+        best: Tensor = FilteredMaximum.apply(  # type: ignore[no-untyped-call]
+            vectors, filters.weight, filters.bias, lengths
+        )
         return best
 
 
@@ -89,14 +100,18 @@ class CharacterRnn(nn.Module):
             raise ValueError(f"{config.kind!r} is no recurrent cell")
         self.layer = RecurrentLayer(config.kind, size, config.hidden // 2, bidirectional=True)
 
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Map character vectors [F, C, E] to features [F, H]."""
+    def arranged(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Return the ids [M] whose vectors `forward` wants, of characters [F, C]: packed rows."""
         order = torch.argsort(lengths, descending=True, stable=True)
-        sizes = lengths[order].cpu()
-        valid = torch.arange(vectors.shape[1], device=lengths.device) < lengths[order][:, None]
-        flat = vectors[order][valid]  # [all characters, E], word after word
-        rows = flat[packed_order(sizes).to(flat.device)]
-        final: Tensor = self.layer(rows, batch_sizes(sizes))[1]  # [F, H], longest first
+        sizes = lengths[order]
+        valid = torch.arange(characters.shape[1], device=lengths.device) < sizes[:, None]
+        flat = characters[order][valid]  # [M], word after word
+        return flat[packed_order(sizes.cpu()).to(flat.device)]
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Map the vectors [M, E] of arranged characters to features [F, H]."""
+        sizes, order = torch.sort(lengths, descending=True, stable=True)
+        final: Tensor = self.layer(vectors, batch_sizes(sizes.cpu()))[1]  # [F, H], longest first
         return torch.empty_like(final).index_copy(0, order, final)
 
 
@@ -117,7 +132,7 @@ class WordFeatures(nn.Module):
             nn.init.uniform_(self.characters.weight[1:], -bound, bound)
             reader = CharacterCnn if characters.kind == "cnn" else CharacterRnn
             self.reader = reader(characters.size, characters)
-        self.dropout = nn.Dropout(characters.dropout)
+        self.dropout = Dropout(characters.dropout)
         shape_size = config.words.shape_size
         self.shapes = nn.Embedding(len(SHAPES), shape_size) if shape_size else None
         self.size = size + characters.features + shape_size
@@ -135,7 +150,8 @@ class WordFeatures(nn.Module):
         """Append characters [F, C] and shapes [F] to embeddings [F, E] -> [F, D]."""
         parts = [embedded]
         if self.characters is not None and self.reader is not None:
-            parts.append(self.reader(self.dropout(self.characters(characters)), lengths))
+            rows = self.characters(self.reader.arranged(characters, lengths))
+            parts.append(self.reader(self.dropout(rows), lengths))
         if self.shapes is not None:
             parts.append(self.shapes(shapes))
         return torch.cat(parts, dim=1)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from model.batch import EncodedSentences
 from model.network import Network
 from training.batches import bucketed_batches
 from training.config import OptimiserConfig, RunConfig
+from training.deferred import DeferredAdam
 from training.metrics import Score, span_score
 
 EVALUATION_BATCH = 256
@@ -103,6 +104,8 @@ class Trainer:
             total += loss * len(indices)
             tokens += sum(lengths[i] for i in indices)
             yield Step(epoch, done, len(batches), loss, tokens / (time.perf_counter() - began))
+        if isinstance(self.optimiser, DeferredAdam):
+            self.optimiser.settle()
         speed = tokens / (time.perf_counter() - began)
         score = span_score(self.dev_spans, self.predict(self.dev))
         progress = self.progress
@@ -116,8 +119,9 @@ class Trainer:
         yield Epoch(epoch, total / len(lengths), score, is_best, speed, seconds, rate)
 
     def _step(self, indices: Sequence[int]) -> float:
-        hidden = torch.rand(len(self.hide_rates)) < self.hide_rates  # [F]
-        batch = self.train.batch(indices, unknown=hidden).to(self.device)
+        batch = self.train.batch(indices, hide_rates=self.hide_rates).to(self.device)
+        if isinstance(self.optimiser, DeferredAdam):
+            self.optimiser.catch_up(batch.form_words)
         loss = self.network.nll(batch)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -126,7 +130,7 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        clip_gradients(self.network.parameters(), self.config.optimiser.clip)
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.network)
@@ -183,14 +187,32 @@ def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Opt
 
     The word table is not decayed: frozen vectors would shrink, and rare words between their uses.
     """
-    table = network.words.embedding.trained
+    embedding = network.words.embedding
+    table = embedding.trained
     rest = [w for w in network.parameters() if w.requires_grad and w is not table]
     weights: list[dict[str, Any]] = [{"params": [table], "weight_decay": 0.0}, {"params": rest}]
-    rate, decay = config.learning_rate, config.weight_decay
+    rate, decay, decoupled = config.learning_rate, config.weight_decay, config.name == "adamw"
     if config.name == "sgd":
         return torch.optim.SGD(weights, rate, momentum=config.momentum, weight_decay=decay)
-    optimiser = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return optimiser(weights, rate, weight_decay=decay, fused=True)
+    if config.average:  # which reads the whole table at every step
+        optimiser = torch.optim.AdamW if decoupled else torch.optim.Adam
+        return optimiser(weights, rate, weight_decay=decay, fused=True)
+    embedding.sparse = True
+    return DeferredAdam(table, rest, rate, weight_decay=decay, decoupled=decoupled)
+
+
+def clip_gradients(weights: Iterable[Tensor], limit: float) -> None:
+    """Scale all gradients so that their common norm is at most `limit`; they may be sparse."""
+    found = []
+    for weight in weights:
+        if weight.grad is None:
+            continue
+        if weight.grad.is_sparse:
+            weight.grad = weight.grad.coalesce()
+        found.append(weight.grad.values() if weight.grad.is_sparse else weight.grad)
+    norm = float(torch.nn.utils.get_total_norm(found))
+    if norm > limit:
+        torch._foreach_mul_(found, limit / norm)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, config: RunConfig, position: float) -> None:

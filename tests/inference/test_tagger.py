@@ -186,15 +186,6 @@ def test_sentences_are_looked_up_in_blocks_that_cannot_be_seen_in_the_results(
     assert all(a + b > 100 for a, b in pairwise(sizes))
 
 
-def test_workers_have_something_to_do_soon(tagger_with, monkeypatch):
-    monkeypatch.setattr("inference.decoder._FIRST_BLOCK", 20)
-    sentences = [[f"w{i}"] * 3 for i in range(90)]
-    one, two = tagger_with(), tagger_with(workers=2)
-    assert two.tag_tokens(sentences) == one.tag_tokens(sentences)
-    assert two._decoder._scorer.prepared == [18, 252]
-    assert one._decoder._scorer.prepared == [270]
-
-
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_change_nothing(tagger_with, workers):
     words = [f"w{i * i % 37}" for i in range(300)]

@@ -84,11 +84,24 @@ def test_sentences_of_one_length_keep_their_order():
 def test_hidden_words_become_unknown_and_keep_their_characters():
     encoded = encode([["Anna", "went"], ["Anna"]], VOCABULARY)
     plain = encoded.batch([0, 1])
-    hidden = encoded.batch([0, 1], unknown=torch.tensor([True, False]))
+    hidden = encoded.batch([0, 1], hide_rates=torch.tensor([1.0, 0.0]))
     assert plain.form_words.tolist() == [VOCABULARY.word_id("Anna"), VOCABULARY.word_id("went")]
     assert hidden.form_words.tolist() == [UNKNOWN, VOCABULARY.word_id("went")]
     assert torch.equal(hidden.form_characters, plain.form_characters)
     assert torch.equal(encoded.batch([0, 1]).form_words, plain.form_words)
+
+
+def test_words_are_hidden_as_often_as_asked():
+    forms = list(dict.fromkeys(KNOWN))
+    encoded = encode([forms], VOCABULARY)
+    rates = torch.linspace(0.0, 1.0, len(forms))
+    torch.manual_seed(0)
+    counts = torch.zeros(len(forms))
+    for _ in range(500):
+        counts += encoded.batch([0], hide_rates=rates).form_words == UNKNOWN
+    known = encoded.batch([0]).form_words != UNKNOWN
+    assert known.sum() > 5
+    torch.testing.assert_close(counts[known] / 500, rates[known], rtol=0.0, atol=0.08)
 
 
 def test_what_torch_wants_on_the_cpu_stays_there():

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from model.cells import PackedLstm, RecurrentLayer
 from model.config import CELLS, Cell
+from model.gated import GruRecurrence, RnnRecurrence
 from model.recurrent import (
     LstmRecurrence,
     last_rows,
@@ -145,6 +146,46 @@ def test_gradients_are_numerically_right(
     )
 
 
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize(("recurrence", "gates"), [(GruRecurrence, 3), (RnnRecurrence, 1)])
+def test_gradients_of_gru_and_rnn_are_numerically_right(
+    recurrence: type[torch.autograd.Function], gates: int, directions: int
+) -> None:
+    torch.manual_seed(2)
+    width, hidden = 2, 2
+    rows, batch_sizes = packed(sequences([3, 1], width))
+    shapes = [(gates * hidden, width), (gates * hidden, hidden), (gates * hidden,)]
+    shapes.append(shapes[-1])
+    inputs = [torch.randn(directions, *shape, dtype=torch.float64) for shape in shapes]
+    assert torch.autograd.gradcheck(
+        lambda *tensors: recurrence.apply(*tensors, batch_sizes),
+        [value.requires_grad_() for value in (rows, *inputs)],
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_states_given_out_are_not_those_kept_for_the_backward_pass(cell: Cell) -> None:
+    layer = randomised(RecurrentLayer(cell, 3, 4, bidirectional=False))
+    rows, batch_sizes = packed(sequences([3, 1], 3))
+    weights = list(layer.parameters())
+    expected = torch.autograd.grad(layer(rows, batch_sizes)[0].sum(), weights)
+    states = layer(rows, batch_sizes)[0]
+    total = states.sum()
+    with torch.no_grad():
+        states.zero_()
+    assert_same(list(torch.autograd.grad(total, weights)), list(expected))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_other_devices_than_the_cpu_are_served(cell: Cell) -> None:
+    """Where there is no data there is nothing but the shapes to look at."""
+    layer = RecurrentLayer(cell, 3, 4).to("meta")
+    states, final = layer(torch.zeros(5, 3, device="meta"), torch.tensor([2, 2, 1]))
+    assert states.shape == (5, 8)
+    assert final.shape == (2, 8)
+    assert states.is_meta
+
+
 def test_backward_can_be_repeated_but_not_differentiated() -> None:
     module = variant(2, 3, bidirectional=True, coupled=True, peephole=True)
     rows, batch_sizes = packed(sequences([3, 1], 2))
@@ -188,7 +229,7 @@ def test_recurrence_run_as_plain_lstm_equals_torch(bidirectional: bool) -> None:
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("cell", "oracle"), [("rnn", nn.RNN), ("gru", nn.GRU)])
-def test_torch_cells_equal_torch_one_sequence_at_a_time(
+def test_gru_and_rnn_equal_torch_one_sequence_at_a_time(
     cell: Cell, oracle: type[nn.RNNBase], bidirectional: bool
 ) -> None:
     torch.manual_seed(4)

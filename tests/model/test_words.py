@@ -53,15 +53,23 @@ def test_every_part_shows_in_the_vector():
     assert [torch.equal(shapes[0], other) for other in shapes] == [True, False, False, True, False]
 
 
+def some_characters(lengths):
+    """Ids [F, C] padded with 0, and a table of vectors whose row 0 is zero."""
+    characters = torch.randint(1, 9, (len(lengths), int(lengths.max())))
+    characters[torch.arange(characters.shape[1]) >= lengths[:, None]] = 0
+    table = torch.randn(9, 5, dtype=torch.float64)
+    table[0] = 0.0
+    return characters, table
+
+
 def test_the_convolution_equals_a_loop_over_windows():
     torch.manual_seed(0)
     reader = CharacterCnn(5, CharacterConfig(kind="cnn", size=5, hidden=4, width=3)).double()
     lengths = torch.tensor([4, 1, 6])
-    vectors = torch.randn(3, 6, 5, dtype=torch.float64)
-    vectors[torch.arange(6) >= lengths[:, None]] = 0.0
-    found = reader(vectors, lengths)
+    characters, table = some_characters(lengths)
+    found = reader(table[reader.arranged(characters, lengths)], lengths)
     margin = torch.zeros(1, 5, dtype=torch.float64)
-    for word, length, features in zip(vectors, lengths.tolist(), found, strict=True):
+    for word, length, features in zip(table[characters], lengths.tolist(), found, strict=True):
         framed = torch.cat([margin, word[:length], margin])
         scores = [
             (reader.filters.weight * framed[i : i + 3].T).sum((1, 2)) + reader.filters.bias
@@ -74,10 +82,10 @@ def test_the_convolution_equals_a_loop_over_windows():
 def test_the_recurrent_reader_gives_each_word_its_own_last_states(cell):
     torch.manual_seed(0)
     reader = CharacterRnn(5, CharacterConfig(kind=cell, size=5, hidden=6)).double()
-    lengths = [2, 5, 1, 5]
-    vectors = torch.randn(4, 5, 5, dtype=torch.float64)
-    found = reader(vectors, torch.tensor(lengths))
-    for word, length, features in zip(vectors, lengths, found, strict=True):
+    lengths = torch.tensor([2, 5, 1, 5])
+    characters, table = some_characters(lengths)
+    found = reader(table[reader.arranged(characters, lengths)], lengths)
+    for word, length, features in zip(table[characters], lengths.tolist(), found, strict=True):
         ones = torch.ones(length, dtype=torch.long)
         states = reader.layer(word[:length], ones)[0]
         torch.testing.assert_close(features, torch.cat([states[-1, :3], states[0, 3:]]))

@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.numpy import load_file
+from torch.nn.functional import embedding
 
 from data.artifact import EMBEDDINGS
 from model.checkpoint import load_network
 from tests.training.tiny import tiny_config
 from training import loop
-from training.loop import Epoch, Step, set_learning_rate
+from training.deferred import DeferredAdam
+from training.loop import Epoch, Step, clip_gradients, set_learning_rate
 from training.metrics import Score
 from training.train import prepare
 
@@ -138,6 +141,40 @@ def test_the_gradient_is_clipped(trainer):
     next(made.run())
     moved = sum(float((now - before[k]).square().sum()) for k, now in weights_of(made).items())
     assert math.sqrt(moved) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("limit", [0.1, 100.0])
+def test_sparse_gradients_are_clipped_as_torch_clips_dense_ones(limit):
+    torch.manual_seed(0)
+    table, other, unused = (torch.nn.Parameter(torch.randn(5, 3)) for _ in range(3))
+    rows = torch.tensor([1, 4, 1])
+
+    def gradients(clip, *, sparse):
+        table.grad = other.grad = None
+        (embedding(rows, table, sparse=sparse) * other[:3]).sum().backward()
+        clip([table, other, unused], limit)
+        return table.grad.to_dense(), other.grad
+
+    mine = gradients(clip_gradients, sparse=True)
+    theirs = gradients(torch.nn.utils.clip_grad_norm_, sparse=False)
+    for left, right in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(left, right)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_a_run_with_deferred_moves_ends_as_one_with_the_whole_table(trainer, name):
+    changes = {"optimiser.average": 0.0, "optimiser.name": name, "optimiser.weight_decay": 0.01}
+    changes |= {"training.epochs": 3, "optimiser.learning_rate": 0.01}
+    fast, slow = trainer(changes), trainer(changes)
+    assert isinstance(fast.optimiser, DeferredAdam)
+    slow.network.words.embedding.sparse = False
+    kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
+    slow = replace(slow, optimiser=kind(slow.optimiser.param_groups))
+    losses = [[epoch.loss for epoch in epochs_of(made)] for made in (fast, slow)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    after = weights_of(slow)
+    for weight, value in weights_of(fast).items():
+        torch.testing.assert_close(value, after[weight], rtol=1e-2, atol=2e-3)
 
 
 @pytest.mark.parametrize("decay", [0.3, 0.999])
