@@ -64,7 +64,7 @@ class Tagger:
     """Finds entities with a trained model. Read-only, so several threads may share one.
 
     `scorer` is the network, `crf` its transitions, `info` says what the tags mean. A sentence of
-    more than `limit` tokens is scored in windows that share `overlap` tokens (a sixteenth of
+    more than `limit` tokens is scored in windows that share `overlap` tokens (a 32nd of
     `limit` unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results
     do not depend on which texts are tagged together. `workers` threads share the batches of a call.
     Raises ValueError when these do not fit together.
@@ -87,7 +87,7 @@ class Tagger:
         self._table = tag_table(info.tags, info.scheme)
         if set(info.labels) != set(self._table.labels):
             raise ValueError(f"labels {info.labels} are not those of the tags {info.tags}")
-        shared = limit // 16 if overlap is None else overlap
+        shared = limit // 32 if overlap is None else overlap
         self._decoder = Decoder(
             scorer,
             crf,

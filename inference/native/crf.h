@@ -32,6 +32,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAVE_TIERS 1
+#include <immintrin.h>
 #else
 #define HAVE_TIERS 0
 #endif
