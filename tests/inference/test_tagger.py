@@ -174,7 +174,7 @@ def test_sentences_are_looked_up_in_blocks_that_cannot_be_seen_in_the_results(
     expected = whole.annotate_tokens(sentences)
     assert whole._decoder._scorer.prepared == [sum(map(len, sentences))]
     monkeypatch.setattr("inference.decoder._BLOCK_TOKENS", 100)
-    cut = tagger_with(limit=50)
+    cut = tagger_with(limit=50, overlap=6)
     for one, other in zip(cut.annotate_tokens(sentences), expected, strict=True):
         assert one.tags == other.tags
         assert same(one.entities, other.entities)
