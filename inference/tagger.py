@@ -294,12 +294,13 @@ def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
         yield block
 
 
-def _named(batch: DecodedBatch, names: NDArray[np.object_]) -> Iterator[tuple[int, list[str]]]:
+def _named(batch: DecodedBatch, names: NDArray[np.object_]) -> Iterable[tuple[int, list[str]]]:
     """The tags of each sentence by their names [K], with its index in the pool."""
     rows = names[batch.paths.T].tolist()
-    lengths = batch.lengths.tolist()
-    for index, length, row in zip(batch.index.tolist(), lengths, rows, strict=True):
-        yield index, row[:length]
+    whole = int(np.count_nonzero(batch.lengths == len(batch.paths)))
+    for row, length in zip(rows[whole:], batch.lengths[whole:].tolist(), strict=True):
+        del row[length:]
+    return zip(batch.index.tolist(), rows, strict=True)
 
 
 def _entity_maker(
