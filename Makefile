@@ -43,7 +43,7 @@ format: $(VENV)/.all  ## let ruff mend what it can
 typecheck: $(VENV)/.all  ## mypy, strict, on our packages
 	@$(VENV)/bin/mypy
 
-bench: $(VENV)/.bench  ## measure, beside other taggers (QUICK=1: in minutes; TAGBELT_DATA names the data)
+bench: $(VENV)/.all  ## measure, beside other taggers (QUICK=1: in minutes; TAGBELT_DATA names the data)
 	@test -n "$$TAGBELT_DATA" || { echo "set TAGBELT_DATA to the directory of the data sets"; exit 1; }
 	@$(VENV)/bin/python -m benchmarks.environments
 	@for part in limits throughput latency training scale memory start; do \
@@ -66,10 +66,5 @@ $(VENV)/.serving: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 
 $(VENV)/.all: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what training and testing need into $(VENV) (once; torch is large) ..."
-	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,test]' -c $(PINNED)
-	@touch $@ $(VENV)/.serving
-
-$(VENV)/.bench: $(SOURCE) $(PINNED) | $(VENV)/bin/python
-	@echo "installing what training, testing and benchmarks need into $(VENV) (once) ..."
 	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,test,bench]' -c $(PINNED)
-	@touch $@ $(VENV)/.all $(VENV)/.serving
+	@touch $@ $(VENV)/.serving
