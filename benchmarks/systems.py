@@ -100,7 +100,8 @@ class Systems:
     ) -> System:
         """Our own tagger; `native = False` turns its C kernels off."""
         options = {"checkpoint": str(self.checkpoint), "precision": precision, "budget": budget}
-        note = f"{precision} graph" + ("" if native else ", without the C kernels")
+        network = "C kernels" if native and precision == "int8" else "ONNX Runtime"
+        note = f"{precision}, {network}" + ("" if native else "; numpy decodes")
         variables = {} if native else {"TAGBELT_NATIVE": "0"}
         return System(
             name, "tagbelt_tagger.py", OURS, note, options, threads=threads, variables=variables
