@@ -19,7 +19,7 @@ def test_values_are_dropped_as_often_as_asked(probability, dtype):
     torch.testing.assert_close(mask, kept * scale)
 
 
-def test_the_four_values_of_one_draw_do_not_depend_on_each_other():
+def test_neighbours_do_not_depend_on_each_other():
     torch.manual_seed(0)
     kept = dropout_mask(100_000, 4, 0.3, torch.empty(0)) > 0
     torch.testing.assert_close(kept.float().mean(0), torch.full((4,), 0.7), atol=0.01, rtol=0.0)
