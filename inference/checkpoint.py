@@ -51,7 +51,7 @@ def load_checkpoint(path: str | Path, *, precision: Precision) -> Loaded:
     `precision = "auto"` is what the checkpoint was found to serve best in.
 
     Raises:
-        CheckpointError: no checkpoint, a damaged or foreign one, or no int8 graph in it.
+        CheckpointError: no checkpoint, a damaged or foreign one, or one that has nothing in int8.
     """
     directory = Path(path)
     header = Header.read(directory)
@@ -102,13 +102,13 @@ def _runs_fast(path: Path) -> bool:
 
 def _quantised(path: Path, header: Header, vectors: WordVectors) -> QuantisedScorer:
     """Read the network for the compiled kernels."""
-    arrays = _arrays(path, ("bound", "0.weight", "tags.weight", "tags.bias"))
+    arrays = _arrays(path, ())
     try:
         network = QuantisedNetwork(arrays)
         if network.tags != len(header.tags):
             raise ValueError(f"{network.tags} tags, {CONFIG} names {len(header.tags)}")
         return QuantisedScorer(vectors, network)
-    except (ValueError, KeyError, IndexError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 

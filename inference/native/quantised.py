@@ -22,6 +22,7 @@ PORTABLE = "portable"
 
 TIERS = (PORTABLE, "avx2", "vnni", "amx")
 _CELLS = ("lstm", "lstm-coupled", "gru", "rnn")
+_CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
 _SIGMOIDS = {"lstm": (1, 2, 3), "lstm-coupled": (1, 2), "gru": (0, 1), "rnn": ()}
 
 Floats = NDArray[np.float32]
@@ -62,13 +63,17 @@ class QuantisedNetwork:
     """
 
     def __init__(self, weights: Weights, *, tier: str | None = None) -> None:
-        """`tier` None is the fastest here. Raises ValueError for one that can't run here."""
+        """`tier` None is the fastest here.
+
+        Raises ValueError for one that can't run here, and for arrays of other shapes or types.
+        """
         kernels, best = library(), best_tier()
         if kernels is None or best is None:
             raise ValueError("the compiled kernels are not there")
         tier = tier or best
         if TIERS.index(tier) > TIERS.index(best):
             raise ValueError(f"this processor has no {tier}, its best is {best}")
+        _check(weights)
         self.tier = tier
         self.bound = float(weights["bound"][0])
         _, _, hidden, columns = weights["0.weight"].shape
@@ -169,6 +174,49 @@ class QuantisedNetwork:
         return int(kept.ctypes.data)
 
 
+def _check(weights: Weights) -> None:
+    """Raise ValueError unless all arrays fit each other: the kernels would read beyond them."""
+    layers = _layers(weights)
+    parts = ("weight", "scale", "bias", "peephole")
+    known = {"bound", "tags.weight", "tags.bias"}
+    known |= {f"{index}.{part}" for index in range(layers) for part in parts}
+    for name in sorted(weights.keys() - known):
+        raise ValueError(f"{name} belongs to no layer of {layers}")
+    if layers < 1:
+        raise ValueError("0.weight is missing")
+    _check_array(weights, "bound", np.float32, (1,))
+    if weights["bound"][0] <= 0:
+        raise ValueError(f"bound is {weights['bound'][0]}, expected more than 0")
+    width = None  # of the states below, which the first layer does not read
+    for index in range(layers):
+        name = f"{index}.weight"
+        if name not in weights or weights[name].ndim != 4:
+            raise ValueError(f"{name} is no array [D, G, H, I + H]")
+        directions, gates, hidden, columns = weights[name].shape
+        inputs = columns - hidden if width is None else width
+        if directions not in (1, 2) or gates not in _CELL_OF or hidden < 1 or inputs < 1:
+            raise ValueError(f"{name} has shape {weights[name].shape}: no cell is like that")
+        _check_array(weights, name, np.int8, (directions, gates, hidden, inputs + hidden))
+        for part in ("scale", "bias"):
+            _check_array(weights, f"{index}.{part}", np.float32, (directions, gates, hidden))
+        if f"{index}.peephole" in weights:
+            shape = (directions, gates - 1, hidden)
+            _check_array(weights, f"{index}.peephole", np.float32, shape)
+        width = directions * hidden
+    tags = len(weights["tags.weight"])
+    _check_array(weights, "tags.weight", np.float32, (tags, width))
+    _check_array(weights, "tags.bias", np.float32, (tags,))
+
+
+def _check_array(weights: Weights, name: str, kind: type, shape: tuple[int | None, ...]) -> None:
+    if name not in weights:
+        raise ValueError(f"{name} is missing")
+    array = weights[name]
+    if array.dtype != kind or array.shape != shape:
+        expected = f"{np.dtype(kind)} {list(shape)}"
+        raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, expected {expected}")
+
+
 def _pack_gates(weights: Weights, index: int) -> tuple[Floats, Floats, Floats | None]:
     """Scale, bias and peepholes of `struct layer`."""
     weight, scale = weights[f"{index}.weight"], weights[f"{index}.scale"]
@@ -251,7 +299,7 @@ def _cell(weights: Weights, index: int) -> str:
     weight = weights[f"{index}.weight"]
     gates, hidden = weight.shape[1:3]
     gru = gates == 4 and not weight[:, 2, :, -hidden:].any() and not weight[:, 3, :, :-hidden].any()
-    return "gru" if gru else {4: "lstm", 3: "lstm-coupled", 1: "rnn"}[gates]
+    return "gru" if gru else _CELL_OF[gates]
 
 
 def _chunks(inputs: int) -> int:

@@ -134,8 +134,8 @@ def test_what_serves(copy, monkeypatch, opened, default, asked, tier, without):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tags.bias": None}, "holds no 'tags.bias'"),
-        ({"0.scale": None}, "no network for this checkpoint: '0.scale'"),
+        ({"tags.bias": None}, "tags.bias is missing"),
+        ({"0.scale": None}, "no network for this checkpoint: 0.scale is missing"),
         ({"bound": np.array([np.nan], np.float32)}, "'bound' holds values that are not finite"),
         ({"0.weight": np.zeros((2, 4, 4, 18), np.int8)}, "13 features, the network reads 14"),
         ({"0.weight": np.zeros((2, 4, 3, 16), np.int8)}, "no network"),

@@ -166,6 +166,32 @@ def test_what_does_not_fit_is_refused_before_the_kernel_sees_it(change, message)
         network.emissions(**{**given, **change})
 
 
+BROKEN = {
+    "bound": [np.zeros(1, np.float32), np.full(1, -1.0, np.float32), np.ones(2, np.float32), None],
+    "0.weight": [np.zeros((2, 2, 4, 9), np.int8), np.zeros((3, 1, 4, 9), np.int8), None],
+    "0.scale": [np.zeros((1, 1, 1), np.float32), np.zeros((2, 1, 4)), None],
+    "0.bias": [np.zeros((2, 1, 3), np.float32), None],
+    "0.peephole": [np.zeros((1, 1, 1), np.float32)],
+    "1.weight": [np.zeros((2, 1, 4, 9), np.int8), np.zeros((2, 1, 4, 12), np.float32), None],
+    "1.scale": [np.zeros((2, 1, 1), np.float32)],
+    "tags.weight": [np.zeros((2, 7), np.float32), np.zeros((3, 8), np.float32)],
+    "tags.bias": [np.zeros(1, np.float32), np.zeros(33, np.float32), None],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "array"), [(name, array) for name, arrays in BROKEN.items() for array in arrays]
+)
+def test_weights_that_the_kernels_would_read_beyond_are_refused(name, array):
+    weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2, layers=2)
+    QuantisedNetwork(weights)
+    weights[name] = array
+    if array is None:
+        del weights[name]
+    with pytest.raises(ValueError, match=r"^(bound|\d\.\w+|tags\.\w+) (is|has|belongs)"):
+        QuantisedNetwork(weights)
+
+
 def test_a_tier_that_the_processor_lacks_is_refused(monkeypatch):
     monkeypatch.setattr("inference.native.quantised.best_tier", lambda: "avx2")
     weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2)
