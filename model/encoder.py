@@ -6,7 +6,6 @@ from torch.nn import functional
 
 from model.cells import RecurrentLayer
 from model.config import EncoderConfig
-from model.dropout import dropout_mask
 from model.recurrent import lengths_of, sequence_of_rows
 
 
@@ -52,7 +51,8 @@ def locked_dropout(rows: Tensor, batch_sizes: Tensor, probability: float) -> Ten
     if probability == 0.0:
         return rows
     # shape: [B, D], gathered to [N, D]
-    mask = dropout_mask(int(batch_sizes[0]), rows.shape[1], probability, rows)
+    mask = rows.new_empty(int(batch_sizes[0]), rows.shape[1]).bernoulli_(1 - probability)
+    mask /= 1 - probability
     return rows * mask[sequence_of_rows(batch_sizes).to(rows.device)]
 
 

@@ -9,7 +9,6 @@ from model.batch import Batch, batch_sizes, packed_order
 from model.cells import RecurrentLayer
 from model.config import CharacterConfig, ModelConfig
 from model.convolution import FilteredMaximum, with_margins
-from model.dropout import Dropout
 from model.vectors import Vectors
 
 
@@ -132,7 +131,7 @@ class WordFeatures(nn.Module):
             nn.init.uniform_(self.characters.weight[1:], -bound, bound)
             reader = CharacterCnn if characters.kind == "cnn" else CharacterRnn
             self.reader = reader(characters.size, characters)
-        self.dropout = Dropout(characters.dropout)
+        self.dropout = nn.Dropout(characters.dropout)
         shape_size = config.words.shape_size
         self.shapes = nn.Embedding(len(SHAPES), shape_size) if shape_size else None
         self.size = size + characters.features + shape_size
