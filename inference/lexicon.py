@@ -93,7 +93,8 @@ class Lexicon:
         older = self._older
         if begins := self._is_full_with(missing):
             # What a single call left beyond the bounds is not kept.
-            older = (self._rows, self._table) if not self._is_beyond() else ({}, self._table[:0])
+            beyond = self._is_full_with(())
+            older = ({}, self._table[:0]) if beyond else (self._rows, self._table)
             missing = list(dict.fromkeys(forms))
         vectors = self._vectors(missing, *older)
         if begins:
@@ -122,9 +123,6 @@ class Lexicon:
         self._characters = 0
         rows = min(_FIRST_ROWS, self._capacity + 1)
         self._table = np.zeros((rows, self._size), self._kind)
-
-    def _is_beyond(self) -> bool:
-        return len(self._rows) > self._capacity or self._characters > self._capacity * CHARACTERS
 
     def _is_full_with(self, forms: Sequence[str]) -> bool:
         characters = self._characters + sum(map(len, forms))
