@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from data.schemes import Scheme
@@ -45,12 +45,20 @@ class Layout(Section):
 class Source(Layout):
     """One file to read, `repeat` times over (to weigh a small corpus up).
 
-    With `names = false` its names do not fill synthetic sentences.
+    `sentences` = (first, stop) takes only those, counted from 0: a part of a file that has no dev
+    file beside it. With `names = false` its names do not fill synthetic sentences.
     """
 
     path: str
+    sentences: tuple[NonNegativeInt, PositiveInt] | None = None
     repeat: Size = 1
     names: bool = True
+
+    @model_validator(mode="after")
+    def _part_is_not_empty(self) -> Self:
+        if self.sentences is not None and self.sentences[0] >= self.sentences[1]:
+            raise ValueError(f"sentences: nothing lies from {self.sentences[0]} to before it")
+        return self
 
 
 class SynthesisConfig(Section):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from data.schemes import spans_to_tags, tag_set
@@ -88,10 +89,20 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
     parts = []
     for path, source in config.data.sources(split):
         corpus = read_source(path, source)
-        sentences = tuple(_renamed(sentence, source.labels) for sentence in corpus.sentences)
+        part = _part_of(path, source, corpus.sentences)
+        sentences = tuple(_renamed(sentence, source.labels) for sentence in part)
         repairs = tuple(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
         parts.append(_Part(source, sentences, repairs))
     return parts
+
+
+def _part_of(path: Path, source: Source, sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    if source.sentences is None:
+        return sentences
+    first, stop = source.sentences
+    if stop > len(sentences):
+        raise ConfigError(f"{path}: sentences: it has {len(sentences)}, not {stop}")
+    return sentences[first:stop]
 
 
 def _joined(parts: Sequence[_Part]) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
