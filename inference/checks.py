@@ -18,6 +18,16 @@ def checked_texts(texts: Iterable[str]) -> Iterator[str]:
     return (_checked_text(text, f"text {index}") for index, text in enumerate(texts))
 
 
+def check_item(item: object) -> None:
+    """Raise TypeError or ValueError, as for several, unless this is one text or list of tokens."""
+    if isinstance(item, str):
+        _checked_text(item, "the text")
+    elif isinstance(item, bytes) or not isinstance(item, Sequence):
+        raise TypeError(f"expected a text or a list of tokens, got {_kind(item)}")
+    else:
+        _check_tokens(item, "token")
+
+
 def _checked_text(text: object, name: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{name} is not a str but {_kind(text)}")
@@ -68,8 +78,12 @@ def _check_sentence(sentence: object, index: int) -> None:
         raise TypeError(f"sentence {index} is one string: pass its tokens, or use tag()")
     if not isinstance(sentence, Sequence):
         raise TypeError(f"sentence {index} is not a list of tokens but {_kind(sentence)}")
-    for place, token in enumerate(sentence):
-        _checked_text(token, f"sentence {index}, token {place}")
+    _check_tokens(sentence, f"sentence {index}, token")
+
+
+def _check_tokens(tokens: Sequence[object], name: str) -> None:
+    for place, token in enumerate(tokens):
+        _checked_text(token, f"{name} {place}")
 
 
 def _kind(value: object) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from inference.batching import batches
 from inference.crf import CrfParameters, FloatArray, IntArray
+from inference.phases import Phases
 from inference.posteriors import span_posteriors, token_marginals
 from inference.scorer import Prepared, Scorer
 from inference.tags import Spans, TagTable
@@ -19,6 +21,8 @@ from inference.windows import windows
 from inference.workers import Workers
 
 T = TypeVar("T")
+# Of a batch: index [B] into the pool, lengths [B], emissions [T, B, K].
+_Scored = tuple[IntArray, IntArray, NDArray[np.float32]]
 
 # Long sentences are decoded together up to this many times the scorer's budget: their emissions
 # are already there, and each step of the decoder costs the same for one sentence as for several.
@@ -48,6 +52,17 @@ class DecodedBatch:
     def marginals(self) -> FloatArray:
         """Probability [T, B, K] of every tag at every token."""
         return token_marginals(self.emissions, self.lengths, self.crf)
+
+    def only(self, rows: IntArray) -> "DecodedBatch":
+        """The batch with some of its rows, in rising order."""
+        return DecodedBatch(
+            self.index[rows],
+            self.lengths[rows],
+            self.emissions[:, rows],
+            self.paths[:, rows],
+            self.crf,
+            self.table,
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,19 +111,25 @@ class Decoder:
         self._workers = Workers(workers)
 
     def run(
-        self, sentences: Sequence[Sequence[str]], use: Callable[[DecodedBatch], T]
+        self,
+        sentences: Sequence[Sequence[str]],
+        use: Callable[[DecodedBatch], T],
+        phases: Phases | None = None,
     ) -> Iterator[T]:
         """What `use` makes of decoded batches, which hold each sentence with a token once.
 
-        The batches come in no stated order; `use` is called on the workers' threads.
+        The batches come in no stated order; `use` is called on the workers' threads, and its time
+        counts as decoding.
         """
         return self._workers.run(
-            partial(_used, use, batch)
-            for block in self._blocks(sentences)
-            for batch in self._batches(block)
+            partial(self._work, scored, use, phases)
+            for block in self._blocks(sentences, phases)
+            for scored in self._batches(block)
         )
 
-    def _blocks(self, sentences: Sequence[Sequence[str]]) -> Iterator[_Block]:
+    def _blocks(
+        self, sentences: Sequence[Sequence[str]], phases: Phases | None
+    ) -> Iterator[_Block]:
         lengths = np.fromiter(map(len, sentences), np.intp, len(sentences))
         ends = lengths.cumsum()
         rest = iter(sentences)
@@ -118,32 +139,39 @@ class Decoder:
             forms = list(chain.from_iterable(islice(rest, stop - first)))
             own = lengths[first:stop]
             if forms:
-                yield _Block(self._scorer.prepare(forms), first, ends[first:stop] - own - done, own)
+                began = perf_counter()
+                prepared = self._scorer.prepare(forms)
+                if phases is not None:
+                    phases.add(infer=perf_counter() - began)
+                yield _Block(prepared, first, ends[first:stop] - own - done, own)
             first, done = stop, int(ends[stop - 1])
 
-    def _batches(self, block: _Block) -> Iterator[Callable[[], DecodedBatch]]:
-        """The batches of a block, each to be decoded by a call."""
+    def _batches(self, block: _Block) -> Iterator[Callable[[], _Scored]]:
+        """The batches of a block, each to be scored by a call."""
         lengths = block.lengths
         short = ((lengths > 0) & (lengths <= self._limit)).nonzero()[0]
         for part in batches(lengths[short], self._budget):
-            yield partial(self._decode, self._whole, block, short[part])
+            yield partial(_score, self._whole, block, short[part])
         if lengths.max() <= self._limit:
             return
         long = (lengths > self._limit).nonzero()[0]
         for part in batches(lengths[long], self._budget * _LONG_BATCH):
-            yield partial(self._decode, self._stitched, block, long[part])
+            yield partial(_score, self._stitched, block, long[part])
 
-    def _decode(
+    def _work(
         self,
-        score: Callable[[Prepared, IntArray, IntArray], NDArray[np.float32]],
-        block: _Block,
-        chosen: IntArray,
-    ) -> DecodedBatch:
-        lengths = block.lengths[chosen]
-        emissions = score(block.prepared, block.starts[chosen], lengths)
+        scored: Callable[[], _Scored],
+        use: Callable[[DecodedBatch], T],
+        phases: Phases | None,
+    ) -> T:
+        began = perf_counter()
+        index, lengths, emissions = scored()
+        middle = perf_counter()
         paths, _ = viterbi(emissions, lengths, self._crf)
-        index = chosen + block.first
-        return DecodedBatch(index, lengths, emissions, paths, self._crf, self._table)
+        result = use(DecodedBatch(index, lengths, emissions, paths, self._crf, self._table))
+        if phases is not None:
+            phases.add(infer=middle - began, decode=perf_counter() - middle)
+        return result
 
     def _whole(
         self, prepared: Prepared, starts: IntArray, lengths: IntArray
@@ -170,8 +198,14 @@ class Decoder:
         return result
 
 
-def _used(use: Callable[[DecodedBatch], T], decode: Callable[[], DecodedBatch]) -> T:
-    return use(decode())
+def _score(
+    score: Callable[[Prepared, IntArray, IntArray], NDArray[np.float32]],
+    block: _Block,
+    chosen: IntArray,
+) -> _Scored:
+    lengths = block.lengths[chosen]
+    emissions = score(block.prepared, block.starts[chosen], lengths)
+    return chosen + block.first, lengths, emissions
 
 
 def _places(starts: IntArray, lengths: IntArray) -> IntArray:

@@ -1,9 +1,10 @@
 """Word vectors, computed once a form: a table of the forms met so far, bounded."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,13 @@ _FIRST_ROWS = 1024
 Table = NDArray[Any]
 """Rows of float32, or of bytes."""
 IntArray = NDArray[np.intp]
+
+
+class LexiconUse(NamedTuple):
+    """How many forms were looked up: those at hand, and those that had to be computed."""
+
+    hits: int
+    misses: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,7 +51,7 @@ class Lexicon:
     The table never grows beyond its capacity (but for a call that does so alone): when ever-new
     forms have filled it, it begins anew, and the full one is kept until that is full in its turn,
     so that the frequent forms move over and are not computed again. Safe to use from several
-    threads.
+    threads: none waits while another computes.
     """
 
     def __init__(
@@ -60,6 +68,7 @@ class Lexicon:
         self._capacity = capacity
         self._size = size
         self._lock = threading.Lock()
+        self._lookups = self._misses = 0
         self._begin()
         self._older = self._rows, self._table
 
@@ -67,15 +76,36 @@ class Lexicon:
         """How many forms are in the table."""
         return len(self._rows)
 
+    def use(self) -> LexiconUse:
+        """Count the forms looked up so far."""
+        with self._lock:
+            return LexiconUse(self._lookups - self._misses, self._misses)
+
     def find(self, forms: Sequence[str]) -> Found:
         """Look the forms up; those that are missing are computed, each once."""
         with self._lock:
+            self._lookups += len(forms)
             try:
-                rows = self._look_up(forms)
+                return Found(self._table, self._look_up(forms))
             except KeyError:
-                self._add(forms)
-                rows = self._look_up(forms)
-            return Found(self._table, rows)
+                pass
+        return self._find_new(forms)
+
+    def _find_new(self, forms: Sequence[str]) -> Found:
+        """As `find`; what two threads miss at the same time, both compute."""
+        rows: dict[str, int] = {}
+        computed = np.empty((0, self._size), self._kind)
+        while True:
+            with self._lock:
+                # Anew each time: another thread may have made the table forget some.
+                new = self._unknown(forms, rows)
+                if not new:
+                    self._add(forms, rows, computed)
+                    return Found(self._table, self._look_up(forms))
+                self._misses += len(new)
+            vectors = self._compute(new)
+            computed = np.concatenate([computed, vectors]) if rows else vectors
+            rows.update(zip(new, count(len(rows)), strict=False))
 
     def _look_up(self, forms: Sequence[str]) -> IntArray:
         rows = np.empty(len(forms) + 1, np.intp)
@@ -83,40 +113,33 @@ class Lexicon:
         rows[-1] = PADDING_ROW
         return rows
 
-    def _add(self, forms: Sequence[str]) -> None:
-        """Compute what is missing; a call that alone exceeds the capacity still gets its rows.
+    def _unknown(self, forms: Sequence[str], computed: Collection[str]) -> list[str]:
+        """Forms whose vectors are nowhere, each once."""
+        known = (self._rows, self._older[0], computed)
+        return [form for form in dict.fromkeys(forms) if not any(form in rows for rows in known)]
+
+    def _add(self, forms: Sequence[str], rows: dict[str, int], computed: Table) -> None:
+        """Add what is missing; a call that alone exceeds the capacity still gets its rows.
 
         Rows that were handed out are never written to again: new forms go behind them, and a
         table that grows or begins anew is a new array.
         """
         missing = [form for form in dict.fromkeys(forms) if form not in self._rows]
-        older = self._older
-        if begins := self._is_full_with(missing):
-            # What a single call left beyond the bounds is not kept.
-            beyond = self._is_full_with(())
-            older = ({}, self._table[:0]) if beyond else (self._rows, self._table)
+        sources = [(rows, computed), self._older]
+        if self._is_full_with(missing):
+            full = self._rows, self._table
+            sources.append(full)
             missing = list(dict.fromkeys(forms))
-        vectors = self._vectors(missing, *older)
-        if begins:
+            # What a single call left beyond the bounds is not kept.
+            self._older = ({}, self._table[:0]) if self._is_full_with(()) else full
             self._begin()
-            self._older = older
         first = len(self._rows) + 1
         self._reserve(first + len(missing))
-        self._table[first : first + len(missing)] = vectors
-        self._rows.update((form, row) for row, form in enumerate(missing, start=first))
+        for known, table in sources:
+            found = np.fromiter((known.get(form, -1) for form in missing), np.intp, len(missing))
+            self._table[first : first + len(missing)][found >= 0] = table[found[found >= 0]]
+        self._rows.update(zip(missing, count(first), strict=False))
         self._characters += sum(map(len, missing))
-
-    def _vectors(self, forms: list[str], rows: dict[str, int], table: Table) -> Table:
-        """Vectors of forms, from an older table if they stand there."""
-        older = np.fromiter((rows.get(form, -1) for form in forms), np.intp, len(forms))
-        new = [form for form, row in zip(forms, older.tolist(), strict=True) if row < 0]
-        if len(new) == len(forms):
-            return self._compute(forms)
-        vectors = np.empty((len(forms), self._size), self._kind)
-        vectors[older >= 0] = table[older[older >= 0]]
-        if new:
-            vectors[older < 0] = self._compute(new)
-        return vectors
 
     def _begin(self) -> None:
         self._rows: dict[str, int] = {}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.crf import IntArray
-from inference.lexicon import Found, Lexicon
+from inference.lexicon import Found, Lexicon, LexiconUse
 from inference.native.quantised import Bytes, QuantisedNetwork
 from inference.session import WordVectors
 
@@ -33,6 +33,10 @@ class QuantisedScorer:
     def prepare(self, forms: Sequence[str]) -> "PreparedBytes":
         """Look the forms up; those not met before are computed."""
         return PreparedBytes(self._network, self.lexicon.find(forms))
+
+    def lexicon_use(self) -> LexiconUse:
+        """Count the forms looked up so far."""
+        return self.lexicon.use()
 
 
 class PreparedBytes:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.crf import IntArray
+from inference.lexicon import LexiconUse
 
 
 class Prepared(Protocol):
@@ -31,4 +32,8 @@ class Scorer(Protocol):
 
         The result holds what it needs, however many other tokens are prepared after it.
         """
+        ...
+
+    def lexicon_use(self) -> LexiconUse:
+        """How many tokens were looked up since it was made, and how many of them computed."""
         ...

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from data.features import pad, shape_id
 from data.vocabulary import Vocabulary
 from inference.crf import IntArray
-from inference.lexicon import Found, Lexicon
+from inference.lexicon import Found, Lexicon, LexiconUse
 
 FloatArray = NDArray[np.float32]
 
@@ -73,6 +73,10 @@ class OnnxScorer:
     def prepare(self, forms: Sequence[str]) -> "PreparedForms":
         """Look the forms up; those not met before are computed."""
         return PreparedForms(self._sequence, self.lexicon.find(forms))
+
+    def lexicon_use(self) -> LexiconUse:
+        """Count the forms looked up so far."""
+        return self.lexicon.use()
 
 
 class PreparedForms:

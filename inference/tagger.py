@@ -1,63 +1,35 @@
 """The tagger: texts or tokens in, entities and tags out."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data.schemes import Scheme, spans_to_tags, tags_to_spans
 from data.tokenize import tokenize
 from data.types import Entity, Tokens
-from inference.checks import check_sentences, checked_texts
-from inference.crf import CrfParameters, FloatArray
+from inference.annotation import Annotation
+from inference.annotator import Annotator
+from inference.checks import check_item, check_sentences, checked_texts
+from inference.crf import CrfParameters
 from inference.decoder import DecodedBatch, Decoder
 from inference.info import ModelInfo
+from inference.lexicon import LexiconUse
+from inference.naming import Place, add_entities, iob2_names, named
+from inference.phases import Phases
+from inference.reading import Reading, read
 from inference.scorer import Scorer
 from inference.tags import tag_table
 from inference.threads import available_threads
+
+__all__ = ["Annotation", "Tagger"]
 
 # Texts are worked on in blocks, so that memory stays bounded however many there are. A block is
 # large enough for its sentences to sort into full batches of close lengths.
 _BLOCK_TEXTS = 2048
 _BLOCK_CHARACTERS = 1_000_000
-
-# Tags less probable than this are left out of an annotation's marginals.
-_LEAST_MARGINAL = 0.001
-
-Marginals = tuple[dict[str, float], ...]
-# Makes the entity of a sentence (its index in the pool), first and end token, label and score.
-_MakeEntity = Callable[[int, int, int, str, float], Entity]
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """One text or token list with everything that was found in it.
-
-    `tags` are IOB2, one a token. For a text, `starts` are the tokens' code-point offsets and
-    entities are as `Tagger.tag` returns them; for a token list, `starts` is empty and an entity's
-    `start` and `end` are token indices, its `text` the tokens joined by spaces. `marginals` holds
-    a dict a token, IOB2 tag -> probability, highest first, those of 0.001 or more; None unless
-    asked for.
-    """
-
-    tokens: tuple[str, ...]
-    starts: tuple[int, ...]
-    tags: tuple[str, ...]
-    entities: tuple[Entity, ...]
-    marginals: Marginals | None = None
-
-
-@dataclass(slots=True)
-class _Found:
-    """What was found in one sentence."""
-
-    tags: tuple[str, ...] = ()
-    entities: tuple[Entity, ...] = ()
-    marginals: Marginals = ()
 
 
 class Tagger:
@@ -84,24 +56,24 @@ class Tagger:
         workers: int = 1,
     ):
         self.info = info
-        self._table = tag_table(info.tags, info.scheme)
-        if set(info.labels) != set(self._table.labels):
+        table = tag_table(info.tags, info.scheme)
+        if set(info.labels) != set(table.labels):
             raise ValueError(f"labels {info.labels} are not those of the tags {info.tags}")
         shared = limit // 32 if overlap is None else overlap
         self._decoder = Decoder(
             scorer,
             crf,
-            self._table,
+            table,
             limit=limit,
             overlap=shared,
             budget=budget,
             workers=workers,
         )
+        self._scorer = scorer
+        self._annotator = Annotator(self._decoder, table)
         # What each tag [K] is called in IOB2, and in the model's own scheme.
-        self._iob2 = np.array(self._table.iob2_tags, dtype=object)[self._table.iob2]
+        self._iob2 = iob2_names(table)
         self._own = np.array(info.tags, dtype=object)
-        # Adds up the tags [K] that are one IOB2 tag.
-        self._to_iob2 = np.eye(len(self._table.iob2_tags))[self._table.iob2]
 
     @classmethod
     def load(
@@ -163,7 +135,7 @@ class Tagger:
         result: list[list[str]] = [[] for _ in sentences]
 
         def fill(batch: DecodedBatch) -> None:
-            for index, tags in _named(batch, names):
+            for index, tags in named(batch, names):
                 result[index] = tags
 
         deque(self._decoder.run(sentences, fill), maxlen=0)
@@ -180,7 +152,7 @@ class Tagger:
         return [
             annotation
             for part in _blocks(checked, _BLOCK_TEXTS)
-            for annotation in self._annotate(part, marginals)
+            for annotation in self._annotator.annotate(self._read(part, marginals))
         ]
 
     def annotate_tokens(
@@ -188,47 +160,54 @@ class Tagger:
     ) -> list[Annotation]:
         """As `annotate`, for sentences that are tokens already. Raises as `tag_tokens` does."""
         check_sentences(sentences)
+        return self._annotator.annotate(self._read(sentences, marginals))
 
-        def entity(sentence: int, first: int, end: int, label: str, score: float) -> Entity:
-            return Entity(label, first, end, " ".join(sentences[sentence][first:end]), score)
+    def read(
+        self, item: str | Sequence[str], *, marginals: bool = False, paths: int = 0
+    ) -> Reading:
+        """Tokenize one text, or take one list of tokens, for `annotate_readings`.
 
-        found = self._everything(sentences, entity, marginals)
-        return [
-            Annotation(tuple(words), (), at.tags, at.entities, at.marginals if marginals else None)
-            for words, at in zip(sentences, found, strict=True)
-        ]
+        `marginals` asks for the probabilities of each token's tags, `paths` for so many of the
+        most probable taggings of the whole item; see `Annotation`. Raises TypeError for what is
+        neither a text nor a list of tokens, ValueError for a lone surrogate and for fewer than 0
+        paths.
+        """
+        check_item(item)
+        if paths < 0:
+            raise ValueError(f"there cannot be {paths} paths")
+        return read(item, self.info.unit, marginals=marginals, paths=paths)
+
+    def annotate_readings(
+        self, readings: Sequence[Reading], phases: Phases | None = None
+    ) -> list[Annotation]:
+        """One annotation a reading, in order; they are worked on together.
+
+        Texts, token lists and what is wanted of them may be mixed in any way: an item's annotation
+        does not depend on the others. The seconds that it took are added to `phases`.
+        """
+        return self._annotator.annotate(readings, phases)
+
+    def lexicon_use(self) -> LexiconUse:
+        """How many tokens were looked up since this was made, and how many of them computed."""
+        return self._scorer.lexicon_use()
+
+    def _read(self, items: Iterable[str | Sequence[str]], marginals: bool) -> list[Reading]:
+        unit = self.info.unit
+        return [read(item, unit, marginals=marginals, paths=0) for item in items]
 
     def _tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         pool, owners = self._tokenized(texts)
-        entity = _entity_maker(texts, pool, owners)
+        place = _places(texts, pool, owners)
         found: dict[int, list[Entity]] = {}  # by sentence; batches come in no stated order
 
         def add(batch: DecodedBatch) -> None:
-            self._add_entities(batch, entity, found)
+            add_entities(batch, place, found)
 
         deque(self._decoder.run([tokens.words for tokens in pool], add), maxlen=0)
         result: list[list[Entity]] = [[] for _ in texts]
         for sentence in sorted(found):
             result[owners[sentence]] += found[sentence]
         return result
-
-    def _annotate(self, texts: Sequence[str], marginals: bool) -> list[Annotation]:
-        pool, owners = self._tokenized(texts)
-        entity = _entity_maker(texts, pool, owners)
-        found = self._everything([tokens.words for tokens in pool], entity, marginals)
-        sentences: list[list[int]] = [[] for _ in texts]
-        for sentence, owner in enumerate(owners):
-            sentences[owner].append(sentence)
-        return [
-            Annotation(
-                tokens=tuple(word for s in mine for word in pool[s].words),
-                starts=tuple(start for s in mine for start in pool[s].starts),
-                tags=tuple(tag for s in mine for tag in found[s].tags),
-                entities=tuple(entity for s in mine for entity in found[s].entities),
-                marginals=tuple(m for s in mine for m in found[s].marginals) if marginals else None,
-            )
-            for mine in sentences
-        ]
 
     def _tokenized(self, texts: Sequence[str]) -> tuple[list[Tokens], list[int]]:
         """All sentences of the texts, and for each the index of its text."""
@@ -239,45 +218,6 @@ class Tagger:
             pool += sentences
             owners += [index] * len(sentences)
         return pool, owners
-
-    def _everything(
-        self, sentences: Sequence[Sequence[str]], entity: _MakeEntity, marginals: bool
-    ) -> list[_Found]:
-        result = [_Found() for _ in sentences]
-        entities: dict[int, list[Entity]] = {}
-
-        def add(batch: DecodedBatch) -> None:
-            self._add_entities(batch, entity, entities)
-            chances = batch.marginals() @ self._to_iob2 if marginals else None  # [T, B, IOB2 tags]
-            for row, (index, tags) in enumerate(_named(batch, self._iob2)):
-                result[index].tags = tuple(tags)
-                if chances is not None:
-                    result[index].marginals = self._marginals(chances[: len(tags), row])
-
-        deque(self._decoder.run(sentences, add), maxlen=0)
-        for index, found in entities.items():
-            result[index].entities = tuple(found)
-        return result
-
-    def _add_entities(
-        self, batch: DecodedBatch, entity: _MakeEntity, found: dict[int, list[Entity]]
-    ) -> None:
-        """Make the entities of a batch; those of a sentence stand in order."""
-        spans, scores = batch.entities()
-        labels = self._table.labels
-        columns = (batch.index[spans.rows], spans.starts, spans.ends, spans.labels, scores)
-        for sentence, first, end, label, score in zip(*(c.tolist() for c in columns), strict=True):
-            made = entity(sentence, first, end, labels[label], score)
-            found.setdefault(sentence, []).append(made)
-
-    def _marginals(self, chances: FloatArray) -> Marginals:
-        """`chances` [tokens, IOB2 tags] as one dict a token."""
-        names = self._table.iob2_tags
-        result = []
-        for row in chances:
-            best = [i for i in np.argsort(-row, kind="stable") if row[i] >= _LEAST_MARGINAL]
-            result.append({names[i]: float(row[i]) for i in best})
-        return tuple(result)
 
 
 def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
@@ -294,27 +234,16 @@ def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
         yield block
 
 
-def _named(batch: DecodedBatch, names: NDArray[np.object_]) -> Iterable[tuple[int, list[str]]]:
-    """The tags of each sentence by their names [K], with its index in the pool."""
-    rows = names[batch.paths.T].tolist()
-    whole = int(np.count_nonzero(batch.lengths == len(batch.paths)))
-    for row, length in zip(rows[whole:], batch.lengths[whole:].tolist(), strict=True):
-        del row[length:]
-    return zip(batch.index.tolist(), rows, strict=True)
+def _places(texts: Sequence[str], pool: Sequence[Tokens], owners: Sequence[int]) -> Place:
+    """Tells offsets into the untouched texts."""
 
-
-def _entity_maker(
-    texts: Sequence[str], pool: Sequence[Tokens], owners: Sequence[int]
-) -> _MakeEntity:
-    """Makes entities that carry offsets into the untouched text."""
-
-    def entity(sentence: int, first: int, end: int, label: str, score: float) -> Entity:
+    def place(sentence: int, first: int, end: int) -> tuple[int, int, str]:
         tokens = pool[sentence]
         start = tokens.starts[first]
         stop = tokens.starts[end - 1] + len(tokens.words[end - 1])
-        return Entity(label, start, stop, texts[owners[sentence]][start:stop], score)
+        return start, stop, texts[owners[sentence]][start:stop]
 
-    return entity
+    return place
 
 
 def _rewritten(tags: Sequence[str], scheme: Scheme) -> list[str]:

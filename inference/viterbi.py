@@ -36,12 +36,10 @@ def viterbi_in_numpy(
     emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
 ) -> tuple[IntArray, FloatArray]:
     """As `viterbi`."""
-    alive = rows_alive(emissions, lengths, crf)
-    if not alive:
+    scores = best_scores(emissions, lengths, crf)
+    if not len(lengths):
         return np.zeros((len(emissions), 0), np.intp), np.zeros(0)
-    with np.errstate(invalid="ignore"):  # NaN is reported below, with its row
-        scores = _forward(emissions[: len(alive)], alive, crf)
-        last = scores[lengths - 1, np.arange(len(lengths))] + crf.end  # [B, K]
+    last = scores[lengths - 1, np.arange(len(lengths))] + crf.end  # [B, K]
     best = last.max(axis=1)
     if not np.isfinite(best).all():
         row = int(np.flatnonzero(~np.isfinite(best))[0])

@@ -1,4 +1,4 @@
-"""The app factory: from settings and taggers to a FastAPI app."""
+"""The app factory: from settings and models to a FastAPI app."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,35 +7,40 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service import pages
+from service import pages, probes, v1
+from service.engine.engine import Engine
+from service.engine.recorder import Silent
 from service.errors import HANDLERS
 from service.health import Health
 from service.middleware import BodyLimit, FaultNet, SecurityHeaders
+from service.models import routes as models
+from service.models.registry import Registry
 from service.problems import KINDS
-from service.routes import router
 from service.settings import Settings
-from service.taggers import Registry, Tagger
 from service.tagging import Tagging
-from service.worker import Worker
 
 API_VERSION = "1"
 
 
-def create_app(settings: Settings, tagger: Tagger | Registry) -> FastAPI:
-    """The service over one tagger, or over a registry of several.
+def create_app(settings: Settings, registry: Registry) -> FastAPI:
+    """The service over the models of a registry.
 
     The models are warmed up when the app starts; until then /readyz answers 503.
     """
-    registry = tagger if isinstance(tagger, Registry) else Registry([tagger])
-    worker = Worker(max_waiting=settings.max_waiting)
-    health = Health(registry, worker)
+    engine = Engine(
+        max_waiting=settings.max_waiting,
+        max_waiting_characters=settings.max_waiting_characters,
+        max_batch_tokens=settings.max_batch_tokens,
+        recorder=Silent(),
+    )
+    health = Health(registry, engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warm_up = asyncio.create_task(health.warm_up())
         yield
         await warm_up
-        await asyncio.to_thread(worker.close)
+        await asyncio.to_thread(engine.close)
 
     app = _App(
         title="Tagbelt",
@@ -46,14 +51,17 @@ def create_app(settings: Settings, tagger: Tagger | Registry) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        routes=list(pages.routes()),
         exception_handlers=HANDLERS,
     )
-    app.state.worker = worker
+    app.state.settings = settings
+    app.state.engine = engine
     app.state.registry = registry
     app.state.health = health
-    app.state.tagging = Tagging(registry, worker, settings)
-    app.include_router(router)
+    app.state.tagging = Tagging(registry, engine, settings)
+    # The routes that are asked most often come first: they are tried in order.
+    for router in (v1.router, probes.router, models.router):
+        app.include_router(router)
+    app.routes.extend(pages.routes())
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(FaultNet)

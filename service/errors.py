@@ -1,6 +1,5 @@
 """From the framework's exceptions to problems: every error reply has the one shape."""
 
-import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,8 +10,6 @@ from starlette.responses import Response
 
 from service import problems
 from service.problems import FieldError, Kind, ProblemError
-
-_JSON = re.compile(r"application/(.+\+)?json", re.IGNORECASE)
 
 
 async def _problem_error(request: Request, error: ProblemError) -> Response:
@@ -39,21 +36,10 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
-    path, found = request.scope["path"], error.errors()
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if not _JSON.fullmatch(content_type):
-        sent = f"not {content_type!r}" if content_type else "which is missing"
-        return problems.response(
-            problems.MEDIA, f"send the header content-type: application/json, {sent}", path
-        )
-    if found[0]["type"] == "json_invalid":
-        position, reason = found[0]["loc"][-1], found[0]["ctx"]["error"]
-        return problems.response(
-            problems.MALFORMED, f"the body is not JSON: {reason} at character {position}", path
-        )
-    # The first step of a location says "body".
-    errors = [FieldError(problems.pointer(e["loc"][1:]), e["msg"]) for e in found]
+    """Of what stands in the path or the query; bodies have `service.bodies`."""
+    errors = [FieldError(problems.pointer(e["loc"]), e["msg"]) for e in error.errors()]
     detail = ": ".join(filter(None, (errors[0].pointer, errors[0].detail)))
+    path = request.scope["path"]
     return problems.response(problems.INVALID, detail, path, errors=errors)
 
 

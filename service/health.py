@@ -1,44 +1,71 @@
 """Whether the service can answer: it asks the models, not itself."""
 
 import asyncio
+import time
 
+from service.engine.engine import Engine
+from service.engine.job import DeadlineError, Failure, Job
+from service.engine.queue import ClosedError, OverloadedError
+from service.engine.recorder import Work
+from service.models.registry import Registry
+from service.models.served import Served
 from service.quietlog import log_failure
-from service.taggers import Registry
-from service.worker import OverloadedError, Worker
 
-# A job that succeeded this recently answers for the models; no test sentence is needed.
+# A batch that succeeded this recently answers for the models; no test sentence is needed.
 RECENT_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
+SMOKE_TEXT = "Ada Lovelace wrote to Charles Babbage in London."
 
 
 class Health:
-    """Readiness of the models behind a worker."""
+    """Readiness of the models behind an engine."""
 
-    def __init__(self, registry: Registry, worker: Worker) -> None:
+    def __init__(self, registry: Registry, engine: Engine) -> None:
         self._registry = registry
-        self._worker = worker
+        self._engine = engine
         self._warming = True
+        self.is_draining = False
 
     async def warm_up(self) -> None:
         """Runs every model once, so that the first request is as fast as the next."""
         try:
-            await self._worker.run(self._registry.smoke)
+            await self._try_models()
         except Exception as error:
             log_failure("the warm-up failed", error)
         self._warming = False
 
+    def drain(self) -> None:
+        """Be not ready from now on: the end is near."""
+        self.is_draining = True
+
     async def trouble(self) -> str | None:
         """Why requests cannot be answered now; None when they can."""
+        if self.is_draining:
+            return "the server is ending"
         if self._warming:
             return "the models are warming up"
-        if self._worker.idle_seconds < RECENT_SECONDS:
+        if not self._engine.is_alive:
+            self._engine.revive()
+            return "the inference thread is dead or hangs; it is being replaced"
+        if self._engine.idle_seconds < RECENT_SECONDS:
             return None
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._worker.run(self._registry.smoke)
-        except (TimeoutError, OverloadedError):
+            await self._try_models()
+        except (DeadlineError, OverloadedError):
             return f"nothing was tagged in the last {RECENT_SECONDS:g} s and work is waiting"
+        except ClosedError:
+            return "the server is ending"
         except Exception as error:
             log_failure("the test sentence failed", error)
             return "a model fails on a test sentence"
         return None
+
+    async def _try_models(self) -> None:
+        await asyncio.gather(*(self._try(served) for served in self._registry.served))
+
+    async def _try(self, served: Served) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        job = Job(served, [SMOKE_TEXT], deadline, Work(), characters=len(SMOKE_TEXT))
+        outcomes = await self._engine.run(job)
+        if any(isinstance(outcome, Failure) for outcome in outcomes):
+            raise RuntimeError(f"model {served.full_name} fails on the test sentence")

@@ -33,6 +33,25 @@ NOT_FOUND = Kind("not-found", 404, "Not found", "Nothing is served at this path.
 UNKNOWN_MODEL = Kind(
     "unknown-model", 404, "Unknown model", "No model of that name is served; detail lists them."
 )
+MODEL_UNUSABLE = Kind(
+    "model-not-usable",
+    409,
+    "Model not usable",
+    "The checkpoint on the disk cannot be served, for the reason in detail. What was served before "
+    "goes on serving.",
+)
+MODEL_NEEDED = Kind(
+    "admin-conflict",
+    409,
+    "Model needed",
+    "The change would leave a name that requests use without a model; detail says what to do first.",
+)
+WORKER_FAILED = Kind(
+    "worker-failed",
+    500,
+    "Worker failed",
+    "A worker process could not follow a change of the models and serves what it served before.",
+)
 METHOD = Kind(
     "method-not-allowed", 405, "Method not allowed", "The path does not answer this method."
 )
@@ -64,10 +83,18 @@ OVERLOADED = Kind(
 )
 INTERNAL = Kind("internal-error", 500, "Internal error", "The fault is the server's; see its log.")
 NOT_READY = Kind("not-ready", 503, "Not ready", "The server cannot answer requests now.")
+DEADLINE = Kind(
+    "deadline-exceeded",
+    504,
+    "Deadline exceeded",
+    "The time that X-Request-Timeout, or the server, allows for the request was over first.",
+)
+# Nobody reads it; metrics and logs do.
+GONE = Kind("", 499, "Client closed request", "The client left before the answer.")
 
 KINDS = (
-    MALFORMED, NOT_FOUND, UNKNOWN_MODEL, METHOD, BODY_TOO_LARGE, MEDIA, INVALID, TOO_MANY_ITEMS,
-    NOT_TEXT, NOT_UNICODE, TOO_LONG, OVERLOADED, INTERNAL, NOT_READY,
+    MALFORMED, NOT_FOUND, UNKNOWN_MODEL, MODEL_UNUSABLE, MODEL_NEEDED, WORKER_FAILED, METHOD, BODY_TOO_LARGE, MEDIA, INVALID, TOO_MANY_ITEMS,
+    NOT_TEXT, NOT_UNICODE, TOO_LONG, OVERLOADED, INTERNAL, NOT_READY, DEADLINE,
 )  # fmt: skip
 
 

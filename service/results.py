@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from inference.tagger import Annotation
+from inference import Annotation, Path
 from service.offsets import convert
 from service.schemas import TagRequest
 
@@ -27,7 +27,22 @@ def result(item: Any, annotation: Annotation, request: TagRequest) -> dict[str, 
             [{"tag": tag, "score": _score(score)} for tag, score in tags.items()]
             for tags in annotation.marginals or ()
         ]
+    if annotation.paths is not None:
+        members["paths"] = [_reading(path, request, place) for path in annotation.paths]
     return members
+
+
+def _reading(path: Path, request: TagRequest, place: Callable[[int], int]) -> dict[str, Any]:
+    wanted = None if request.labels is None else frozenset(request.labels)
+    return {
+        "score": _score(path.score),
+        "tags": list(path.tags),
+        "entities": [
+            {"label": label, "start": place(start), "end": place(end), "text": text}
+            for label, start, end, text in path.entities
+            if wanted is None or label in wanted
+        ],
+    }
 
 
 def _entities(
@@ -68,5 +83,6 @@ def _places(item: Any, annotation: Annotation, request: TagRequest) -> Callable[
     spans = [(entity.start, entity.end) for entity in annotation.entities]
     if "tokens" in request.include:
         spans += _token_spans(annotation)
+    spans += [(one.start, one.end) for path in annotation.paths or () for one in path.entities]
     positions = (position for span in spans for position in span)
     return convert(item, positions, request.offset_unit).__getitem__

@@ -14,6 +14,7 @@ SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
 REQUEST_EXAMPLES: dict[str, dict[str, Any]] = {
     "A text": {"text": SENTENCE},
     "Texts, with a filter": {"texts": [SENTENCE, ""], "labels": ["PER"], "min_score": 0.5},
+    "The model by its script, and other readings": {"text": SENTENCE, "model": "auto", "n_best": 3},
     "Tokens": {"tokens": [["Angela", "Merkel", "visited", "Toyota"]], "include": ["tags"]},
 }
 REPLY_EXAMPLE = {
@@ -53,7 +54,10 @@ class TagRequest(BaseModel):
     tokens: TokenLists = Field(
         default=[], description="Sentences that are split into tokens already."
     )
-    model: Name | None = Field(default=None, description="A name from /v1/models.")
+    model: Name | None = Field(
+        default=None,
+        description="A name from /v1/models, name@version, or auto: by the script of each input.",
+    )
     labels: list[Name] | None = Field(
         default=None,
         min_length=1,
@@ -75,6 +79,12 @@ class TagRequest(BaseModel):
         default=[],
         max_length=100,
         description="More to answer with: the tokens, their IOB2 tags, each token's likely tags.",
+    )
+    n_best: int | None = Field(
+        default=None,
+        ge=1,
+        le=20,
+        description="Answer also with this many of the most probable readings of each input.",
     )
 
     @model_validator(mode="after")
@@ -154,8 +164,29 @@ class Alternative(_Reply):
     score: float = Field(ge=0, le=1, description="Its marginal probability.")
 
 
+class ReadEntity(_Reply):
+    """An entity of one reading. As any entity, but only the reading has a score."""
+
+    label: str = Field(description="The entity type.")
+    start: int = Field(description="Where it begins.")
+    end: int = Field(description="Where it ends, exclusive.")
+    text: str = Field(description="The text from start to end; tokens are joined by spaces.")
+
+
+class Reading(_Reply):
+    """One way to tag the whole input."""
+
+    score: float = Field(ge=0, le=1, description="Its probability.")
+    tags: list[str] = Field(description="One IOB2 tag a token.")
+    entities: list[ReadEntity] = Field(description="What these tags say; labels filter it.")
+
+
 class Tagged(_Reply):
     """The result of one input."""
+
+    model: str | None = Field(
+        default=None, description="name@version of who tagged it, when the model was auto."
+    )
 
     entities: list[TaggedEntity] = Field(
         description="In the order of the text; they do not overlap."
@@ -164,6 +195,9 @@ class Tagged(_Reply):
     tags: list[str] | None = Field(default=None, description="One IOB2 tag a token.")
     alternatives: list[list[Alternative]] | None = Field(
         default=None, description="For each token its likely tags, the likeliest first."
+    )
+    paths: list[Reading] | None = Field(
+        default=None, description="The most probable readings, best first, when n_best is given."
     )
 
 
@@ -184,7 +218,9 @@ class ModelName(_Reply):
 class TagReply(_Reply):
     """One result for each input, in order."""
 
-    model: ModelName = Field(description="Who answered.")
+    model: ModelName | None = Field(
+        description="Who answered; null when auto took several, which the results then name."
+    )
     offset_unit: Literal["codepoint", "utf16", "utf8", "token"] = Field(
         description="What start and end count."
     )

@@ -12,10 +12,12 @@ from uvicorn.config import LOGGING_CONFIG
 
 from inference.tagger import Tagger
 from service.app import create_app
+from service.models.registry import Registry
+from service.models.served import Served
 from service.schemas import SENTENCE
 from service.settings import ENV_PREFIX, Settings, SettingsError
-from service.taggers import Registry, find_checkpoints
-from service.tagging import PATH as TAG_PATH
+from service.taggers import find_checkpoints
+from service.v1 import PATH as TAG_PATH
 
 SHUTDOWN_SECONDS = 8
 BACKLOG = 2048
@@ -47,9 +49,9 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
 
 
 def _load(settings: Settings, models: Path) -> Registry:
-    taggers = [Tagger.load(path, threads=settings.threads) for path in find_checkpoints(models)]
+    loaded = [Tagger.load(path, threads=settings.threads) for path in find_checkpoints(models)]
     try:
-        return Registry(taggers, default=settings.default_model)
+        return Registry([Served(one) for one in loaded], default=settings.default_model)
     except ValueError as error:
         raise SettingsError(str(error)) from error
 
@@ -89,8 +91,7 @@ def _address(listener: socket.socket) -> str:
 
 def _greeting(registry: Registry, address: str) -> str:
     models = ", ".join(
-        f"{name} {tagger.info.version} ({', '.join(tagger.info.labels)})"
-        for name, tagger in registry.taggers.items()
+        f"{served.name} {served.version} ({', '.join(served.labels)})" for served in registry.served
     )
     body = json.dumps({"text": SENTENCE})
     return (

@@ -1,118 +1,205 @@
-"""From a valid request to its reply: check each item, tag the good ones, keep the order."""
+"""What every way of asking comes to: items in, for each an annotation or what is wrong with it."""
 
+import asyncio
+import math
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import to_json
+from starlette.requests import Request
 
-from inference.tagger import Annotation
+from inference import Annotation
 from service import problems
+from service.engine.engine import Engine
+from service.engine.job import DeadlineError, Failure, GoneError, Job, Outcome
+from service.engine.queue import ClosedError, OverloadedError
+from service.engine.recorder import Work
 from service.items import Fault, text_fault, token_list_fault
-from service.problems import FieldError, ProblemError
-from service.quietlog import log_failure
-from service.results import result
-from service.schemas import TagRequest
+from service.models.registry import Registry
+from service.models.served import Served
+from service.problems import ProblemError
 from service.settings import Settings
-from service.taggers import Registry, Tagger
-from service.worker import OverloadedError, Worker
 
-PATH = "/v1/tag"
 RETRY_AFTER_SECONDS = 1
+TIMEOUT_HEADER = "x-request-timeout"
+DIGEST_HEADER = "x-model-digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to tag: texts, or token lists. Nothing about the items is checked yet.
+
+    `model` is a name, name@version, "auto" or None for the default one. `paths` is how many of
+    the most probable readings are wanted of each item, besides the annotation.
+    """
+
+    items: Sequence[object]
+    tokens: bool = False
+    model: str | None = None
+    marginals: bool = False
+    paths: int = 0
+    field: str = "texts"
+    """What the items are called in messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One outcome an item, in order, and the model that each went to."""
+
+    outcomes: Sequence[Annotation | Fault]
+    served: Sequence[Served]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Which models answered."""
+        return {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
+
+
+async def ask(request: Request, query: Query) -> Answer:
+    """The answer of the app that the request came to. Raises ProblemError."""
+    tagging: Tagging = request.app.state.tagging
+    return await tagging.ask(request, query)
 
 
 class Tagging:
-    """Answers tag requests with the registry's taggers, on the worker's thread."""
+    """Answers queries with the registry's models, through the engine."""
 
-    def __init__(self, registry: Registry, worker: Worker, settings: Settings) -> None:
+    def __init__(self, registry: Registry, engine: Engine, settings: Settings) -> None:
         self._registry = registry
-        self._worker = worker
+        self._engine = engine
         self._settings = settings
 
-    async def answer(self, request: TagRequest) -> bytes:
-        """The JSON reply. Raises ProblemError when the request as a whole has no answer."""
-        tagger = self._tagger(request)
-        if len(request.items) > self._settings.max_items:
+    async def ask(self, request: Request, query: Query, *, listen: bool = True) -> Answer:
+        """One outcome for each item. Raises ProblemError when there is no answer as a whole.
+
+        With `listen` a client that leaves ends the work; not where the body is still being read.
+        """
+        self._check_count(query)
+        if not query.items:
+            return Answer((), (self._registry.get(_plain(query.model)),))
+        served = self._registry.route(query.items, query.model)
+        work = _work(request, query, served)
+        check = token_list_fault if query.tokens else text_fault
+        outcomes: list[Annotation | Fault | None] = [
+            check(item, self._settings) for item in query.items
+        ]
+        deadline = time.monotonic() + self._timeout(request)
+        shares = _shares(served, outcomes)
+        jobs = [
+            (places, self._job(model, [query.items[p] for p in places], query, deadline, work))
+            for model, places in shares.items()
+        ]
+        await self._run(request, outcomes, jobs, listen)
+        if jobs and all(_has_failed(outcomes[p]) for places, _ in jobs for p in places):
+            detail = "the model failed on every item of this request"
+            raise ProblemError(problems.INTERNAL, detail)
+        return Answer([outcome or _FAILED for outcome in outcomes], served)
+
+    def _check_count(self, query: Query) -> None:
+        if len(query.items) > self._settings.max_items:
             raise ProblemError(
                 problems.TOO_MANY_ITEMS,
-                f"{request.field} holds {len(request.items)} items and the limit is "
+                f"{query.field} holds {len(query.items)} items and the limit is "
                 f"{self._settings.max_items} a request; send them in several requests",
             )
+
+    def _timeout(self, request: Request) -> float:
+        stated = request.headers.get(TIMEOUT_HEADER)
+        if stated is None:
+            return self._settings.timeout_seconds
         try:
-            return await self._worker.run(lambda: _reply(tagger, request, self._settings))
+            seconds = float(stated)
+        except ValueError:
+            seconds = math.nan
+        if not seconds > 0:
+            detail = "the header X-Request-Timeout must be a number of seconds above 0"
+            raise ProblemError(problems.INVALID, detail)
+        return min(seconds, self._settings.timeout_seconds)
+
+    def _job(
+        self, served: Served, items: Sequence[Any], query: Query, deadline: float, work: Work
+    ) -> Job:
+        sizes = (sum(map(len, item)) if query.tokens else len(item) for item in items)
+        return Job(
+            served,
+            items,
+            deadline,
+            work,
+            marginals=query.marginals,
+            paths=query.paths,
+            characters=sum(sizes),
+        )
+
+    async def _run(
+        self,
+        request: Request,
+        outcomes: list[Annotation | Fault | None],
+        jobs: Sequence[tuple[Sequence[int], Job]],
+        listen: bool,
+    ) -> None:
+        """Put the outcomes of the jobs in their places."""
+        gone = _departure(request) if listen else None
+        try:
+            # One after the other is as good: the engine works on one batch at a time.
+            for places, job in jobs:
+                for place, outcome in zip(places, await self._engine.run(job, gone), strict=True):
+                    outcomes[place] = _fault(outcome)
         except OverloadedError:
             raise ProblemError(
                 problems.OVERLOADED,
-                f"{self._settings.max_waiting} requests wait already; "
+                f"{len(self._engine.queue)} requests wait already; "
                 f"try again in {RETRY_AFTER_SECONDS} s",
                 headers={"retry-after": str(RETRY_AFTER_SECONDS)},
             ) from None
-
-    def _tagger(self, request: TagRequest) -> Tagger:
-        tagger = self._registry.get(request.model)
-        labels = tagger.info.labels
-        unknown = [
-            FieldError(f"/labels/{index}", f"{label!r} is not a label of {tagger.info.name!r}")
-            for index, label in enumerate(request.labels or ())
-            if label not in labels
-        ]
-        if unknown:
-            detail = f"{unknown[0].detail}, which has: {', '.join(labels)}"
-            raise ProblemError(problems.INVALID, detail, errors=unknown)
-        return tagger
+        except DeadlineError:
+            detail = "the request was not answered within the time that it, or the server, allows"
+            raise ProblemError(problems.DEADLINE, detail) from None
+        except GoneError:
+            raise ProblemError(problems.GONE, "the client has left") from None
+        except ClosedError:
+            raise ProblemError(problems.NOT_READY, "the server is ending") from None
 
 
-def _reply(tagger: Tagger, request: TagRequest, settings: Settings) -> bytes:
-    check = token_list_fault if request.field == "tokens" else text_fault
-    items = request.items
-    faults = [check(item, settings) for item in items]
-    good = [item for item, fault in zip(items, faults, strict=True) if fault is None]
-    annotations = iter(_annotate(tagger, request, good))
-    outcomes = [fault or next(annotations) for fault in faults]
-    info = tagger.info
-    return to_json(
-        {
-            "model": {"name": info.name, "version": info.version, "digest": info.digest},
-            "offset_unit": "token" if request.field == "tokens" else request.offset_unit,
-            "results": [
-                {"error": problems.problem(outcome.kind, outcome.detail, _place(request, index))}
-                if isinstance(outcome, Fault)
-                else result(items[index], outcome, request)
-                for index, outcome in enumerate(outcomes)
-            ],
-        }
-    )
+_FAILED = Fault(problems.INTERNAL, "the model failed on this item")
 
 
-def _place(request: TagRequest, index: int) -> str:
-    item = "text" if request.field == "text" else f"{request.field}/{index}"
-    return f"{PATH}#/{item}"
+def _plain(model: str | None) -> str | None:
+    return None if model == "auto" else model
 
 
-def _annotate(tagger: Tagger, request: TagRequest, good: list[Any]) -> list[Annotation | Fault]:
-    """The outcome of each good item: a batch that fails is tried again item by item."""
-    try:
-        return list(_annotate_batch(tagger, request, good))
-    except Exception as error:
-        log_failure("a batch failed and is tried again item by item", error)
-    outcomes: list[Annotation | Fault] = []
-    for item in good:
-        try:
-            outcomes += _annotate_batch(tagger, request, [item])
-        except Exception as error:
-            log_failure("an item failed", error)
-            outcomes.append(Fault(problems.INTERNAL, "the model failed on this item"))
-    if all(isinstance(outcome, Fault) for outcome in outcomes):
-        raise ProblemError(problems.INTERNAL, "the model failed on every item of this request")
-    return outcomes
+def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:
+    """The account of this request, where telemetry finds it."""
+    names = dict.fromkeys(one.full_name for one in served)
+    work = Work(model=",".join(names), items=len(query.items), texts=query.items)
+    request.scope.setdefault("state", {})["work"] = work
+    return work
 
 
-def _annotate_batch(tagger: Tagger, request: TagRequest, items: list[Any]) -> Sequence[Annotation]:
-    if not items:
-        return []
-    method: Callable[..., Sequence[Annotation]] = (
-        tagger.annotate_tokens if request.field == "tokens" else tagger.annotate
-    )
-    annotations = method(items, marginals="alternatives" in request.include)
-    if len(annotations) != len(items):
-        raise RuntimeError(f"{len(items)} items in, {len(annotations)} annotations out")
-    return annotations
+def _shares(
+    served: Sequence[Served], outcomes: Sequence[Annotation | Fault | None]
+) -> dict[Served, list[int]]:
+    """For each model the places of its good items."""
+    shares: dict[Served, list[int]] = {}
+    for place, (model, fault) in enumerate(zip(served, outcomes, strict=True)):
+        if fault is None:
+            shares.setdefault(model, []).append(place)
+    return shares
+
+
+def _fault(outcome: Outcome) -> Annotation | Fault:
+    return _FAILED if isinstance(outcome, Failure) else outcome
+
+
+def _has_failed(outcome: Annotation | Fault | None) -> bool:
+    return outcome is _FAILED
+
+
+def _departure(request: Request) -> Callable[[], Any]:
+    """Returns when the client has left; only once the body was read."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            await asyncio.sleep(0)
+
+    return gone

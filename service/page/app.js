@@ -1,176 +1,253 @@
-// The page's behaviour: ask the server, show the answer.
-"use strict";
+// The page's behaviour: what is typed or chosen becomes a request, its answer is shown.
 
-const EXAMPLES = [
-  { language: "en", title: "News", text: "Angela Merkel visited Toyota in Nagoya on Monday, where engineers from Fraunhofer and the University of Tokyo showed her a hydrogen bus. Two days later she flew on to Seoul." },
-  { language: "en", title: "Football", text: "Ajax lost 2-1 at home to Celtic after Jota scored twice. Manager Ange Postecoglou, who left Yokohama for Glasgow in 2021, praised the fans who had come from Scotland." },
-  { language: "en", title: "Message", text: "Ana's flight from São Paulo is late ✈️ so Zoë will meet her in Lisbon instead — can someone at TAP tell Mr O'Brien? 🙏" },
-  { language: "zh", title: "新闻", text: "周三，李明代表华东电力公司在上海会见了来自东京的客人。" },
-  { language: "zh", title: "简历", text: "王芳女士，1975年出生，毕业于浙江大学，现任宁波海达股份有限公司董事。" },
-];
-const HUES = 8;
+import { $, element, toast } from "./dom.js";
+import { callPatiently, Problem } from "./api.js";
+import { watchTheme } from "./appearance.js";
+import { hideDetails, watchDetails } from "./details.js";
+import { askForKey, hideError, needsKey, showError, watchKey } from "./errors.js";
+import { EXAMPLES } from "./examples.js";
+import { watchFiles } from "./filecards.js";
+import { inWords, asMembers, showLeast, watchLeast } from "./filter.js";
+import { chooseModel, chosenModel, currentLanguages, loadModels, showCard } from "./models.js";
+import { URL_PATH, bodyFor } from "./request.js";
+import { clearResult, labelsOfRequest, refresh, setStale, showResult } from "./result.js";
+import { settingsFromLink, watchShare } from "./share.js";
+import { lasting } from "./storage.js";
+import { currentTab, watchTabs } from "./tabs.js";
 
-const $ = (id) => document.getElementById(id);
-const state = { models: [], labels: [], request: null };
+const PAUSE = 250; // milliseconds without a key before what was typed is tagged
+const LONGEST_LIVE = 2000; // characters; longer texts wait for the button
+const TRIES = 4;
 
-const hueOf = (label) => {
-  if (!state.labels.includes(label)) state.labels.push(label);
-  return state.labels.indexOf(label) % HUES;
+const state = {
+  text: null, // what was tagged last
+  answers: new Map(), // of that text, by request
+  parts: new Set(), // switches of the JSON tab
+  controller: null,
+  timer: 0,
 };
 
-async function call(path, options) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw { title: "The server cannot be reached", detail: "Is it still running? Then try again." };
-  }
-  const reply = await response.json().catch(() => ({
-    title: `The server answered ${response.status}`, detail: "and not in JSON.",
-  }));
-  if (!response.ok) throw reply;
-  return reply;
+function setBusy(isBusy) {
+  $("busy").hidden = !isBusy;
+  $("answer").setAttribute("aria-busy", String(isBusy));
+  $("submit").toggleAttribute("data-busy", isBusy);
 }
 
-function showError(problem) {
-  $("error").hidden = !problem;
-  $("error-title").textContent = problem?.title ?? "";
-  $("error-detail").textContent = problem?.detail ?? "";
+function stop() {
+  clearTimeout(state.timer);
+  const wasBusy = state.controller !== null;
+  state.controller?.abort();
+  state.controller = null;
+  setBusy(false);
+  return wasBusy;
 }
 
-function showResult(text, reply, body, milliseconds) {
-  const { entities } = reply.results[0];
-  const found = `${entities.length} ${entities.length === 1 ? "entity" : "entities"}`;
+function showWait(seconds) {
+  $("answer").hidden = false;
   $("status").textContent =
-    `${found} · ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms · ` +
-    `${reply.model.name} ${reply.model.version}`;
-  $("legend").replaceChildren(...legend(entities, hueOf));
-  $("marked").replaceChildren(...markedText([...text], entities, hueOf));
-  $("rows").replaceChildren(...tableRows(entities, hueOf));
-  $("json").textContent = JSON.stringify(reply, null, 2);
-  $("curl").textContent = curlCommand(`${location.origin}/v1/tag`, body);
-  $("empty").hidden = entities.length > 0;
-  $("empty").textContent = "No entities found in this text.";
-  $("result").hidden = false;
+    `The server is busy. Trying again in ${Math.max(1, Math.ceil(seconds))} s; Esc gives up.`;
 }
 
-function clearResult() {
-  $("result").hidden = true;
-  $("status").textContent = "";
-  $("empty").hidden = false;
-  $("empty").textContent = "Nothing tagged yet.";
+async function ask(body, signal) {
+  const answer = await callPatiently(URL_PATH, { body, signal, tries: TRIES, onWait: showWait });
+  const { error } = answer.reply.results[0];
+  if (error) throw new Problem(error);
+  return { ...answer, body, text: body.text };
 }
 
-async function tag() {
-  const text = $("text").value;
-  state.request?.abort();
-  state.request = new AbortController();
-  const { signal } = state.request;
-  const body = { text, ...(state.models.length > 1 && { model: $("model").value }) };
-  $("submit").setAttribute("aria-busy", "true");
+function fail(problem) {
+  clearResult({ hideCard: true });
+  if (needsKey(problem)) askForKey(problem);
+  else showError(problem);
+}
+
+// Shows the view that is open of the text that was tagged last, asking for what it lacks.
+async function present() {
+  if (state.text === null) return;
+  const body = bodyFor(currentTab(), {
+    text: state.text, model: chosenModel(), parts: state.parts, paths: Number($("paths").value),
+  });
+  const key = JSON.stringify(body);
+  stop();
+  const controller = new AbortController();
+  state.controller = controller;
   try {
-    const start = performance.now();
-    const reply = await call("/v1/tag", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-      signal,
-    });
-    const milliseconds = performance.now() - start;
-    if (reply.results[0].error) throw reply.results[0].error;
-    showError(null);
-    showResult(text, reply, body, milliseconds);
+    if (!state.answers.has(key)) {
+      setBusy(true);
+      state.answers.set(key, await ask(body, controller.signal));
+    }
+    if (state.controller !== controller) return;
+    hideError();
+    showResult(state.answers.get(key));
   } catch (error) {
-    if (error.name === "AbortError") return;
-    clearResult();
-    showError(error);
+    if (error.name === "AbortError" || state.controller !== controller) return;
+    fail(error);
   } finally {
-    if (state.request.signal === signal) $("submit").removeAttribute("aria-busy");
+    if (state.controller === controller) {
+      state.controller = null;
+      setBusy(false);
+    }
   }
 }
 
-function currentModel() {
-  return state.models.find((model) => model.name === $("model").value);
+function tag() {
+  state.text = $("text").value;
+  state.answers.clear();
+  return present();
 }
 
-function showModel() {
-  const model = currentModel();
-  state.labels = [...model.labels];
-  $("model-name").textContent =
-    state.models.length > 1 ? model.version : `${model.name} ${model.version}`;
-  $("model-name").title = model.description;
-  const fitting = EXAMPLES.filter(({ language }) => language === model.language);
-  $("examples").replaceChildren(...(fitting.length ? fitting : EXAMPLES).map(exampleButton));
+function forget() {
+  stop();
+  state.text = null;
+  state.answers.clear();
+  hideError();
+  clearResult();
+}
+
+function showLength() {
+  const { value } = $("text");
+  const length = value.length > 100000 ? value.length : [...value].length;
+  $("length").textContent = `${length.toLocaleString("en")} ${length === 1 ? "character" : "characters"}`;
+  $("clear").hidden = value === "";
+}
+
+function typed(event) {
+  showLength();
+  clearTimeout(state.timer);
+  const text = $("text").value;
+  if (!text.trim()) {
+    forget();
+    return;
+  }
+  setStale(text !== state.text);
+  const isDue = $("live").checked && text.length <= LONGEST_LIVE && !event?.isComposing;
+  if (isDue && text !== state.text) state.timer = setTimeout(tag, PAUSE);
+}
+
+// Through the editing command, so that undo brings the text back.
+function clearText() {
+  $("text").focus();
+  $("text").select();
+  document.execCommand("delete");
+  $("text").value = "";
+  typed();
 }
 
 function exampleButton({ language, title, text }) {
-  const button = element("button", { type: "button", lang: language }, title);
+  const button = element("button", { type: "button", lang: language, class: "pill" }, title);
   button.addEventListener("click", () => {
     $("text").value = text;
+    showLength();
     tag();
   });
   return button;
 }
 
-async function loadModels() {
-  const { default: name, models } = await call("/v1/models");
-  state.models = models;
-  $("model").replaceChildren(...models.map((model) => element("option", {}, model.name)));
-  $("model").value = name;
-  $("model-choice").hidden = models.length < 2;
-  showModel();
+function showExamples() {
+  const languages = currentLanguages();
+  const fitting = EXAMPLES.filter(({ language }) => languages.has(language));
+  $("examples").replaceChildren(...(fitting.length ? fitting : EXAMPLES).map(exampleButton));
 }
 
-function showTab(chosen) {
-  for (const tab of document.querySelectorAll("[role=tab]")) {
-    const isChosen = tab === chosen;
-    tab.setAttribute("aria-selected", String(isChosen));
-    tab.tabIndex = isChosen ? 0 : -1;
-    $(tab.getAttribute("aria-controls")).hidden = !isChosen;
+async function start() {
+  const wanted = settingsFromLink();
+  try {
+    await loadModels();
+    if (wanted) chooseModel(wanted);
+    showExamples();
+    hideError();
+  } catch (error) {
+    if (needsKey(error)) askForKey(error);
+    else showError(error);
   }
 }
 
-function moveBetweenTabs(event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
-  showTab(next);
-  next.focus();
+async function again() {
+  await start();
+  if (state.text !== null) await present();
 }
 
-async function copy(button) {
-  await navigator.clipboard.writeText($(button.dataset.copies).textContent);
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+function escape() {
+  if (hideDetails()) return;
+  if (stop()) toast("Stopped.");
+  else if (document.activeElement === $("text") && $("text").value) {
+    clearText();
+    toast("Cleared. Undo brings the text back.");
+  }
 }
 
-function start() {
+function watchKeys() {
   if (navigator.platform.startsWith("Mac")) $("keys").textContent = "⌘ ⏎";
-  $("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    tag();
-  });
-  $("text").addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") escape();
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     tag();
   });
-  $("model").addEventListener("change", () => {
-    showModel();
-    clearResult();
-  });
-  for (const tab of document.querySelectorAll("[role=tab]")) {
-    tab.addEventListener("click", () => showTab(tab));
-    tab.addEventListener("keydown", moveBetweenTabs);
-  }
-  for (const button of document.querySelectorAll(".copy")) {
-    button.addEventListener("click", () => copy(button));
-    button.hidden = !navigator.clipboard; // only where the page is secure or local
-  }
-  showTab($("tab-table"));
-  loadModels().catch(showError);
 }
 
-start();
+function watchEditor() {
+  $("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    tag();
+  });
+  $("text").addEventListener("input", typed);
+  $("text").addEventListener("compositionend", () => typed());
+  $("clear").addEventListener("click", clearText);
+  $("live").checked = lasting.get("live") !== "off";
+  $("live").addEventListener("change", () => {
+    lasting.set("live", $("live").checked ? "on" : "off");
+    typed();
+  });
+}
+
+function watchChoices() {
+  $("model").addEventListener("change", () => {
+    showCard();
+    showExamples();
+    present();
+  });
+  $("paths").addEventListener("change", present);
+  for (const box of document.querySelectorAll("input[name=part]")) {
+    box.addEventListener("change", () => {
+      if (box.checked) state.parts.add(box.value);
+      else state.parts.delete(box.value);
+      present();
+    });
+  }
+  let frame = 0;
+  watchLeast(() => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(refresh);
+  });
+  $("retry").addEventListener("click", again);
+}
+
+function watchCopies() {
+  for (const button of document.querySelectorAll(".copy")) {
+    button.hidden = !navigator.clipboard; // there only where the page is secure or local
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText($(button.dataset.copies).textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+watchTheme();
+watchDetails();
+watchTabs(present);
+watchKeys();
+watchEditor();
+watchChoices();
+watchCopies();
+watchShare();
+watchKey(again);
+watchFiles(() => {
+  const labels = labelsOfRequest();
+  return { model: chosenModel(), members: asMembers(labels), words: inWords(labels) };
+}, askForKey);
+showLength();
+await start();
+showLeast();
+if ($("text").value) tag(); // the browser kept it over a reload

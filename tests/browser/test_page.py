@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from service.taggers import Registry
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 
@@ -210,7 +209,7 @@ def test_the_last_of_two_requests_wins(open_page):
 
 
 def test_a_model_is_chosen_among_several(open_page):
-    page = open_page(Registry([FakeTagger("en"), FakeTagger("zh", language="zh")]))
+    page = open_page([FakeTagger("en"), FakeTagger("zh", language="zh")])
     assert page.input_value("#model") == "en"
     page.select_option("#model", "zh")
     tag(page, "上海")

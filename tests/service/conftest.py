@@ -7,10 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import create_app
 from service.settings import Settings
-from service.taggers import Registry
-from tests.service.fake import FakeTagger
+from tests.service.fake import FakeTagger, fake_app
 
 
 class Client:
@@ -52,9 +50,9 @@ MakeClient = Callable[..., AbstractContextManager[Client]]
 
 @contextmanager
 def _client(tagger: Any = None, **settings: Any):
-    app = create_app(Settings(**settings), FakeTagger() if tagger is None else tagger)
+    app = fake_app(tagger, **settings)
     yield Client(app)
-    app.state.worker.close()
+    app.state.engine.close()
 
 
 @pytest.fixture(autouse=True)
@@ -77,5 +75,5 @@ def client():
 @pytest.fixture
 def two_models():
     chinese = FakeTagger("zh", language="zh", labels=("PER",))
-    with _client(Registry([FakeTagger("en"), chinese])) as made:
+    with _client([FakeTagger("en"), chinese]) as made:
         yield made

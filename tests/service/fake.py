@@ -3,10 +3,17 @@
 import re
 import threading
 from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
 
 from data.schemes import Scheme
-from data.types import Entity
-from inference import Annotation, ModelInfo
+from data.types import Entity, Tokens
+from inference import Annotation, LexiconUse, ModelInfo, Named, Path, Phases, Reading
+from service.app import create_app
+from service.models.registry import Registry
+from service.models.served import Served
+from service.settings import Settings
 
 NAMES = {
     "Angela Merkel": "PER",
@@ -52,15 +59,23 @@ class FakeTagger:
         self.calls: list[list[object]] = []
         self.threads: set[str] = set()
 
-    def annotate(self, texts: Sequence[str], *, marginals: bool = False) -> list[Annotation]:
-        self._enter(list(texts))
-        return [self._annotation(text, marginals) for text in texts]
+    def read(self, item: object, *, marginals: bool = False, paths: int = 0) -> Reading:
+        if isinstance(item, str):
+            words = [match.group() for match in TOKEN.finditer(item)]
+            starts = tuple(match.start() for match in TOKEN.finditer(item))
+            return Reading(item, (Tokens(tuple(words), starts),), len(words), marginals, paths)
+        return Reading(None, (Tokens(tuple(item), ()),), len(item), marginals, paths)
 
-    def annotate_tokens(
-        self, sentences: Sequence[Sequence[str]], *, marginals: bool = False
+    def annotate_readings(
+        self, readings: Sequence[Reading], phases: Phases | None = None
     ) -> list[Annotation]:
-        self._enter(list(sentences))
-        return [self._token_annotation(tokens, marginals) for tokens in sentences]
+        self._enter([list(r.sentences[0].words) if r.text is None else r.text for r in readings])
+        if phases is not None:
+            phases.add(infer=0.002, decode=0.001)
+        return [self._annotation(reading) for reading in readings]
+
+    def lexicon_use(self) -> LexiconUse:
+        return LexiconUse(hits=len(self.calls), misses=1)
 
     def _enter(self, items: list[object]) -> None:
         self.calls.append(items)
@@ -69,32 +84,33 @@ class FakeTagger:
         if self.poison is not None and any(self.poison in str(item) for item in items):
             raise RuntimeError(f"poisoned by {items}")
 
-    def _annotation(self, text: str, marginals: bool) -> Annotation:
-        found = list(TOKEN.finditer(text))
+    def _annotation(self, reading: Reading) -> Annotation:
+        (sentence,) = reading.sentences
+        tokens = sentence.words
+        tags = tuple(map(_tag, tokens))
+        entities = tuple(
+            Entity(NAMES[token], *reading.place(sentence, index, index + 1), SCORE)
+            for index, token in enumerate(tokens)
+            if token in NAMES
+        )
         return Annotation(
-            tokens=tuple(match.group() for match in found),
-            starts=tuple(match.start() for match in found),
-            tags=tuple(_tag(match.group()) for match in found),
-            entities=tuple(
-                Entity(NAMES[match.group()], *match.span(), match.group(), SCORE)
-                for match in found
-                if match.group() in NAMES
-            ),
-            marginals=_marginals([match.group() for match in found]) if marginals else None,
+            tokens=tokens,
+            starts=sentence.starts,
+            tags=tags,
+            entities=entities,
+            marginals=_marginals(tokens) if reading.marginals else None,
+            paths=_paths(tags, entities)[: reading.paths] if reading.paths else None,
         )
 
-    def _token_annotation(self, tokens: Sequence[str], marginals: bool) -> Annotation:
-        return Annotation(
-            tokens=tuple(tokens),
-            starts=(),
-            tags=tuple(map(_tag, tokens)),
-            entities=tuple(
-                Entity(NAMES[token], index, index + 1, token, SCORE)
-                for index, token in enumerate(tokens)
-                if token in NAMES
-            ),
-            marginals=_marginals(tokens) if marginals else None,
-        )
+
+def _paths(tags: tuple[str, ...], entities: Sequence[Entity]) -> tuple[Path, ...]:
+    """As it is, and without its last entity."""
+    named = [Named(e.label, e.start, e.end, e.text) for e in entities]
+    if not named:
+        return (Path(1.0, tags, ()),)
+    last = max(index for index, tag in enumerate(tags) if tag != "O")
+    without = (*tags[:last], "O", *tags[last + 1 :])
+    return Path(0.75, tags, tuple(named)), Path(0.25, without, tuple(named[:-1]))
 
 
 def _tag(token: str) -> str:
@@ -105,3 +121,9 @@ def _marginals(tokens: Sequence[str]) -> tuple[dict[str, float], ...]:
     return tuple(
         {_tag(token): 0.75, "I-LOC": 0.25} if _tag(token) != "O" else {"O": 1.0} for token in tokens
     )
+
+
+def fake_app(tagger: Any = None, **settings: Any) -> FastAPI:
+    """The app over one tagger, or several."""
+    taggers = tagger if isinstance(tagger, list) else [FakeTagger() if tagger is None else tagger]
+    return create_app(Settings(**settings), Registry([Served(tagger) for tagger in taggers]))

@@ -9,15 +9,13 @@ from typing import Any
 
 import uvicorn
 
-from service.app import create_app
-from service.settings import Settings
-from tests.service.fake import FakeTagger
+from tests.service.fake import fake_app
 
 
 @contextmanager
 def serving(tagger: Any = None, **settings: Any) -> Iterator[str]:
     """The URL of a server over `tagger`, up for the time of the block."""
-    app = create_app(Settings(**settings), FakeTagger() if tagger is None else tagger)
+    app = fake_app(tagger, **settings)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

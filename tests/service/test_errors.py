@@ -164,8 +164,11 @@ def test_429_when_the_queue_is_full_and_recovery(make_client):
             async def post(n):
                 return await http.post("/v1/tag", json={"text": f"{n}"})
 
-            first = [asyncio.create_task(post(n)) for n in range(3)]
+            first = [asyncio.create_task(post(0))]
             while not tagger.calls:
+                await asyncio.sleep(0.01)
+            first += [asyncio.create_task(post(n)) for n in (1, 2)]
+            while len(client.app.state.engine.queue) < 2:
                 await asyncio.sleep(0.01)
             refused = await post(3)
             alive = await http.get("/livez")
@@ -182,10 +185,10 @@ def test_429_when_the_queue_is_full_and_recovery(make_client):
 
 
 def test_500_for_a_fault_nobody_foresaw(client, caplog):
-    async def broken(_):
+    async def broken(*_):
         raise RuntimeError("a secret text")
 
-    client.app.state.tagging.answer = broken
+    client.app.state.tagging.ask = broken
     reply = client.tag(text="a secret text")
     assert_problem(reply, 500, "internal-error")
     assert "RuntimeError at " in caplog.text

@@ -1,6 +1,8 @@
 import pytest
 
-from service.taggers import Registry, find_checkpoints
+from service.models.registry import Registry
+from service.models.served import Served
+from service.taggers import find_checkpoints
 from tests.service.fake import FakeTagger
 
 CARD = {
@@ -38,19 +40,22 @@ def test_labels_are_those_of_the_model_chosen(two_models):
     assert two_models.tag(text="a", labels=["ORG"], model="zh").status_code == 422
 
 
+def registry(*names, **options):
+    return Registry([Served(FakeTagger(name)) for name in names], **options)
+
+
 def test_a_registry_refuses_what_it_cannot_serve():
     with pytest.raises(ValueError, match="two models are named 'en'"):
-        Registry([FakeTagger("en"), FakeTagger("en")])
+        registry("en", "en")
     with pytest.raises(ValueError, match="no model to serve"):
-        Registry([])
+        registry()
     with pytest.raises(ValueError, match="default_model='fr' is not among: en"):
-        Registry([FakeTagger("en")], default="fr")
+        registry("en", default="fr")
 
 
 def test_the_default_model_is_the_first_by_name_unless_set():
-    taggers = [FakeTagger("zh"), FakeTagger("en")]
-    assert Registry(taggers).default == "en"
-    assert Registry(taggers, default="zh").default == "zh"
+    assert registry("zh", "en").default == "en"
+    assert registry("zh", "en", default="zh").default == "zh"
 
 
 def test_checkpoints_are_found_in_a_folder_or_by_themselves(tmp_path):

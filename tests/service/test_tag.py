@@ -103,9 +103,9 @@ def test_only_what_was_asked_for_is_included(client):
 
 def test_marginals_are_computed_only_when_asked_for(make_client):
     class Watched(FakeTagger):
-        def annotate(self, texts, *, marginals=False):
-            asked.append(marginals)
-            return super().annotate(texts, marginals=marginals)
+        def annotate_readings(self, readings, phases=None):
+            asked.extend(reading.marginals for reading in readings)
+            return super().annotate_readings(readings, phases)
 
     asked: list[bool] = []
     with make_client(Watched()) as client:
@@ -119,7 +119,7 @@ def test_one_request_is_one_batch_on_the_inference_thread(make_client):
     with make_client(tagger) as client:
         client.tag(texts=["a", "b", "c"])
     assert tagger.calls == [["a", "b", "c"]]
-    assert tagger.threads == {"inference_0"}
+    assert tagger.threads == {"inference"}
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,29 @@ def test_one_request_is_one_batch_on_the_inference_thread(make_client):
 )
 def test_replies_fit_the_published_schema(client, body):
     TagReply.model_validate_json(client.tag(**body).content, strict=True)
+
+
+def test_the_most_probable_readings(client):
+    (result,) = client.results(text="Ana said 👩‍🚀Ana", n_best=2, offset_unit="utf16")
+    assert [path["score"] for path in result["paths"]] == [0.75, 0.25]
+    assert result["paths"][0]["entities"] == [
+        {"label": "PER", "start": 9, "end": 17, "text": "👩‍🚀Ana"}
+    ]
+    assert result["paths"][1]["entities"] == []
+    assert result["paths"][1]["tags"] == ["O", "O", "O"]
+    (filtered,) = client.results(text="👩‍🚀Ana", n_best=1, labels=["LOC"])
+    assert filtered["paths"][0]["entities"] == []
+
+
+def test_the_digest_of_the_model_is_a_header(client):
+    assert client.tag(text="a").headers["x-model-digest"] == "ab" * 32
+    assert client.tag(texts=[]).headers["x-model-digest"] == "ab" * 32
+
+
+@pytest.mark.parametrize("stated", ["0", "-1", "soon", "nan", ""])
+def test_a_timeout_that_is_none_is_refused(client, stated):
+    reply = client.request(
+        "POST", "/v1/tag", json={"text": "a"}, headers={"x-request-timeout": stated}
+    )
+    assert reply.status_code == 422
+    assert "X-Request-Timeout" in reply.json()["detail"]

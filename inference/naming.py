@@ -1,0 +1,39 @@
+"""From decoded batches to tags and entities by their names."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.types import Entity
+from inference.decoder import DecodedBatch
+from inference.tags import TagTable
+
+# Where the tokens from a first to an end of a sentence (its index in the pool) stand: start, end,
+# and the text there.
+Place = Callable[[int, int, int], tuple[int, int, str]]
+Names = NDArray[np.object_]
+
+
+def iob2_names(table: TagTable) -> Names:
+    """What each tag [K] is called in IOB2."""
+    return np.array(table.iob2_tags, dtype=object)[table.iob2]
+
+
+def named(batch: DecodedBatch, names: Names) -> Iterable[tuple[int, list[str]]]:
+    """The tags of each sentence by their names [K], with its index in the pool."""
+    rows = names[batch.paths.T].tolist()
+    whole = int(np.count_nonzero(batch.lengths == len(batch.paths)))
+    for row, length in zip(rows[whole:], batch.lengths[whole:].tolist(), strict=True):
+        del row[length:]
+    return zip(batch.index.tolist(), rows, strict=True)
+
+
+def add_entities(batch: DecodedBatch, place: Place, found: dict[int, list[Entity]]) -> None:
+    """Add the entities of a batch by their sentence; those of a sentence stand in order."""
+    spans, scores = batch.entities()
+    labels = batch.table.labels
+    columns = (batch.index[spans.rows], spans.starts, spans.ends, spans.labels, scores)
+    for sentence, first, end, label, score in zip(*(c.tolist() for c in columns), strict=True):
+        start, stop, text = place(sentence, first, end)
+        found.setdefault(sentence, []).append(Entity(labels[label], start, stop, text, score))

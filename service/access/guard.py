@@ -1,0 +1,179 @@
+"""The guard in front of every request: its host, its key, its scope, its rate."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service import problems
+from service.access.credentials import API_KEY, AUTHORIZATION, CredentialError, pick, presented
+from service.access.hosts import HostRule, host_name, is_local_name
+from service.access.keys import KeyRing
+from service.access.rates import Limiter, Rate, client_of
+from service.access.scopes import OPEN, Need, need_of
+from service.problems import ProblemError
+from service.settings import ENV_PREFIX, Settings
+
+CLIENT_NAME = "client_name"
+"""Where in scope["state"] the name of the request's key is."""
+REALM = 'Bearer realm="tagbelt"'
+
+REASONS = {
+    problems.UNAUTHORIZED: "unauthorized",
+    problems.FORBIDDEN: "forbidden",
+    problems.WRONG_HOST: "host",
+    problems.RATE_LIMITED: "rate",
+}
+"""What `rejected` is told for each kind of refusal."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
+_HEADERS = _PROXIED | {AUTHORIZATION, API_KEY, b"host", b"origin", b"sec-fetch-site"}
+_HOW = "send one as Authorization: Bearer KEY or as X-API-Key: KEY"
+
+logger = logging.getLogger("service.access")
+
+
+class Guard:
+    """Answers what must not get through; keys that were presented are never logged or echoed."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        ring: KeyRing,
+        settings: Settings,
+        *,
+        rejected: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`rejected` is told of every refusal, by one of REASONS; `clock` is in seconds."""
+        self._app = app
+        self._ring = ring
+        self._rejected = rejected
+        self._limiter = Limiter(clock=clock)
+        per_second = settings.rate_per_second
+        self._rate = None if per_second is None else Rate.of(per_second, settings.rate_burst)
+        self._origins = frozenset(settings.cors_origins)
+        # Nobody is asked for a key, and only this machine is meant to be served.
+        self._local = not ring.required and not settings.allow_anonymous
+        checked = self._local or settings.allowed_hosts
+        self._hosts = HostRule(settings.allowed_hosts) if checked else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one connection on, or answers it with a problem."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except ProblemError as error:
+                reply = problems.response(
+                    error.kind, error.detail, scope["path"], headers=error.headers
+                )
+                self._rejected(REASONS[error.kind])
+                await reply(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        need = need_of(scope["method"], scope["path"])
+        if need is Need.PROBE:
+            return
+        headers = pick(scope["headers"], _HEADERS)
+        if self._hosts is not None and not self._hosts.allows(headers.get(b"host", b"")):
+            raise _wrong_host()
+        if need in OPEN:
+            return
+        if self._ring.required:
+            self._check_key(scope, headers, need)
+        else:
+            self._check_anonymous(scope, headers, need)
+
+    def _check_key(self, scope: Scope, headers: Mapping[bytes, bytes], need: Need) -> None:
+        try:
+            credential = presented(headers)
+        except CredentialError as error:
+            raise _unauthorized(str(error), "invalid_request") from None
+        if credential is None:
+            raise _unauthorized(f"this needs an API key: {_HOW}")
+        key = self._ring.find(credential)
+        if key is None:
+            raise _unauthorized("the API key is not known here, or has expired", "invalid_token")
+        scope.setdefault("state", {})[CLIENT_NAME] = key.name
+        if need not in key.scopes:
+            raise _forbidden(f"this needs a key with the scope {need}", need)
+        self._spend(key.name, key.rate or self._rate)
+
+    def _check_anonymous(self, scope: Scope, headers: Mapping[bytes, bytes], need: Need) -> None:
+        if need is Need.ADMIN and not (self._local and _straight_from_here(headers)):
+            raise _forbidden(
+                "without API keys this is answered on the machine itself only: configure a key "
+                f"with the scope {need} by {ENV_PREFIX}API_KEYS_FILE"
+            )
+        if self._local and scope["method"] not in _SAFE and _cross_site(headers):
+            origin = headers.get(b"origin", b"").decode("latin-1")
+            if need is Need.ADMIN or self._origins.isdisjoint({origin, "*"}):
+                raise _forbidden(
+                    "a page of another site may not ask this without an API key; for tagging, "
+                    f"{ENV_PREFIX}CORS_ORIGINS lists sites that may"
+                )
+        if self._rate is not None:
+            self._spend(client_of((scope.get("client") or ("",))[0]), self._rate)
+
+    def _spend(self, client: str, rate: Rate | None) -> None:
+        wait = 0.0 if rate is None else self._limiter.wait(client, rate)
+        if rate is not None and wait > 0:
+            raise ProblemError(
+                problems.RATE_LIMITED,
+                f"more than {rate.per_second:g} requests a second; try again in {wait:.1f} s",
+                headers={"retry-after": str(max(1, math.ceil(wait)))},
+            )
+
+
+def _straight_from_here(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request calls us by a local name and no proxy says that it passed it on."""
+    return is_local_name(host_name(headers.get(b"host", b""))) and _PROXIED.isdisjoint(headers)
+
+
+def _cross_site(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser sent this for a page that is not ours.
+
+    Any page can make a browser post to this machine; it cannot forge these two headers.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    origin = headers.get(b"origin")
+    if origin is None:
+        return False
+    return _authority(origin) != headers.get(b"host", b"").lower()
+
+
+def _authority(origin: bytes) -> bytes:
+    try:
+        return urlsplit(origin.lower()).netloc
+    except ValueError:
+        return b""
+
+
+def _unauthorized(detail: str, error: str = "") -> ProblemError:
+    challenge = f'{REALM}, error="{error}"' if error else REALM
+    logger.info("a request was refused: %s", error or "no key")
+    return ProblemError(
+        problems.UNAUTHORIZED, detail, headers={"www-authenticate": challenge}
+    )
+
+
+def _forbidden(detail: str, scope: Need | None = None) -> ProblemError:
+    challenge = f'{REALM}, error="insufficient_scope", scope="{scope}"'
+    headers = {"www-authenticate": challenge} if scope else None
+    return ProblemError(problems.FORBIDDEN, detail, headers=headers)
+
+
+def _wrong_host() -> ProblemError:
+    return ProblemError(
+        problems.WRONG_HOST,
+        "the service is not called by this host name; its operator lists those it may be called "
+        f"by in {ENV_PREFIX}ALLOWED_HOSTS",
+    )

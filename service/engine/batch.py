@@ -1,0 +1,156 @@
+"""Making a batch of what has arrived, and tagging it so that one bad item fails alone."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from inference import Annotation, Phases, Reading
+from service.engine.job import Failure, Job, Outcome, deliver
+from service.engine.queue import Queue
+from service.engine.recorder import Recorder
+from service.models.served import Served
+from service.quietlog import log_failure
+
+
+@dataclass(slots=True)
+class Part:
+    """Items of one job, from `first` on, that are in a batch."""
+
+    job: Job
+    first: int
+    waited: float | None
+    """Seconds until the job's first batch, if this is it."""
+    readings: list[Reading | None] = field(default_factory=list)
+    """None where an item could not even be read."""
+    seconds: float = 0.0
+    """What reading it took."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome | None]:
+        """Those of its items, once it was tagged."""
+        return self.job.outcomes[self.first : self.first + len(self.readings)]
+
+    @property
+    def has_success(self) -> bool:
+        """Whether any of its items was tagged."""
+        return any(isinstance(outcome, Annotation) for outcome in self.outcomes)
+
+
+def gather(queue: Queue, budget: int, parts: list[Part]) -> bool:
+    """Wait for a job, then add to `parts` what is there until `budget` tokens are together.
+
+    Jobs that are over are passed by. False when the queue is closed and empty.
+    """
+    while budget > 0:
+        job = queue.take(wait=not parts)
+        if job is None:
+            break
+        if not _is_wanted(job):
+            continue
+        waited = time.monotonic() - job.arrived if job.taken == 0 else None
+        parts.append(part := Part(job, job.taken, waited))
+        budget -= _read(part, budget)
+        if job.taken < len(job.items):
+            queue.put_back(job)
+            break
+    return bool(parts)
+
+
+def _is_wanted(job: Job) -> bool:
+    """Whether somebody still waits for it, in time."""
+    if not job.is_over and time.monotonic() >= job.deadline:
+        deliver([job])  # which finds that time is over
+        return False
+    return not job.is_over
+
+
+def _read(part: Part, budget: int) -> int:
+    """Read items of a job until the budget is used up; return what they cost."""
+    job = part.job
+    cost = 0
+    started = time.perf_counter()
+    for item in job.items[part.first :]:
+        if cost >= budget:
+            break
+        try:
+            reading = job.served.tagger.read(item, marginals=job.marginals, paths=job.paths)  # type: ignore[arg-type]
+            cost += max(1, reading.tokens * job.price_of_token)
+        except Exception as error:
+            log_failure("an item could not be read", error)
+            reading = None
+        part.readings.append(reading)
+    job.taken += len(part.readings)
+    part.seconds = time.perf_counter() - started
+    return cost
+
+
+def tag(parts: Sequence[Part], recorder: Recorder) -> None:
+    """Fill in the outcomes of all parts, model by model."""
+    by_model: dict[Served, list[Part]] = {}
+    for part in parts:
+        by_model.setdefault(part.job.served, []).append(part)
+    for served, mine in by_model.items():
+        _tag_with(served, mine, recorder)
+
+
+def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
+    phases = Phases(tokenize=sum(part.seconds for part in parts))
+    readings = [reading for part in parts for reading in part.readings if reading is not None]
+    outcomes = iter(_annotate(served, readings, phases))
+    for part in parts:
+        for place, reading in enumerate(part.readings, part.first):
+            part.job.outcomes[place] = Failure() if reading is None else next(outcomes)
+        part.job.remaining -= len(part.readings)
+        _tell(part, phases)
+    _record(served, parts, phases, recorder)
+
+
+def _annotate(served: Served, readings: Sequence[Reading], phases: Phases) -> Sequence[Outcome]:
+    """The outcome of each reading: a batch that fails is tried again item by item."""
+    if not readings:
+        return []
+    try:
+        return _annotate_all(served, readings, phases)
+    except Exception as error:
+        if len(readings) == 1:
+            log_failure("an item failed", error)
+            return [Failure()]
+        log_failure("a batch failed and is tried again item by item", error)
+    return [outcome for one in readings for outcome in _annotate(served, [one], phases)]
+
+
+def _annotate_all(
+    served: Served, readings: Sequence[Reading], phases: Phases
+) -> Sequence[Annotation]:
+    annotations = served.tagger.annotate_readings(readings, phases)
+    if len(annotations) != len(readings):
+        raise RuntimeError(f"{len(readings)} items in, {len(annotations)} annotations out")
+    return annotations
+
+
+def _tell(part: Part, phases: Phases) -> None:
+    """Add to what the request is told of its own work."""
+    work = part.job.work
+    work.queue = max(work.queue, part.waited or 0.0)
+    work.tokens += sum(reading.tokens for reading in part.readings if reading is not None)
+    work.tokenize += phases.tokenize
+    work.infer += phases.infer
+    work.decode += phases.decode
+
+
+def _record(served: Served, parts: Iterable[Part], phases: Phases, recorder: Recorder) -> None:
+    """Metrics must never cost a request its answer."""
+    outcomes = [outcome for part in parts for outcome in part.outcomes]
+    try:
+        recorder.batch(
+            served,
+            items=len(outcomes),
+            tokens=sum(r.tokens for part in parts for r in part.readings if r is not None),
+            phases=phases,
+            waited=[part.waited for part in parts if part.waited is not None],
+        )
+        recorder.annotated(served, [o for o in outcomes if isinstance(o, Annotation)])
+        for _ in range(sum(isinstance(outcome, Failure) for outcome in outcomes)):
+            recorder.failed("internal")
+    except Exception as error:
+        log_failure("the metrics of a batch were lost", error)

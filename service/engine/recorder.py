@@ -1,0 +1,74 @@
+"""What the engine tells about its work: to each request, and to whoever keeps the metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from inference import Annotation, Phases
+from service.models.served import Served
+
+
+@dataclass(slots=True)
+class Work:
+    """What one request asked for and where its time went.
+
+    `queue` is the wait for the first batch in seconds; the others are the seconds of the batches
+    that its items were in, with whoever shared them.
+    """
+
+    model: str = ""
+    items: int = 0
+    tokens: int = 0
+    queue: float = 0.0
+    tokenize: float = 0.0
+    infer: float = 0.0
+    decode: float = 0.0
+    texts: Sequence[object] = ()
+
+
+class Recorder(Protocol):
+    """Is told of everything that is worth counting. Called from the inference thread as well."""
+
+    def batch(
+        self,
+        served: Served,
+        *,
+        items: int,
+        tokens: int,
+        phases: Phases,
+        waited: Sequence[float],
+    ) -> None:
+        """A batch was tagged; `waited` are the seconds that each new request of it had waited."""
+
+    def annotated(self, served: Served, annotations: Sequence[Annotation]) -> None:
+        """These annotations were made."""
+
+    def rejected(self, reason: str) -> None:
+        """A request was turned away, or dropped before it was computed."""
+
+    def failed(self, reason: str) -> None:
+        """An item could not be tagged."""
+
+
+class Silent:
+    """A recorder that keeps nothing."""
+
+    def batch(
+        self,
+        served: Served,
+        *,
+        items: int,
+        tokens: int,
+        phases: Phases,
+        waited: Sequence[float],
+    ) -> None:
+        """Nothing."""
+
+    def annotated(self, served: Served, annotations: Sequence[Annotation]) -> None:
+        """Nothing."""
+
+    def rejected(self, reason: str) -> None:
+        """Nothing."""
+
+    def failed(self, reason: str) -> None:
+        """Nothing."""

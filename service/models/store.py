@@ -1,0 +1,171 @@
+"""Where checkpoints lie on the disk, and what requests call them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data.artifact import CONFIG, SUMS, CheckpointError, Header, digest_of
+from service.models.served import AUTO
+
+Versions = Literal["latest", "all"]
+
+# What stands in a URL as it is; short enough for name@version to fit a request's `model`.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
+_RUN = re.compile(r"[0-9]+|[^0-9]+")
+# The writers of checkpoints, copying programs and mounted volumes use such names for what is
+# not whole yet, or no longer.
+_TEMPORARY = (".", "tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A checkpoint on the disk, and the name and version that it is served under."""
+
+    name: str
+    version: str
+    path: Path
+
+    @property
+    def full_name(self) -> str:
+        """name@version."""
+        return f"{self.name}@{self.version}"
+
+    def digest(self) -> str:
+        """The checkpoint's SHA-256 in hex, as its sums have it now. Raises CheckpointError."""
+        try:
+            return digest_of(self.path / SUMS)
+        except OSError as error:
+            raise CheckpointError(f"{self.path}: {SUMS} is missing") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A folder that holds a checkpoint which cannot be served; the reason names the path."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found: by name, then version, older ones first."""
+
+    places: tuple[Place, ...]
+    refusals: tuple[Refusal, ...] = ()
+
+
+class Store:
+    """A checkpoint, or a folder with checkpoints in it as `x/` or as `name/version/`.
+
+    The header of a checkpoint names it, unless it lies at `name/version/`: then the folders do.
+    Folders whose names begin with a dot or with tmp are passed over.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def scan(self) -> Scan:
+        """What is there now. Raises FileNotFoundError when that is nothing."""
+        found, refusals = [], []
+        for path in self._checkpoints():
+            try:
+                found.append(self._place(path))
+            except CheckpointError as error:
+                refusals.append(Refusal(path, str(error)))
+        if not found and not refusals:
+            raise FileNotFoundError(
+                f"no checkpoint at {self.root}: neither it nor a folder in it has a {CONFIG}"
+            )
+        places, doubled = _apart(found)
+        return Scan(tuple(sorted(places, key=place_key)), (*refusals, *doubled))
+
+    def _checkpoints(self) -> Iterator[Path]:
+        if _holds(self.root):
+            yield self.root
+            return
+        for folder in _folders(self.root):
+            if _holds(folder):
+                yield folder
+            else:
+                yield from filter(_holds, _folders(folder))
+
+    def _place(self, path: Path) -> Place:
+        if path.parent.parent == self.root and path != self.root:
+            name, version = path.parent.name, path.name
+        else:
+            header = Header.read(path)
+            name, version = header.name, header.version
+        for what, value in (("name", name), ("version", version)):
+            if not _NAME.fullmatch(value):
+                raise CheckpointError(
+                    f"{path}: the {what} {value!r} cannot stand in a URL: letters, digits and "
+                    "._~+- are allowed, up to 99, the first a letter or a digit"
+                )
+        if name == AUTO:
+            raise CheckpointError(f"{path}: the name {AUTO!r} is taken: it chooses by script")
+        return Place(name, version, path)
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts versions as people do: 2 before 10, 1.9 before 1.10, words before numbers."""
+    runs = _RUN.findall(version)
+    return tuple((1, int(run), run) if run.isdecimal() else (0, 0, run) for run in runs)
+
+
+def place_key(place: Place) -> tuple[str, tuple[tuple[int, int, str], ...]]:
+    """Sorts by name, then version."""
+    return place.name, version_key(place.version)
+
+
+def wanted(places: Iterable[Place], versions: Versions, also: Collection[str]) -> list[Place]:
+    """Those that are to be loaded: the last version of each name or all, and the names in `also`.
+
+    `places` come in order; `also` are full names.
+    """
+    ordered = list(places)
+    last = {place.name: place for place in ordered}
+    return [
+        place
+        for place in ordered
+        if versions == "all" or place is last[place.name] or place.full_name in also
+    ]
+
+
+def being_replaced(path: Path) -> bool:
+    """Whether a writer is between the two renames that replace a checkpoint."""
+    return path.with_name(f".{path.name}.old").exists()
+
+
+def _holds(folder: Path) -> bool:
+    return (folder / CONFIG).is_file()
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders right below, by name; none when it is no folder, or has gone."""
+    try:
+        inside = sorted(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [p for p in inside if p.is_dir() and not p.name.startswith(_TEMPORARY)]
+
+
+def _apart(places: Iterable[Place]) -> tuple[list[Place], list[Refusal]]:
+    """Refuses every checkpoint that shares its full name with another."""
+    by_name: dict[str, list[Place]] = defaultdict(list)
+    for place in places:
+        by_name[place.full_name].append(place)
+    single = [same[0] for same in by_name.values() if len(same) == 1]
+    doubled = [
+        Refusal(
+            place.path,
+            f"two models are named {place.full_name!r}: "
+            f"{' and '.join(str(p.path) for p in same)}; rename or remove one",
+        )
+        for same in by_name.values()
+        if len(same) > 1
+        for place in same
+    ]
+    return single, doubled

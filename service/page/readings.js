@@ -1,0 +1,84 @@
+// The n most probable readings of a text, each with where it departs from the best one.
+
+import { $, bar, element, percent } from "./dom.js";
+import { mark } from "./marked.js";
+
+const same = (a, b) => a.start === b.start && a.end === b.end && a.label === b.label;
+
+const byStart = (a, b) => a.start - b.start || a.end - b.end;
+
+// Places where two readings differ: [{start, end, was: [...], is: [...]}], overlaps in one.
+export function differences(best, other) {
+  const was = best.filter((entity) => !other.some((o) => same(o, entity)));
+  const is = other.filter((entity) => !best.some((b) => same(b, entity)));
+  const all = [...was.map((entity) => ({ entity, side: "was" })), ...is.map((entity) => ({ entity, side: "is" }))]
+    .sort((a, b) => byStart(a.entity, b.entity));
+  const places = [];
+  for (const { entity, side } of all) {
+    const last = places.at(-1);
+    if (last && entity.start < last.end) {
+      last.end = Math.max(last.end, entity.end);
+      last[side].push(entity);
+    } else {
+      places.push({ start: entity.start, end: entity.end, was: [], is: [], [side]: [entity] });
+    }
+  }
+  return places;
+}
+
+const CONTEXT = 24; // characters on each side of a difference
+
+function context(points, start, end) {
+  const before = points.slice(Math.max(0, start - CONTEXT), start).join("").trimStart();
+  const after = points.slice(end, end + CONTEXT).join("").trimEnd();
+  return [start > CONTEXT ? `…${before}` : before, end + CONTEXT < points.length ? `${after}…` : after];
+}
+
+// The piece of the text from `start` to `end`, with the entities that this reading has there.
+function piece(points, start, end, entities) {
+  const nodes = [];
+  let at = start;
+  for (const entity of entities) {
+    nodes.push(points.slice(at, entity.start).join(""), mark(entity, entity.text));
+    at = entity.end;
+  }
+  nodes.push(points.slice(at, end).join(""));
+  return nodes;
+}
+
+const names = (entities) =>
+  entities.map(({ text, label }) => `${text} as ${label}`).join(" and ") || "no name";
+
+function difference(points, { start, end, was, is }) {
+  const [before, after] = context(points, start, end);
+  return element("div", { class: "difference" },
+    element("p", { class: "quote", dir: "auto" }, before,
+      element("ins", {}, ...piece(points, start, end, is)), after),
+    element("p", { class: "quiet small" }, `${names(is)}, where the best reading has ${names(was)}`));
+}
+
+function bestReading({ entities }) {
+  if (!entities.length) return [element("p", { class: "quiet" }, "No names at all.")];
+  return [element("p", { class: "quote names" }, ...entities.slice(0, 40).map((entity) => mark(entity, entity.text)),
+    entities.length > 40 ? ` and ${entities.length - 40} more` : "")];
+}
+
+function reading(points, path, index, best) {
+  const body = index === 0
+    ? bestReading(path)
+    : differences(best.entities, path.entities).map((place) => difference(points, place));
+  return element("li", { class: "reading" },
+    element("div", { class: "reading-head" },
+      element("span", { class: "rank" }, index === 0 ? "Best" : `${index + 1}`),
+      bar(path.score, index === 0 ? 0 : 7), element("span", { class: "tabular" }, percent(path.score))),
+    element("div", { class: "reading-body" }, ...body));
+}
+
+export function showReadings(text, paths) {
+  const points = [...text];
+  const sum = paths.reduce((total, { score }) => total + score, 0);
+  $("readings-sum").textContent = paths.length === 1
+    ? "There is only one way to read this text."
+    : `The ${paths.length} likeliest readings of the whole text hold ${percent(Math.min(1, sum))} of the probability.`;
+  $("readings").replaceChildren(...paths.map((path, index) => reading(points, path, index, paths[0])));
+}

@@ -1,0 +1,28 @@
+// How long a call took, and what the server says of its share.
+
+import { $, element, milliseconds } from "./dom.js";
+
+const HUES = { network: 7, queue: 4, tokenize: 3, infer: 0, decode: 1 };
+
+function segments(took, phases) {
+  const known = phases.filter(([name, value]) => name in HUES && value >= 0);
+  const served = known.reduce((sum, [, value]) => sum + value, 0);
+  return [["network", Math.max(0, took - served)], ...known];
+}
+
+// Without a Server-Timing header only the whole is known.
+export function showTiming(took, phases) {
+  const parts = segments(took, phases);
+  const node = $("timing");
+  node.hidden = parts.length < 2;
+  if (node.hidden) return;
+  const strip = element("div", { class: "strip", "aria-hidden": "true" }, ...parts.map(([name, value]) => {
+    const segment = element("span", { "data-hue": HUES[name] });
+    segment.style.flexGrow = value.toFixed(4);
+    return segment;
+  }));
+  const list = element("dl", {}, ...parts.map(([name, value]) => element("div", {},
+    element("dt", { "data-hue": HUES[name] }, name === "network" ? "network and rest" : name),
+    element("dd", {}, milliseconds(value)))));
+  node.replaceChildren(element("h3", {}, `Latency ${milliseconds(took)}`), strip, list);
+}

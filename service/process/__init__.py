@@ -1,0 +1,1 @@
+"""The processes that serve: where they listen, how they start, are replaced and end."""

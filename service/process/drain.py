@@ -1,0 +1,142 @@
+"""An orderly end: every request that reached this process gets its reply.
+
+While it drains, the server still takes connections, and each reply says that it is the last one
+of its connection. Then it listens no more, closes what is idle and lets the rest finish.
+"""
+
+import asyncio
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from service.quietlog import logger
+
+TICK_SECONDS = 0.02
+# Who has only just connected is about to ask.
+FRESH_SECONDS = 0.5
+# Turns of the event loop; each takes in what waits, so that this bounds a flood.
+TURNS = 100
+
+
+class Connections(ServerState):
+    """The connections of a server, and whether it is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """From now on the reply to a connection's last request ends the connection."""
+        self.is_draining = True
+        for connection in self.open:
+            connection.end_after_reply()
+
+    @property
+    def open(self) -> list["Connection"]:
+        """All that are open at this moment."""
+        return cast("list[Connection]", list(self.connections))
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, which is never closed on a request that has arrived."""
+
+    server_state: Connections
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._since = time.monotonic()
+        # Between a request's first byte and the end of its headers.
+        self._is_begun = False
+        # The request whose reply we made the last one.
+        self._last: object = None
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._is_begun = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A request is known; it may have come right behind another one."""
+        before = self.cycle
+        super().on_headers_complete()
+        self._is_begun = False
+        if self.server_state.is_draining and self.cycle is not before:
+            if before is not None and before is self._last and not before.response_started:
+                before.keep_alive = True
+            self.end_after_reply()
+
+    def end_after_reply(self) -> None:
+        """Have the reply that is due say, and mean, that the connection ends with it."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and cycle.keep_alive:
+            cycle.keep_alive = False
+            self._last = cycle
+
+    def close_if_idle(self) -> None:
+        """Close, unless a request is at work, on its way in, or to be expected."""
+        cycle = self.cycle
+        if cycle is None:
+            is_busy = time.monotonic() - self._since < FRESH_SECONDS
+        else:
+            is_busy = bool(self.pipeline) or not cycle.response_complete
+        if not is_busy and not self._is_begun and not self._has_input():
+            self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for long; unless it just did, the connection is closed."""
+        if not self._has_input():
+            super().timeout_keep_alive_handler()
+
+    def _has_input(self) -> bool:
+        """Whether bytes, or the client's end, wait to be read."""
+        found = self.transport.get_extra_info("socket")
+        return found is not None and is_readable(found.fileno())
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether something waits: bytes, or on a listening socket a connection."""
+    if descriptor < 0:  # closed
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def stop_listening(
+    servers: Sequence[asyncio.AbstractServer], listeners: Sequence[socket.socket]
+) -> None:
+    """Take in who has connected already, and then nobody."""
+    for _ in range(TURNS):
+        if not any(is_readable(listener.fileno()) for listener in listeners):
+            break
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()
+
+
+async def finish(
+    connections: Connections, *, seconds: float, is_forced: Callable[[], bool]
+) -> None:
+    """Wait until every request is answered, at most `seconds`; then end what is left."""
+    deadline = time.monotonic() + seconds
+    # A first wait without a condition: who was taken in last is not among them yet.
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        for connection in connections.open:
+            connection.close_if_idle()
+        if not connections.open or is_forced() or time.monotonic() >= deadline:
+            break
+    left = connections.open
+    if left:
+        logger.warning(
+            "%d connections were not done %g s after the server stopped listening; they are ended",
+            len(left),
+            seconds,
+        )
+    for connection in left:
+        connection.transport.abort()

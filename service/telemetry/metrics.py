@@ -1,0 +1,173 @@
+"""The metrics of an app: filled by the middleware and the engine, read at /metrics."""
+
+import asyncio
+import os
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from inference import Annotation, LexiconUse, Phases
+from service.models.served import Served
+from service.telemetry.exposition import expose
+from service.telemetry.families import OTHER, Families
+from service.telemetry.shared import VARIABLE
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MAX_SERIES = 1000
+"""Of one family, in one process; what comes later is counted as "other"."""
+
+C = TypeVar("C", Counter, Histogram)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is so at this moment, as opposed to what happens."""
+
+    queue_depth: int = 0
+    queue_characters: int = 0
+    ready: bool = False
+    models: Sequence[Served] = ()
+
+
+class Metrics:
+    """The metrics of one app; as the engine's Recorder, safe to call from its threads.
+
+    With PROMETHEUS_MULTIPROC_DIR in the environment they are those of all its processes.
+    """
+
+    def __init__(self) -> None:
+        self._folder = os.environ.get(VARIABLE)
+        self._registry = None if self._folder else CollectorRegistry()
+        self._families = families = Families(self._registry)
+        if self._registry:
+            ProcessCollector(registry=self._registry)
+        self._requests = _Children(families.requests)
+        self._request_seconds = _Children(families.request_seconds)
+        self._entities = _Children(families.entities)
+        self._tokens = _Children(families.tokens)
+        self._lookups = _Children(families.lexicon_lookups)
+        self._rejected = _Children(families.rejected)
+        self._items_failed = _Children(families.items_failed)
+        self._model_changes = _Children(families.model_changes)
+        self._look: Callable[[], Snapshot] = Snapshot
+        self._lexicons: dict[Served, LexiconUse] = {}
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request for `route`, a template, was answered."""
+        method = method if method in METHODS else OTHER
+        self._requests[route, method, str(status)].inc()
+        self._request_seconds[route,].observe(seconds)
+
+    def batch(
+        self,
+        served: Served,
+        *,
+        items: int,
+        tokens: int,
+        phases: Phases,
+        waited: Sequence[float],
+    ) -> None:
+        """A batch was tagged; `waited` are the seconds that each new request of it had waited."""
+        families = self._families
+        families.batch_items.observe(items)
+        families.batch_tokens.observe(tokens)
+        families.tokenize_seconds.observe(phases.tokenize)
+        families.infer_seconds.observe(phases.infer)
+        families.decode_seconds.observe(phases.decode)
+        for seconds in waited:
+            families.queue_seconds.observe(seconds)
+        self._tokens[served.info.name,].inc(tokens)
+
+    def annotated(self, served: Served, annotations: Sequence[Annotation]) -> None:
+        """These annotations were made."""
+        found = Tally(entity.label for one in annotations for entity in one.entities)
+        for label, count in found.items():
+            self._entities[served.info.name, label].inc(count)
+
+    def rejected(self, reason: str) -> None:
+        """A request was turned away, or dropped before it was computed."""
+        self._rejected[reason,].inc()
+
+    def failed(self, reason: str) -> None:
+        """An item could not be tagged."""
+        self._items_failed[reason,].inc()
+
+    def model_change(self, action: str, outcome: str) -> None:
+        """A model was loaded, reloaded and so on, or was not; an outcome is ok or failed."""
+        self._model_changes[action, outcome].inc()
+
+    def watch(self, look: Callable[[], Snapshot]) -> None:
+        """Asks `look` at every `refresh`."""
+        self._look = look
+
+    def refresh(self) -> None:
+        """Brings what is only looked at up to date. From one thread at a time."""
+        now, families = self._look(), self._families
+        families.queue_depth.set(now.queue_depth)
+        families.queue_characters.set(now.queue_characters)
+        families.ready.set(now.ready)
+        before = {_identity(served) for served in self._lexicons}
+        after = {_identity(served) for served in now.models}
+        for gone in before - after:
+            # Files that processes share can only grow.
+            if self._folder:
+                families.model_info.labels(*gone).set(0)
+            else:
+                families.model_info.remove(*gone)
+        for new in after - before:
+            families.model_info.labels(*new).set(1)
+        self._count_lookups(now.models)
+
+    def _count_lookups(self, models: Sequence[Served]) -> None:
+        counted = dict.fromkeys(models, LexiconUse(0, 0)) | self._lexicons
+        for served, last in counted.items():
+            use = counted[served] = served.tagger.lexicon_use()
+            self._lookups[served.info.name, "hit"].inc(use.hits - last.hits)
+            self._lookups[served.info.name, "miss"].inc(use.misses - last.misses)
+        # A model that was unloaded is looked at this last time.
+        self._lexicons = {served: counted[served] for served in models}
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All of it in the format that an Accept header asks for, and that format's name."""
+        return expose(self._registry or MultiProcessCollector(None, self._folder), accept)
+
+    def route(self) -> Route:
+        """GET /metrics."""
+
+        async def metrics(request: Request) -> Response:
+            self.refresh()
+            accept = request.headers.get("accept", "")
+            body, content_type = await asyncio.to_thread(self.exposition, accept)
+            return Response(body, headers={"content-type": content_type})
+
+        return Route("/metrics", metrics)
+
+
+class _Children(Generic[C]):
+    """The series of a family by their labels: looked up once, and never more than MAX_SERIES."""
+
+    def __init__(self, family: C) -> None:
+        self._family = family
+        self._known: dict[tuple[str, ...], C] = {}
+
+    def __getitem__(self, labels: tuple[str, ...]) -> C:
+        child = self._known.get(labels)
+        return self._new(labels) if child is None else child
+
+    def _new(self, labels: tuple[str, ...]) -> C:
+        if len(self._known) >= MAX_SERIES:
+            return self._family.labels(*[OTHER] * len(labels))
+        child = self._known[labels] = self._family.labels(*labels)
+        return child
+
+
+def _identity(served: Served) -> tuple[str, str, str, str]:
+    info = served.info
+    return info.name, info.version, info.digest, info.language

@@ -1,0 +1,119 @@
+"""POST /v1/tag: the reply of one request."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from fastapi.openapi.models import Example
+from fastapi.responses import Response
+from pydantic_core import to_json
+
+from service import problems
+from service.bodies import JsonRoute
+from service.describe import errors
+from service.items import Fault
+from service.models.registry import Registry
+from service.models.served import AUTO, Served
+from service.problems import FieldError, ProblemError
+from service.results import result
+from service.schemas import REPLY_EXAMPLE, REQUEST_EXAMPLES, TagReply, TagRequest
+from service.tagging import Answer, Query, ask
+
+PATH = "/v1/tag"
+# A reply to more than this takes long enough to make that other requests would notice.
+_LONG_CHARACTERS = 50_000
+
+router = APIRouter(route_class=JsonRoute)
+
+_EXAMPLES: dict[str, Example] = {
+    title: {"summary": title, "value": value} for title, value in REQUEST_EXAMPLES.items()
+}
+
+
+@router.post(
+    PATH,
+    tags=["tagging"],
+    summary="Find the entities of texts",
+    response_model=TagReply,
+    responses={
+        200: {"content": {"application/json": {"example": REPLY_EXAMPLE}}},
+        **errors(400, 404, 413, 415, 422, 429, 500, 503, 504),
+    },
+)
+async def tag(
+    body: Annotated[TagRequest, Body(openapi_examples=_EXAMPLES)], request: Request
+) -> Response:
+    """Answers with one result for each input, in order.
+
+    An input that is bad on its own (not a string, too long, half of a surrogate pair) gets an
+    `error` in its place and the others are tagged. Limits are stated in the errors. The header
+    `X-Request-Timeout` (seconds) says how long the answer is worth waiting for.
+    """
+    check_labels(request.app.state.registry, body)
+    answer = await ask(request, query_of(body))
+    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, Fault))
+    if size > _LONG_CHARACTERS:
+        content = await asyncio.to_thread(reply, body, answer)
+    else:
+        content = reply(body, answer)
+    return Response(content, media_type="application/json", headers=answer.headers)
+
+
+def query_of(body: TagRequest) -> Query:
+    """What a request asks of the engine."""
+    return Query(
+        body.items,
+        tokens=body.field == "tokens",
+        model=body.model,
+        marginals="alternatives" in body.include,
+        paths=body.n_best or 0,
+        field=body.field,
+    )
+
+
+def check_labels(registry: Registry, body: TagRequest) -> None:
+    """Raises ProblemError, 422, for a label that no model which may answer has."""
+    if body.labels is None:
+        return
+    models = registry.served if body.model == AUTO else [registry.get(body.model)]
+    known = [label for served in models for label in served.labels]
+    names = " or ".join(repr(served.name) for served in models)
+    unknown = [
+        FieldError(f"/labels/{index}", f"{label!r} is not a label of {names}")
+        for index, label in enumerate(body.labels)
+        if label not in known
+    ]
+    if unknown:
+        detail = f"{unknown[0].detail}, which has: {', '.join(dict.fromkeys(known))}"
+        raise ProblemError(problems.INVALID, detail, errors=unknown)
+
+
+def reply(body: TagRequest, answer: Answer) -> bytes:
+    """The JSON that schemas.TagReply describes."""
+    return to_json(
+        {
+            "model": _model(answer.served),
+            "offset_unit": "token" if body.field == "tokens" else body.offset_unit,
+            "results": [result_of(body, answer, index) for index in range(len(answer.outcomes))],
+        }
+    )
+
+
+def result_of(body: TagRequest, answer: Answer, index: int) -> dict[str, Any]:
+    """One entry of the results."""
+    outcome = answer.outcomes[index]
+    if isinstance(outcome, Fault):
+        place = "text" if body.field == "text" else f"{body.field}/{index}"
+        return {"error": problems.problem(outcome.kind, outcome.detail, f"{PATH}#/{place}")}
+    members = result(body.items[index], outcome, body)
+    if body.model == AUTO:
+        return {"model": answer.served[index].full_name, **members}
+    return members
+
+
+def _model(served: Sequence[Served]) -> dict[str, str] | None:
+    first, *others = dict.fromkeys(served)
+    if others:
+        return None
+    return {"name": first.name, "version": first.version, "digest": first.digest}

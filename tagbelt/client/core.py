@@ -1,0 +1,156 @@
+"""Every call of the clients, without its I/O."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from tagbelt.client.batches import Batch, Batcher, Limits, T
+from tagbelt.client.errors import StatusError, TagbeltError, error_of
+from tagbelt.client.exchange import Reply, Request, Steps, exchange
+from tagbelt.client.options import CallOptions, TagOptions, check_names, to_members
+from tagbelt.client.replies import card_of, models_of, results_of
+from tagbelt.client.results import ItemError, ModelCard, ModelList, Result
+from tagbelt.client.retry import Deadline, Retry
+
+TAG = "/v1/tag"
+
+V = TypeVar("V")
+Tagged: TypeAlias = tuple[V, Result | ItemError]
+"""An item as it was given, and what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[T]):
+    """How the items of a call are tagged. The deadline is of the call, or of each request."""
+
+    core: "Core"
+    members: bytes
+    timeout: float | None
+    whole: Deadline | None
+
+    def batches(self, items: Iterable[T]) -> Iterator[Steps[list[Tagged[T]]]]:
+        """The requests for the items, each as the steps to its results, in order."""
+        batcher = Batcher[T](self.core.limits)
+        for item in items:
+            if (batch := batcher.add(item)) is not None:
+                yield self._tag(batch)
+        if (batch := batcher.rest()) is not None:
+            yield self._tag(batch)
+
+    async def batches_async(
+        self, items: Iterable[T] | AsyncIterable[T]
+    ) -> AsyncIterator[Steps[list[Tagged[T]]]]:
+        """As `batches`, for items that may have to be waited for."""
+        if not isinstance(items, AsyncIterable):
+            for steps in self.batches(items):
+                yield steps
+            return
+        batcher = Batcher[T](self.core.limits)
+        async for item in items:
+            if (batch := batcher.add(item)) is not None:
+                yield self._tag(batch)
+        if (batch := batcher.rest()) is not None:
+            yield self._tag(batch)
+
+    def _tag(self, batch: Batch[T]) -> Steps[list[Tagged[T]]]:
+        return self.core.tag_batch(batch, self.members, self.timeout, self.whole)
+
+
+class Core:
+    """What both clients do: which requests, in which order, and what their replies mean."""
+
+    def __init__(self, retry: Retry, limits: Limits, timeout: float | None) -> None:
+        self.retry = retry
+        self.limits = limits
+        self.timeout = timeout
+        self.deadline({})  # refuses a timeout that is none
+
+    def deadline(self, options: Mapping[str, Any]) -> Deadline:
+        """When a call with these options must be over."""
+        return Deadline(options.get("timeout", self.timeout), self.retry.clock)
+
+    def plan(self, options: TagOptions, *, whole: bool) -> Plan[Any]:
+        """How to tag with these options; `whole` has one deadline for all requests."""
+        check_names(options, TagOptions)
+        deadline = self.deadline(options)
+        timeout = options.get("timeout", self.timeout)
+        return Plan(self, to_members(options), timeout, deadline if whole else None)
+
+    def tag(self, text: str, options: TagOptions) -> Steps[Result]:
+        """Tag one text. Raises the item's own error too."""
+        if not isinstance(text, str):
+            raise TypeError(f"a text is a str, not {type(text).__name__}")
+        [steps] = self.plan(options, whole=True).batches([text])
+        [(_, outcome)] = yield from steps
+        if isinstance(outcome, ItemError):
+            raise error_of(outcome.problem)
+        return outcome
+
+    def tag_batch(
+        self,
+        batch: Batch[T],
+        members: bytes,
+        timeout: float | None,
+        whole: Deadline | None,
+    ) -> Steps[list[Tagged[T]]]:
+        """Tag a batch; in halves where the server takes less than it holds."""
+        waiting, tagged = [batch], list[Tagged[T]]()
+        while waiting:
+            part = waiting.pop()
+            body = part.body(members)
+            deadline = whole or Deadline(timeout, self.retry.clock)
+            try:
+                reply = yield from exchange(Request("POST", TAG, body), self.retry, deadline)
+            except StatusError as error:
+                if not self._too_much(error, part, body):
+                    raise
+                if len(part.items) == 1:
+                    tagged.append((part.items[0], ItemError(error.problem)))
+                else:
+                    waiting += reversed(part.halves())
+                continue
+            found = results_of(
+                reply.body, len(part.items), reply.headers.get("x-request-id", "")
+            )
+            tagged += zip(part.items, found, strict=True)
+        return tagged
+
+    def _too_much(self, error: StatusError, part: Batch[T], body: bytes) -> bool:
+        """Whether the request was refused for its size alone; if so, later ones are smaller."""
+        if error.problem.status == 413:
+            if len(part.items) > 1:
+                self.limits.shrink_bytes(len(body))
+            return True
+        if error.problem.slug == "too-many-items" and len(part.items) > 1:
+            self.limits.shrink_items(len(part.items))
+            return True
+        return False
+
+    def models(self, options: CallOptions) -> Steps[ModelList]:
+        """List the models."""
+        reply = yield from self._call(Request("GET", "/v1/models"), options)
+        return models_of(reply.body)
+
+    def model(self, name: str, options: CallOptions) -> Steps[ModelCard]:
+        """Describe a model."""
+        reply = yield from self._call(Request("GET", _model_path(name)), options)
+        return card_of(reply.body)
+
+    def ready(self, options: CallOptions) -> Steps[bool]:
+        """Ask once whether requests can be answered."""
+        try:
+            yield from self._call(Request("GET", "/readyz", repeatable=False), options)
+        except TagbeltError as error:
+            if isinstance(error, StatusError) and error.problem.status != 503:
+                raise
+            return False
+        return True
+
+    def _call(self, request: Request, options: CallOptions) -> Steps[Reply]:
+        check_names(options, CallOptions)
+        return (yield from exchange(request, self.retry, self.deadline(options)))
+
+
+def _model_path(name: str) -> str:
+    return f"/v1/models/{quote(name, safe='@')}"

@@ -1,0 +1,344 @@
+"""The engine over a fake tagger: batches, bounds, deadlines, departures, faults, replacement."""
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from inference import Annotation
+from service.engine.engine import Engine
+from service.engine.job import DeadlineError, Failure, GoneError, Job
+from service.engine.queue import ClosedError, OverloadedError
+from service.engine.recorder import Silent, Work
+from service.models.served import Served
+from tests.service.fake import FakeTagger
+
+
+class Counts(Silent):
+    def __init__(self):
+        self.reasons: list[str] = []
+        self.failures: list[str] = []
+        self.batches: list[tuple[str, int, int]] = []
+        self.waited: list[float] = []
+
+    def batch(self, served, *, items, tokens, waited, **_):
+        self.batches.append((served.name, items, tokens))
+        self.waited.extend(waited)
+
+    def rejected(self, reason):
+        self.reasons.append(reason)
+
+    def failed(self, reason):
+        self.failures.append(reason)
+
+
+@contextmanager
+def engine(**changes):
+    options = {"max_waiting": 100, "max_waiting_characters": 10_000, "max_batch_tokens": 1000}
+    made = Engine(**(options | {"recorder": Counts()} | changes))
+    try:
+        yield made
+    finally:
+        made.close(timeout=10)
+
+
+def job(tagger, *items, seconds=30.0, **options):
+    served = tagger if isinstance(tagger, Served) else Served(tagger)
+    characters = sum(map(len, items))
+    return Job(served, items, time.monotonic() + seconds, Work(), characters=characters, **options)
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def occupied(made, tagger):
+    """A running job whose batch waits at the tagger's gate."""
+    tagger.gate.clear()
+    before = len(tagger.calls)
+    running = asyncio.create_task(made.run(job(tagger, "first")))
+    await until(lambda: len(tagger.calls) > before)
+    return running
+
+
+def texts(outcomes):
+    return [" ".join(outcome.tokens) for outcome in outcomes]
+
+
+def test_what_arrives_while_a_batch_runs_is_the_next_batch():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine() as made:
+            running = await occupied(made, tagger)
+            others = [asyncio.create_task(made.run(job(served, f"a{n}", "b"))) for n in range(5)]
+            await until(lambda: len(made.queue) == 5)
+            tagger.gate.set()
+            await running
+            assert [texts(o) for o in await asyncio.gather(*others)] == [
+                [f"a{n}", "b"] for n in range(5)
+            ]
+            assert [len(call) for call in tagger.calls] == [1, 10]
+            assert tagger.threads == {"inference"}
+
+    asyncio.run(main())
+
+
+def test_two_models_in_one_round_each_tag_their_own():
+    async def main():
+        one, two = FakeTagger("one"), FakeTagger("two")
+        with engine() as made:
+            running = await occupied(made, one)
+            jobs = [asyncio.create_task(made.run(job(t, "x", "y"))) for t in (two, one, two)]
+            await until(lambda: len(made.queue) == 3)
+            one.gate.set()
+            await asyncio.gather(running, *jobs)
+        assert sorted(map(len, two.calls)) in ([4], [2, 2])
+        assert [len(call) for call in one.calls] == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_a_batch_stays_within_its_budget_and_a_long_job_lets_short_ones_pass():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        order = []
+        with engine(max_batch_tokens=10) as made:
+            running = await occupied(made, tagger)
+            long = asyncio.create_task(made.run(job(served, *["one two three"] * 12)))
+            await until(lambda: len(made.queue) == 1)
+            short = asyncio.create_task(made.run(job(served, "short")))
+            await until(lambda: len(made.queue) == 2)
+            long.add_done_callback(lambda _: order.append("long"))
+            short.add_done_callback(lambda _: order.append("short"))
+            tagger.gate.set()
+            outcomes = await long
+            await asyncio.gather(running, short)
+        assert len(outcomes) == 12
+        assert order == ["short", "long"]
+        # A batch may pass its budget by the item that fills it.
+        assert max(sum(len(text.split()) for text in call) for call in tagger.calls) <= 12
+
+    asyncio.run(main())
+
+
+def test_marginals_and_paths_count_for_more():
+    async def main():
+        tagger = FakeTagger()
+        with engine(max_batch_tokens=60) as made:
+            await made.run(job(tagger, *["one two"] * 20, marginals=True))
+            dear = [len(call) for call in tagger.calls]
+            tagger.calls.clear()
+            await made.run(job(tagger, *["one two"] * 20))
+            assert dear == [5, 5, 5, 5]
+            assert [len(call) for call in tagger.calls] == [20]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("bound", [{"max_waiting": 2}, {"max_waiting_characters": 8}])
+def test_a_full_queue_refuses_at_once_and_recovers(bound):
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine(**bound) as made:
+            running = await occupied(made, tagger)
+            waiting = [asyncio.create_task(made.run(job(served, "1234"))) for _ in range(2)]
+            await until(lambda: len(made.queue) == 2)
+            with pytest.raises(OverloadedError):
+                await made.run(job(served, "1234"))
+            assert made._recorder.reasons == ["queue_full"]
+            assert (len(made.queue), made.queue.characters) == (2, 8)
+            tagger.gate.set()
+            await asyncio.gather(running, *waiting)
+            assert made.queue.characters == 0
+            assert texts(await made.run(job(served, "1234"))) == ["1234"]
+
+    asyncio.run(main())
+
+
+def test_work_whose_time_is_over_is_answered_and_never_computed():
+    async def main():
+        tagger = FakeTagger()
+        with engine() as made:
+            running = await occupied(made, tagger)
+            with pytest.raises(DeadlineError):  # while the thread is busy
+                await made.run(job(tagger, "late", seconds=0.01))
+            assert len(made.queue) == 0
+            tagger.gate.set()
+            await running
+            with pytest.raises(DeadlineError):
+                await made.run(job(tagger, "too late", seconds=-1))
+            assert made._recorder.reasons == ["deadline"] * 2
+        assert tagger.calls == [["first"]]
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_comes_after_the_deadline_is_not_given():
+    async def main():
+        tagger = FakeTagger()
+        with engine() as made:
+            tagger.gate.clear()
+            asked = asyncio.create_task(made.run(job(tagger, "slow", seconds=0.05)))
+            await until(lambda: tagger.calls)
+            with pytest.raises(DeadlineError):
+                await asked
+            tagger.gate.set()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["left", "cancelled"])
+def test_work_of_a_client_that_left_is_never_computed(how):
+    async def main():
+        tagger = FakeTagger()
+        with engine() as made:
+            running = await occupied(made, tagger)
+            left = asyncio.Event()
+            asked = asyncio.create_task(made.run(job(tagger, "gone"), left.wait))
+            await until(lambda: len(made.queue) == 1)
+            if how == "left":
+                left.set()
+                with pytest.raises(GoneError):
+                    await asked
+                assert made._recorder.reasons == ["disconnected"]
+            else:
+                asked.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asked
+            assert len(made.queue) == 0
+            tagger.gate.set()
+            await running
+        assert tagger.calls == [["first"]]
+
+    asyncio.run(main())
+
+
+def test_a_bad_item_fails_alone():
+    async def main():
+        tagger = FakeTagger(poison="bad")
+        served = Served(tagger)
+        with engine() as made:
+            running = await occupied(made, tagger)
+            asked = [
+                asyncio.create_task(made.run(job(served, *items)))
+                for items in (["a", "bad", "b"], ["c"], ["bad"])
+            ]
+            await until(lambda: len(made.queue) == 3)
+            tagger.gate.set()
+            await running
+            mixed, good, bad = await asyncio.gather(*asked)
+            assert [type(o) for o in mixed] == [Annotation, Failure, Annotation]
+            assert texts(good) == ["c"]
+            assert bad == [Failure()]
+            assert made._recorder.failures == ["internal"] * 2
+
+    asyncio.run(main())
+
+
+def test_an_item_that_cannot_be_read_fails_alone():
+    class Unread(FakeTagger):
+        def read(self, item, **options):
+            if item == "bad":
+                raise ValueError(item)
+            return super().read(item, **options)
+
+    async def main():
+        with engine() as made:
+            good, bad = await made.run(job(Unread(), "good", "bad"))
+            assert (texts([good]), bad) == (["good"], Failure())
+            assert await made.run(job(Unread(), "bad")) == [Failure()]
+
+    asyncio.run(main())
+
+
+def test_metrics_that_fail_cost_nobody_an_answer():
+    class Broken(Silent):
+        def annotated(self, *_):
+            raise RuntimeError
+
+    async def main():
+        with engine(recorder=Broken()) as made:
+            assert texts(await made.run(job(FakeTagger(), "a"))) == ["a"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", ["read", "annotate_readings"])
+def test_a_thread_that_dies_answers_its_batch_and_is_replaced(where):
+    class Deadly(FakeTagger):
+        def die(self, *_args, **_options):
+            raise SystemExit
+
+    async def main():
+        deadly = Deadly()
+        setattr(deadly, where, deadly.die)
+        with engine() as made:
+            with pytest.raises(RuntimeError, match="thread died"):
+                await made.run(job(deadly, "a"))
+            await until(lambda: not made.is_alive)
+            assert texts(await made.run(job(FakeTagger(), "b"))) == ["b"]
+            assert made.is_alive
+
+    asyncio.run(main())
+
+
+def test_a_thread_that_hangs_is_left_behind_and_harms_nothing_when_it_wakes():
+    async def main():
+        hanging, tagger = FakeTagger(), FakeTagger()
+        with engine(stuck_seconds=0.2) as made:
+            hanging.gate.clear()
+            asked = asyncio.create_task(made.run(job(hanging, "stuck", seconds=5)))
+            await until(lambda: hanging.calls)
+            assert texts(await made.run(job(tagger, "works"))) == ["works"]
+            assert made.is_alive
+            hanging.gate.set()
+            assert texts(await asked) == ["stuck"]  # it came in time after all
+            assert texts(await made.run(job(tagger, "still"))) == ["still"]
+            await until(
+                lambda: (
+                    sum(t.name == "inference" and t.is_alive() for t in threading.enumerate()) <= 1
+                )
+            )
+
+    asyncio.run(main())
+
+
+def test_closing_finishes_what_was_accepted_and_takes_nothing_more():
+    async def main():
+        tagger = FakeTagger()
+        with engine() as made:
+            running = await occupied(made, tagger)
+            waiting = asyncio.create_task(made.run(job(tagger, "second")))
+            await until(lambda: len(made.queue) == 1)
+            closing = asyncio.create_task(asyncio.to_thread(made.close))
+            await until(lambda: made.queue.is_closed)
+            with pytest.raises(ClosedError):
+                await made.run(job(tagger, "third"))
+            tagger.gate.set()
+            assert texts(await running) == ["first"]
+            assert texts(await waiting) == ["second"]
+            await closing
+            assert not made.revive()
+
+    asyncio.run(main())
+
+
+def test_the_account_of_a_request():
+    async def main():
+        with engine() as made:
+            asked = job(FakeTagger(), "one two", "three")
+            await made.run(asked)
+            assert asked.work.tokens == 3
+            assert (asked.work.infer, asked.work.decode) == (0.002, 0.001)
+            assert asked.work.queue >= 0
+            assert made._recorder.batches == [("fake", 2, 3)]
+            assert len(made._recorder.waited) == 1
+
+    asyncio.run(main())
