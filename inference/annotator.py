@@ -1,33 +1,43 @@
 """Everything that is to be known of texts and token lists, tagged together."""
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
 from data.types import Entity
-from inference.annotation import Annotation, Marginals
-from inference.crf import FloatArray
+from inference.annotation import Annotation, Marginals, Named, Path
 from inference.decoder import DecodedBatch, Decoder
-from inference.naming import add_entities, iob2_names, named
+from inference.naming import MarginalNames, add_entities, iob2_names, named
+from inference.nbest import Ranked, best_choices
 from inference.phases import Phases
 from inference.reading import Reading
 from inference.tags import TagTable
 
-# Tags less probable than this are left out of an annotation's marginals.
-_LEAST_MARGINAL = 0.001
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One way to tag a sentence, and the natural logarithm of its probability."""
+
+    log: float
+    tags: tuple[str, ...]
+    entities: tuple[Named, ...]
 
 
 @dataclass(slots=True)
 class _Found:
-    """What was found in one sentence."""
+    """What was found in one sentence; `options` come best first."""
 
     tags: tuple[str, ...] = ()
-    entities: Sequence[Entity] = ()
     marginals: Marginals = ()
+    options: Sequence[_Option] = (_Option(0.0, (), ()),)  # as it is without tokens
 
 
 class Annotator:
@@ -36,82 +46,115 @@ class Annotator:
     def __init__(self, decoder: Decoder, table: TagTable) -> None:
         self._decoder = decoder
         self._names = iob2_names(table)
-        self._marginals = _MarginalNames(table)
+        self._marginals = MarginalNames(table)
 
     def annotate(
         self, readings: Sequence[Reading], phases: Phases | None = None
     ) -> list[Annotation]:
         """One annotation a reading, in order."""
-        pool = [sentence for reading in readings for sentence in reading.sentences]
-        owners = [reading for reading in readings for _ in reading.sentences]
-        found = [_Found() for _ in pool]
-        entities: dict[int, list[Entity]] = {}
-
-        def place(sentence: int, first: int, end: int) -> tuple[int, int, str]:
-            return owners[sentence].place(pool[sentence], first, end)
+        pool = _Pool(readings)
 
         def add(batch: DecodedBatch) -> None:
-            add_entities(batch, place, entities)
+            add_entities(batch, pool.place, pool.entities)
             for index, tags in named(batch, self._names):
-                found[index].tags = tuple(tags)
-            self._add_marginals(batch, owners, found)
+                pool.found[index].tags = tuple(tags)
+            self._add_marginals(batch, pool)
+            self._add_options(batch, pool)
 
-        deque(self._decoder.run([tokens.words for tokens in pool], add, phases), maxlen=0)
+        words = [sentence.words for sentence in pool.sentences]
+        deque(self._decoder.run(words, add, phases), maxlen=0)
         began = perf_counter()
-        for index, own in entities.items():
-            found[index].entities = own
-        rest = iter(found)
-        result = [_annotation(it, list(islice(rest, len(it.sentences)))) for it in readings]
+        result = pool.annotations(readings)
         if phases is not None:
             phases.add(decode=perf_counter() - began)
         return result
 
-    def _add_marginals(
-        self, batch: DecodedBatch, owners: Sequence[Reading], found: Sequence[_Found]
-    ) -> None:
-        wanted = [row for row, index in enumerate(batch.index) if owners[index].marginals]
-        if not wanted:
+    def _add_marginals(self, batch: DecodedBatch, pool: "_Pool") -> None:
+        rows = pool.marginals[batch.index].nonzero()[0]
+        if not len(rows):
             return
-        part = batch.only(np.array(wanted, np.intp))
+        part = batch.only(rows)
         chances = self._marginals.in_iob2(part.marginals())
-        for row, (index, length) in enumerate(zip(part.index, part.lengths, strict=True)):
-            found[index].marginals = self._marginals.named(chances[:length, row])
+        places = zip(part.index.tolist(), part.lengths.tolist(), strict=True)
+        for row, (index, length) in enumerate(places):
+            pool.found[index].marginals = self._marginals.named(chances[:length, row])
+
+    def _add_options(self, batch: DecodedBatch, pool: "_Pool") -> None:
+        rows = pool.paths[batch.index].nonzero()[0]
+        if not len(rows):
+            return
+        part = batch.only(rows)
+        found = part.best_paths(pool.paths[part.index].tolist())
+        for index, ranked in zip(part.index.tolist(), found, strict=True):
+            entities = _entities(ranked, index, pool, batch.table)
+            tags = self._names[ranked.paths.T].tolist()
+            options = zip(ranked.logs, map(tuple, tags), map(tuple, entities), strict=True)
+            pool.found[index].options = [_Option(*option) for option in options]
 
 
-class _MarginalNames:
-    """From probabilities of a model's tags to those of IOB2 tags, by their names."""
+class _Pool:
+    """The sentences of all readings: whose they are, what is wanted of them, what was found."""
 
-    def __init__(self, table: TagTable) -> None:
-        self._names = table.iob2_tags
-        # The model's tags, sorted by their IOB2 tags, and where those of each begin.
-        self._order = np.argsort(table.iob2, kind="stable")
-        self._firsts = np.searchsorted(table.iob2[self._order], np.arange(len(self._names)))
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self.sentences = [sentence for it in readings for sentence in it.sentences]
+        self.owners = [it for it in readings for _ in it.sentences]
+        self.marginals = np.array([owner.marginals for owner in self.owners], np.bool_)
+        self.paths = np.array([owner.paths for owner in self.owners], np.intp)
+        self.found = [_Found() for _ in self.sentences]
+        self.entities: dict[int, list[Entity]] = {}
 
-    def in_iob2(self, chances: FloatArray) -> FloatArray:
-        """Adds up the tags [..., K] that are one IOB2 tag; each token by itself, to the bit."""
-        result: FloatArray = np.add.reduceat(chances[..., self._order], self._firsts, axis=-1)
+    def place(self, sentence: int, first: int, end: int) -> tuple[int, int, str]:
+        """See `naming.Place`."""
+        return self.owners[sentence].place(self.sentences[sentence], first, end)
+
+    def annotations(self, readings: Iterable[Reading]) -> list[Annotation]:
+        """What was found in each item's sentences, put together."""
+        result = []
+        end = 0
+        for reading in readings:
+            first, end = end, end + len(reading.sentences)
+            result.append(self._annotation(reading, range(first, end)))
         return result
 
-    def named(self, chances: FloatArray) -> Marginals:
-        """`chances` [tokens, IOB2 tags] as one dict a token, highest first."""
-        result = []
-        for row in chances:
-            best = [i for i in np.argsort(-row, kind="stable") if row[i] >= _LEAST_MARGINAL]
-            result.append({self._names[i]: float(row[i]) for i in best})
-        return tuple(result)
+    def _annotation(self, reading: Reading, own: range) -> Annotation:
+        sentences = reading.sentences
+        found = self.found[own.start : own.stop]
+        return Annotation(
+            tokens=_joined([sentence.words for sentence in sentences]),
+            starts=_joined([sentence.starts for sentence in sentences]),
+            tags=_joined([it.tags for it in found]),
+            entities=_joined([self.entities.get(index, ()) for index in own]),
+            marginals=_joined([it.marginals for it in found]) if reading.marginals else None,
+            paths=_paths([it.options for it in found], reading.paths) if reading.paths else None,
+        )
 
 
-def _annotation(reading: Reading, found: Sequence[_Found]) -> Annotation:
-    """What was found in an item's sentences, put together."""
-    sentences = reading.sentences
-    return Annotation(
-        tokens=tuple(chain.from_iterable(sentence.words for sentence in sentences)),
-        starts=tuple(chain.from_iterable(sentence.starts for sentence in sentences)),
-        tags=tuple(chain.from_iterable(own.tags for own in found)),
-        entities=tuple(chain.from_iterable(own.entities for own in found)),
-        marginals=(
-            tuple(chain.from_iterable(own.marginals for own in found))
-            if reading.marginals
-            else None
-        ),
-    )
+def _entities(ranked: Ranked, sentence: int, pool: _Pool, table: TagTable) -> list[list[Named]]:
+    """The entities of each path of a sentence."""
+    length, count = ranked.paths.shape
+    result: list[list[Named]] = [[] for _ in range(count)]
+    spans = table.find_spans(ranked.paths, np.full(count, length, np.intp))
+    columns = (spans.rows, spans.starts, spans.ends, spans.labels)
+    for path, first, end, label in zip(*(c.tolist() for c in columns), strict=True):
+        result[path].append(Named(table.labels[label], *pool.place(sentence, first, end)))
+    return result
+
+
+def _paths(options: Sequence[Sequence[_Option]], wanted: int) -> tuple[Path, ...]:
+    """The best ways to tag an item, from those of its sentences, which are independent.
+
+    No two have the same tags: what differs in a model's scheme differs in IOB2 (`tag_table` sees
+    to it), and sentences do not share a tag.
+    """
+    choices, logs = best_choices([[option.log for option in own] for own in options], wanted)
+    result = []
+    for choice, log in zip(choices, logs, strict=True):
+        chosen = [own[place] for own, place in zip(options, choice, strict=True)]
+        tags = _joined([option.tags for option in chosen])
+        entities = _joined([option.entities for option in chosen])
+        result.append(Path(math.exp(log), tags, entities))
+    return tuple(result)
+
+
+def _joined(parts: Sequence[Sequence[T]]) -> tuple[T, ...]:
+    return tuple(parts[0]) if len(parts) == 1 else tuple(chain.from_iterable(parts))

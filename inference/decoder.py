@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from inference.batching import batches
 from inference.crf import CrfParameters, FloatArray, IntArray
+from inference.nbest import Ranked, best_paths
 from inference.phases import Phases
 from inference.posteriors import span_posteriors, token_marginals
 from inference.scorer import Prepared, Scorer
@@ -52,6 +53,10 @@ class DecodedBatch:
     def marginals(self) -> FloatArray:
         """Probability [T, B, K] of every tag at every token."""
         return token_marginals(self.emissions, self.lengths, self.crf)
+
+    def best_paths(self, wanted: Sequence[int]) -> list[Ranked]:
+        """The most probable tag sequences of each row, `wanted` [B] of them."""
+        return best_paths(self.emissions, self.lengths, self.crf, self.paths, wanted)
 
     def only(self, rows: IntArray) -> "DecodedBatch":
         """The batch with some of its rows, in rising order."""

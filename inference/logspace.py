@@ -20,24 +20,18 @@ class LogChart:
         self._lengths = lengths
         self._crf = crf
         self._emissions = emissions[: len(alive)].astype(np.float64)
-        self._forward = np.full(self._emissions.shape, -np.inf)
-        self._backward = np.full(self._emissions.shape, -np.inf)
-        self._fill(alive)
-        last = self._forward[lengths - 1, np.arange(len(lengths))] + crf.end  # [B, K]
-        self.log_partition = _log_sum(last, axis=1)  # [B]
+        self._forward = _forward(self._emissions, alive, crf)
+        self._backward = self._run_backward(alive)
+        self.log_partition = _log_total(self._forward, lengths, crf)  # [B]
 
-    def _fill(self, alive: list[int]) -> None:
-        forward, backward, crf = self._forward, self._backward, self._crf
-        forward[0] = crf.start + self._emissions[0]
-        for step in range(1, len(alive)):
-            n = alive[step]
-            moves = forward[step - 1, :n, :, None] + crf.transitions  # [n, K from, K to]
-            forward[step, :n] = _log_sum(moves, axis=1) + self._emissions[step, :n]
+    def _run_backward(self, alive: list[int]) -> FloatArray:
+        backward, crf = np.full(self._emissions.shape, -np.inf), self._crf
         backward[self._lengths - 1, np.arange(len(self._lengths))] = crf.end
         for step in range(len(alive) - 1, 0, -1):
             n = alive[step]
             after = self._emissions[step, :n] + backward[step, :n]  # [n, K to]
             backward[step - 1, :n] = _log_sum(crf.transitions + after[:, None], axis=2)
+        return backward
 
     def token_marginals(self) -> FloatArray:
         """Probability [T, B, K] of each tag at each token; 0 after a row's end."""
@@ -65,6 +59,31 @@ class LogChart:
             after = np.where(table.continuing[label], -np.inf, after)
             total += _log_sum(self._crf.transitions[tags[-1]] + after, axis=0)
         return float(total - self.log_partition[row])
+
+
+def log_partition(
+    emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+) -> FloatArray:
+    """As `LogChart.log_partition` [B], without the rest of the chart."""
+    alive = rows_alive(emissions, lengths, crf)
+    forward = _forward(emissions[: len(alive)].astype(np.float64), alive, crf)
+    return _log_total(forward, lengths, crf)
+
+
+def _forward(emissions: FloatArray, alive: list[int], crf: CrfParameters) -> FloatArray:
+    """Log scores [T, B, K] of all ways to begin up to a tag, its emission included."""
+    forward = np.full(emissions.shape, -np.inf)
+    forward[:1] = crf.start + emissions[:1]
+    for step in range(1, len(alive)):
+        n = alive[step]
+        moves = forward[step - 1, :n, :, None] + crf.transitions  # [n, K from, K to]
+        forward[step, :n] = _log_sum(moves, axis=1) + emissions[step, :n]
+    return forward
+
+
+def _log_total(forward: FloatArray, lengths: IntArray, crf: CrfParameters) -> FloatArray:
+    """The logarithm [B] of the sum over all tag sequences of a row."""
+    return _log_sum(forward[lengths - 1, np.arange(len(lengths))] + crf.end, axis=1)
 
 
 def _probabilities(logs: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.crf import CrfParameters, FloatArray, IntArray
+from inference.crf import CrfParameters, FloatArray, IntArray, rows_alive
 from inference.logspace import log_partition
 from inference.viterbi import best_scores
 
@@ -47,13 +47,12 @@ def best_paths(
     come first. No sequence comes twice. A row's result does not depend on the others.
     """
     totals = log_partition(emissions, lengths, crf)
-    scores = best_scores(emissions, lengths, crf)
+    scores = best_scores(emissions, rows_alive(emissions, lengths, crf), crf)
     result = []
     for row, (length, number) in enumerate(zip(lengths.tolist(), wanted, strict=True)):
         lattice = _Lattice(emissions[:length, row].astype(np.float64), scores[:length, row], crf)
-        paths, found = lattice.list(best[:length, row], number)
-        logs = [min(0.0, score - float(totals[row])) for score in found]
-        result.append(Ranked(np.stack(paths, axis=1), logs))
+        paths, found = lattice.search(best[:length, row], number)
+        result.append(Ranked(np.stack(paths, axis=1), (found - totals[row]).tolist()))
     return result
 
 
@@ -68,7 +67,7 @@ class _Lattice:
         self._scores = scores
         self._crf = crf
 
-    def list(self, best: IntArray, wanted: int) -> tuple[list[IntArray], list[float]]:
+    def search(self, best: IntArray, wanted: int) -> tuple[list[IntArray], FloatArray]:
         """The best sequences, which begin with `best` [T], and their scores."""
         paths = [best]
         scores = [float((self._scores[-1] + self._crf.end).max())]
@@ -84,11 +83,9 @@ class _Lattice:
             worth, _, parent, stop, tag = heappop(waiting)
             paths.append(self._branch(paths[parent], stop, tag))
             scores.append(min(-worth, scores[-1]))  # rounding must not turn the order
-        return paths, scores
+        return paths, np.array(scores)
 
-    def _branches(
-        self, path: IntArray, stop: int, most: int
-    ) -> list[tuple[float, int, int]]:
+    def _branches(self, path: IntArray, stop: int, most: int) -> list[tuple[float, int, int]]:
         """The best branches of a path before `stop`: scores, the last steps that differ, tags."""
         crf = self._crf
         following = np.vstack([crf.transitions.T[path[1:]], crf.end])  # [T, K] to what comes next

@@ -36,10 +36,12 @@ def viterbi_in_numpy(
     emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
 ) -> tuple[IntArray, FloatArray]:
     """As `viterbi`."""
-    scores = best_scores(emissions, lengths, crf)
-    if not len(lengths):
+    alive = rows_alive(emissions, lengths, crf)
+    if not alive:
         return np.zeros((len(emissions), 0), np.intp), np.zeros(0)
-    last = scores[lengths - 1, np.arange(len(lengths))] + crf.end  # [B, K]
+    with np.errstate(invalid="ignore"):  # NaN is reported below, with its row
+        scores = best_scores(emissions, alive, crf)
+        last = scores[lengths - 1, np.arange(len(lengths))] + crf.end  # [B, K]
     best = last.max(axis=1)
     if not np.isfinite(best).all():
         row = int(np.flatnonzero(~np.isfinite(best))[0])
@@ -49,12 +51,16 @@ def viterbi_in_numpy(
     return paths, best
 
 
-def _forward(emissions: NDArray[np.float32], alive: list[int], crf: CrfParameters) -> FloatArray:
-    """Score [T, B, K] of the best path that ends in a tag at a step, its emission included."""
+def best_scores(emissions: NDArray[np.float32], alive: list[int], crf: CrfParameters) -> FloatArray:
+    """Score [T, B, K] of the best path that ends in a tag at a step, its emission included.
+
+    `alive` [T] is what `rows_alive` tells; what stands behind a row's end means nothing.
+    """
+    emissions = emissions[: len(alive)]
     steps, rows, tags = emissions.shape
     scores = np.empty((steps, tags, rows))
     scores[...] = emissions.transpose(0, 2, 1)
-    scores[0] += crf.start[:, None]
+    scores[:1] += crf.start[:, None]
     transitions = crf.transitions[:, :, None]  # [K from, K to, 1]
     moves = np.empty((tags, tags, rows))
     best = np.empty((tags, rows))

@@ -8,25 +8,32 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import pages, probes, v1
+from service.adapters.routers import ROUTERS as ADAPTERS
+from service.describe import definitions
 from service.engine.engine import Engine
 from service.engine.recorder import Silent
 from service.errors import HANDLERS
 from service.health import Health
 from service.middleware import BodyLimit, FaultNet, SecurityHeaders
 from service.models import routes as models
+from service.models.manager import Manager
 from service.models.registry import Registry
 from service.problems import KINDS
 from service.settings import Settings
+from service.stream import routes as stream
+from service.stream.tagging import PATH as STREAM_PATH
 from service.tagging import Tagging
 
 API_VERSION = "1"
 
 
-def create_app(settings: Settings, registry: Registry) -> FastAPI:
-    """The service over the models of a registry.
+def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
+    """The service over the models of a registry, or of a manager that can change them.
 
     The models are warmed up when the app starts; until then /readyz answers 503.
     """
+    manager = served if isinstance(served, Manager) else Manager.of(served)
+    registry = manager.registry
     engine = Engine(
         max_waiting=settings.max_waiting,
         max_waiting_characters=settings.max_waiting_characters,
@@ -40,6 +47,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         warm_up = asyncio.create_task(health.warm_up())
         yield
         await warm_up
+        await asyncio.to_thread(manager.close)
         await asyncio.to_thread(engine.close)
 
     app = _App(
@@ -56,14 +64,16 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     app.state.settings = settings
     app.state.engine = engine
     app.state.registry = registry
+    app.state.models = manager
     app.state.health = health
+    app.state.open_streams = 0
     app.state.tagging = Tagging(registry, engine, settings)
     # The routes that are asked most often come first: they are tried in order.
-    for router in (v1.router, probes.router, models.router):
+    for router in (v1.router, stream.router, probes.router, models.router, *ADAPTERS):
         app.include_router(router)
     app.routes.extend(pages.routes())
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams={STREAM_PATH})
     app.add_middleware(FaultNet)
     app.add_middleware(SecurityHeaders)
     return app
@@ -73,6 +83,9 @@ class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The framework's document, which it keeps, plus the kinds of problems."""
         document = super().openapi()
+        schemas = document["components"]["schemas"]
+        for name, schema in definitions(stream.SCHEMAS).items():
+            schemas.setdefault(name, schema)
         document["x-problems"] = [
             {"id": kind.slug, "status": kind.status, "title": kind.title, "meaning": kind.meaning}
             for kind in KINDS

@@ -1,5 +1,7 @@
 """What surrounds every request: headers on the reply, a limit on the body, a net for faults."""
 
+from collections.abc import Collection
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -79,15 +81,21 @@ class FaultNet:
 
 
 class BodyLimit:
-    """Refuses to read a body of more than `max_bytes`, declared or not."""
+    """Refuses to read a body of more than `max_bytes`, declared or not.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    The paths of `streams` limit themselves.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, streams: Collection[str] = frozenset()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one connection on."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._streams:
             await self._app(scope, receive, send)
             return
         # A malformed content-length does not get past the HTTP parser.

@@ -29,6 +29,18 @@ class Kind:
 
 
 MALFORMED = Kind("malformed-json", 400, "Malformed JSON", "The body is not JSON in UTF-8.")
+UNAUTHORIZED = Kind(
+    "unauthorized",
+    401,
+    "Unauthorized",
+    "The request needs an API key that is known here: Authorization: Bearer KEY or X-API-Key: KEY.",
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    "Forbidden",
+    "The API key lacks the scope in detail; or without keys, the request came from elsewhere.",
+)
 NOT_FOUND = Kind("not-found", 404, "Not found", "Nothing is served at this path.")
 UNKNOWN_MODEL = Kind(
     "unknown-model", 404, "Unknown model", "No model of that name is served; detail lists them."
@@ -44,7 +56,7 @@ MODEL_NEEDED = Kind(
     "admin-conflict",
     409,
     "Model needed",
-    "The change would leave a name that requests use without a model; detail says what to do first.",
+    "The change would leave requests without their model; detail says what to do first.",
 )
 WORKER_FAILED = Kind(
     "worker-failed",
@@ -64,6 +76,12 @@ MEDIA = Kind(
     "Unsupported media type",
     "The body must be sent with content-type: application/json.",
 )
+WRONG_HOST = Kind(
+    "wrong-host",
+    421,
+    "Wrong host",
+    "The Host header names none of the hosts that the service may be called by.",
+)
 INVALID = Kind(
     "invalid-request",
     422,
@@ -78,6 +96,12 @@ NOT_UNICODE = Kind(
     "not-unicode", 422, "Not Unicode text", "This item holds half of a surrogate pair."
 )
 TOO_LONG = Kind("too-long", 422, "Too long", "This item is longer than the limit in detail.")
+RATE_LIMITED = Kind(
+    "rate-limited",
+    429,
+    "Rate limited",
+    "The API key, or without keys the address, asks too often; Retry-After says when to go on.",
+)
 OVERLOADED = Kind(
     "overloaded", 429, "Overloaded", "Too many requests wait already; try again later."
 )
@@ -93,8 +117,9 @@ DEADLINE = Kind(
 GONE = Kind("", 499, "Client closed request", "The client left before the answer.")
 
 KINDS = (
-    MALFORMED, NOT_FOUND, UNKNOWN_MODEL, MODEL_UNUSABLE, MODEL_NEEDED, WORKER_FAILED, METHOD, BODY_TOO_LARGE, MEDIA, INVALID, TOO_MANY_ITEMS,
-    NOT_TEXT, NOT_UNICODE, TOO_LONG, OVERLOADED, INTERNAL, NOT_READY, DEADLINE,
+    MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, UNKNOWN_MODEL, METHOD, MODEL_UNUSABLE,
+    MODEL_NEEDED, BODY_TOO_LARGE, MEDIA, WRONG_HOST, INVALID, TOO_MANY_ITEMS, NOT_TEXT,
+    NOT_UNICODE, TOO_LONG, RATE_LIMITED, OVERLOADED, INTERNAL, WORKER_FAILED, NOT_READY, DEADLINE,
 )  # fmt: skip
 
 

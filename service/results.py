@@ -5,35 +5,39 @@ from typing import Any
 
 from inference import Annotation, Path
 from service.offsets import convert
-from service.schemas import TagRequest
+from service.schemas import TagOptions
 
 # Scores come from float32 emissions; further digits would be noise.
 SCORE_DIGITS = 6
 
 
-def result(item: Any, annotation: Annotation, request: TagRequest) -> dict[str, Any]:
+def result(
+    item: Any, annotation: Annotation, options: TagOptions, *, is_tokens: bool
+) -> dict[str, Any]:
     """The JSON object that schemas.Tagged describes. `item` is the text or the token list."""
-    place = _places(item, annotation, request)
-    members: dict[str, Any] = {"entities": _entities(annotation, request, place)}
-    if "tokens" in request.include:
+    place: Callable[[int], int] = int
+    if not is_tokens and options.offset_unit != "codepoint":
+        place = _places(item, annotation, options)
+    members: dict[str, Any] = {"entities": _entities(annotation, options, place)}
+    if "tokens" in options.include:
         members["tokens"] = [
             {"text": token, "start": place(start), "end": place(end)}
             for token, (start, end) in zip(annotation.tokens, _token_spans(annotation), strict=True)
         ]
-    if "tags" in request.include:
+    if "tags" in options.include:
         members["tags"] = list(annotation.tags)
-    if "alternatives" in request.include:
+    if "alternatives" in options.include:
         members["alternatives"] = [
             [{"tag": tag, "score": _score(score)} for tag, score in tags.items()]
             for tags in annotation.marginals or ()
         ]
     if annotation.paths is not None:
-        members["paths"] = [_reading(path, request, place) for path in annotation.paths]
+        members["paths"] = [_reading(path, options, place) for path in annotation.paths]
     return members
 
 
-def _reading(path: Path, request: TagRequest, place: Callable[[int], int]) -> dict[str, Any]:
-    wanted = None if request.labels is None else frozenset(request.labels)
+def _reading(path: Path, options: TagOptions, place: Callable[[int], int]) -> dict[str, Any]:
+    wanted = None if options.labels is None else frozenset(options.labels)
     return {
         "score": _score(path.score),
         "tags": list(path.tags),
@@ -46,10 +50,10 @@ def _reading(path: Path, request: TagRequest, place: Callable[[int], int]) -> di
 
 
 def _entities(
-    annotation: Annotation, request: TagRequest, place: Callable[[int], int]
+    annotation: Annotation, options: TagOptions, place: Callable[[int], int]
 ) -> list[dict[str, Any]]:
-    labels = None if request.labels is None else frozenset(request.labels)
-    least = request.min_score or 0.0
+    labels = None if options.labels is None else frozenset(options.labels)
+    least = options.min_score or 0.0
     return [
         {
             "label": entity.label,
@@ -76,13 +80,11 @@ def _token_spans(annotation: Annotation) -> list[tuple[int, int]]:
     ]
 
 
-def _places(item: Any, annotation: Annotation, request: TagRequest) -> Callable[[int], int]:
+def _places(item: str, annotation: Annotation, options: TagOptions) -> Callable[[int], int]:
     """From the tagger's positions to those of the reply."""
-    if request.field == "tokens" or request.offset_unit == "codepoint":
-        return int
     spans = [(entity.start, entity.end) for entity in annotation.entities]
-    if "tokens" in request.include:
+    if "tokens" in options.include:
         spans += _token_spans(annotation)
     spans += [(one.start, one.end) for path in annotation.paths or () for one in path.entities]
     positions = (position for span in spans for position in span)
-    return convert(item, positions, request.offset_unit).__getitem__
+    return convert(item, positions, options.offset_unit).__getitem__

@@ -40,20 +40,11 @@ TokenLists = Annotated[
 Name = Annotated[str, Field(max_length=200)]
 
 
-class TagRequest(BaseModel):
-    """What to tag, in exactly one of text, texts and tokens, and how to answer."""
+class TagOptions(BaseModel):
+    """How to tag, and how to answer."""
 
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        json_schema_extra={"oneOf": [{"required": [field]} for field in INPUT_FIELDS]},
-    )
+    model_config = ConfigDict(strict=True, extra="forbid")
 
-    text: str = Field(default="", description="One text.")
-    texts: Texts = Field(default=[], description="Texts; each is tagged on its own.")
-    tokens: TokenLists = Field(
-        default=[], description="Sentences that are split into tokens already."
-    )
     model: Name | None = Field(
         default=None,
         description="A name from /v1/models, name@version, or auto: by the script of each input.",
@@ -85,6 +76,20 @@ class TagRequest(BaseModel):
         ge=1,
         le=20,
         description="Answer also with this many of the most probable readings of each input.",
+    )
+
+
+class TagRequest(TagOptions):
+    """What to tag, in exactly one of text, texts and tokens, and how to answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [field]} for field in INPUT_FIELDS]}
+    )
+
+    text: str = Field(default="", description="One text.")
+    texts: Texts = Field(default=[], description="Texts; each is tagged on its own.")
+    tokens: TokenLists = Field(
+        default=[], description="Sentences that are split into tokens already."
     )
 
     @model_validator(mode="after")
@@ -205,6 +210,42 @@ class Failed(_Reply):
     """An input that could not be tagged; the others are not affected."""
 
     error: Problem = Field(description="Why.")
+
+
+class StreamOptions(TagOptions):
+    """The options of a stream, in its query."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class StreamLine(BaseModel):
+    """One line of a stream: one input."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"oneOf": [{"required": ["text"]}, {"required": ["tokens"]}]},
+    )
+
+    text: Any = Field(default=None, json_schema_extra={"type": "string"})
+    tokens: Any = Field(
+        default=None, json_schema_extra={"type": "array", "items": {"type": "string"}}
+    )
+    id: str | int | None = Field(default=None, description="Given back with the result.")
+
+
+class StreamedResult(Tagged):
+    """One line of the answer: the result of one line."""
+
+    line: int = Field(description="Its number, from 1; blank lines are counted, not answered.")
+    id: str | int | None = Field(default=None, description="That of the line, if it had one.")
+
+
+class StreamedFailure(Failed):
+    """One line of the answer: why a line could not be tagged, or why the stream ends here."""
+
+    line: int = Field(description="Its number; of the end, that of the first line not answered.")
+    id: str | int | None = Field(default=None, description="That of the line, if it had one.")
 
 
 class ModelName(_Reply):

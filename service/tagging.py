@@ -17,7 +17,7 @@ from service.engine.queue import ClosedError, OverloadedError
 from service.engine.recorder import Work
 from service.items import Fault, text_fault, token_list_fault
 from service.models.registry import Registry
-from service.models.served import Served
+from service.models.served import AUTO, Served
 from service.problems import ProblemError
 from service.settings import Settings
 
@@ -41,6 +41,8 @@ class Query:
     paths: int = 0
     field: str = "texts"
     """What the items are called in messages."""
+    served: Served | None = None
+    """The very model, whatever its name means by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,9 @@ class Tagging:
         With `listen` a client that leaves ends the work; not where the body is still being read.
         """
         self._check_count(query)
+        served = self._models(query)
         if not query.items:
-            return Answer((), (self._registry.get(_plain(query.model)),))
-        served = self._registry.route(query.items, query.model)
+            return Answer((), served)
         work = _work(request, query, served)
         check = token_list_fault if query.tokens else text_fault
         outcomes: list[Annotation | Fault | None] = [
@@ -103,6 +105,14 @@ class Tagging:
                 f"{query.field} holds {len(query.items)} items and the limit is "
                 f"{self._settings.max_items} a request; send them in several requests",
             )
+
+    def _models(self, query: Query) -> Sequence[Served]:
+        """The model of each item; of no items, the one that would answer."""
+        if query.served is not None:
+            return [query.served] * max(1, len(query.items))
+        if not query.items:
+            return [self._registry.get(None if query.model == AUTO else query.model)]
+        return self._registry.route(query.items, query.model)
 
     def _timeout(self, request: Request) -> float:
         stated = request.headers.get(TIMEOUT_HEADER)
@@ -162,10 +172,6 @@ class Tagging:
 
 
 _FAILED = Fault(problems.INTERNAL, "the model failed on this item")
-
-
-def _plain(model: str | None) -> str | None:
-    return None if model == "auto" else model
 
 
 def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:

@@ -17,7 +17,7 @@ from service.models.registry import Registry
 from service.models.served import AUTO, Served
 from service.problems import FieldError, ProblemError
 from service.results import result
-from service.schemas import REPLY_EXAMPLE, REQUEST_EXAMPLES, TagReply, TagRequest
+from service.schemas import REPLY_EXAMPLE, REQUEST_EXAMPLES, TagOptions, TagReply, TagRequest
 from service.tagging import Answer, Query, ask
 
 PATH = "/v1/tag"
@@ -72,7 +72,7 @@ def query_of(body: TagRequest) -> Query:
     )
 
 
-def check_labels(registry: Registry, body: TagRequest) -> None:
+def check_labels(registry: Registry, body: TagOptions) -> None:
     """Raises ProblemError, 422, for a label that no model which may answer has."""
     if body.labels is None:
         return
@@ -106,7 +106,7 @@ def result_of(body: TagRequest, answer: Answer, index: int) -> dict[str, Any]:
     if isinstance(outcome, Fault):
         place = "text" if body.field == "text" else f"{body.field}/{index}"
         return {"error": problems.problem(outcome.kind, outcome.detail, f"{PATH}#/{place}")}
-    members = result(body.items[index], outcome, body)
+    members = result(body.items[index], outcome, body, is_tokens=body.field == "tokens")
     if body.model == AUTO:
         return {"model": answer.served[index].full_name, **members}
     return members

@@ -2,19 +2,17 @@
 
 import io
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
-from tagbelt.models import default_model, default_models
+from tagbelt.failures import told
+from tagbelt.models import default_model
+from tagbelt.serving import command as serve_command
 from training.script import command as train_command
-from training.script import is_training_package, setup_hint
 
 app = typer.Typer(
     help="Named-entity recognition: train on CoNLL data, tag text, serve over HTTP.",
@@ -68,6 +66,7 @@ Separator = Annotated[
 
 
 app.command("train")(train_command)
+app.command("serve")(serve_command)
 
 
 @app.command()
@@ -88,7 +87,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
 ) -> None:
     """Score a checkpoint on an annotated file, with seqeval in strict and default mode."""
-    with _errors("evaluate"):
+    with told("evaluate"):
         from training.evaluate import evaluate_file, render
 
         scores = evaluate_file(
@@ -139,7 +138,7 @@ def tag(
     A line that can't be read is told on standard error and all others are tagged; the exit code
     is 1 then.
     """
-    with _errors("tag"):
+    with told("tag"):
         from tagbelt.tagging import TagOptions, tag_files
 
         shown = target or (Target.view if sys.stdout.isatty() else Target.jsonl)
@@ -156,71 +155,6 @@ def tag(
         )
         bad = tag_files(files or [Path("-")], options, sys.stdout, typer.get_text_stream("stderr"))
         raise typer.Exit(1 if bad else 0)
-
-
-@app.command()
-def serve(
-    models: Annotated[
-        Path | None,
-        typer.Argument(help="A checkpoint or a directory of them; the bundled ones unless given."),
-    ] = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless given.")] = None,
-    threads: Threads = None,
-) -> None:
-    """Serve models over HTTP, with a page to try them on; TAGBELT_* variables set the rest."""
-    with _errors("serve"):
-        from service.server import run
-        from service.settings import load_settings
-
-        settings = load_settings(host=host, port=port, threads=threads)
-        run(settings, models or default_models(), say=lambda text: typer.echo(text, err=True))
-
-
-@contextmanager
-def _errors(command: str) -> Iterator[None]:
-    """Show what a person can mend as one message; anything else keeps its traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail(f"tagbelt {command}: stopped", code=130)
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does: nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except ModuleNotFoundError as error:
-        if is_training_package(error):
-            _fail(f"tagbelt {command}: {setup_hint(error)}")
-        raise
-    except Exception as error:
-        if isinstance(error, expected_errors()):
-            _fail(f"tagbelt {command}: {error}")
-        raise
-
-
-def expected_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that speak of the user's input rather than of our code."""
-    from data.artifact import CheckpointError
-    from data.conll import ConllError
-    from tagbelt.models import ModelNotFoundError
-
-    found: list[type[Exception]] = [CheckpointError, ConllError, ModelNotFoundError]
-    modules: dict[str, Any] = sys.modules
-    for module, name in (
-        ("training.config", "ConfigError"),
-        ("service.settings", "SettingsError"),
-        ("tagbelt.tagging", "InputError"),
-    ):
-        if module in modules:
-            found.append(getattr(modules[module], name))
-    return (*found, FileNotFoundError, IsADirectoryError, PermissionError)
-
-
-def _fail(message: str, *, code: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

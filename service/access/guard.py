@@ -24,7 +24,7 @@ REALM = 'Bearer realm="tagbelt"'
 REASONS = {
     problems.UNAUTHORIZED: "unauthorized",
     problems.FORBIDDEN: "forbidden",
-    problems.WRONG_HOST: "host",
+    problems.WRONG_HOST: "wrong_host",
     problems.RATE_LIMITED: "rate",
 }
 """What `rejected` is told for each kind of refusal."""
@@ -71,10 +71,16 @@ class Guard:
                 reply = problems.response(
                     error.kind, error.detail, scope["path"], headers=error.headers
                 )
-                self._rejected(REASONS[error.kind])
+                self._tell(error)
                 await reply(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _tell(self, error: ProblemError) -> None:
+        reason = REASONS[error.kind]
+        self._rejected(reason)
+        if error.kind is not problems.RATE_LIMITED:  # which is everyday traffic
+            logger.info("a request was refused, %s: %s", reason, error.detail)
 
     def _check(self, scope: Scope) -> None:
         need = need_of(scope["method"], scope["path"])
@@ -159,10 +165,7 @@ def _authority(origin: bytes) -> bytes:
 
 def _unauthorized(detail: str, error: str = "") -> ProblemError:
     challenge = f'{REALM}, error="{error}"' if error else REALM
-    logger.info("a request was refused: %s", error or "no key")
-    return ProblemError(
-        problems.UNAUTHORIZED, detail, headers={"www-authenticate": challenge}
-    )
+    return ProblemError(problems.UNAUTHORIZED, detail, headers={"www-authenticate": challenge})
 
 
 def _forbidden(detail: str, scope: Need | None = None) -> ProblemError:

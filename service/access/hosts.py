@@ -10,14 +10,16 @@ from service.settings import ENV_PREFIX, Settings, SettingsError
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s,]+)(?::[0-9]*)?")
 _PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
-_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s?#@*,]+")
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^A-Z/\s?#@*,]+")
 
 
 def check_exposure(settings: Settings, ring: KeyRing) -> None:
-    """Refuses to serve strangers by accident, or keys that nothing asks for.
+    """Refuses to serve strangers by accident, keys that nothing asks for, names that match nothing.
 
-    Raises SettingsError that names both remedies.
+    Raises SettingsError, which names the settings and the ways out.
     """
+    check_hosts(settings.allowed_hosts)
+    check_origins(settings.cors_origins)
     anonymous = f"{ENV_PREFIX}ALLOW_ANONYMOUS"
     file = f"{ENV_PREFIX}API_KEYS_FILE"
     if ring.required and settings.allow_anonymous:
@@ -66,17 +68,8 @@ class HostRule:
     """
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        """Patterns such as ner.example.org or *.example.org; none allows the local names.
-
-        Raises SettingsError for something else.
-        """
+        """Patterns such as ner.example.org or *.example.org; none allows the local names."""
         patterns = [pattern.lower() for pattern in allowed]
-        for pattern in patterns:
-            if not _PATTERN.fullmatch(pattern):
-                raise SettingsError(
-                    f"allowed_hosts ({ENV_PREFIX}ALLOWED_HOSTS): {pattern!r} is not a name such as "
-                    "ner.example.org or *.example.org, without scheme and port, or *"
-                )
         self._names = frozenset(patterns)
         self._endings = tuple(p.removeprefix("*") for p in patterns if p.startswith("*."))
         self.allows = lru_cache(maxsize=1024)(self._allows)
@@ -89,6 +82,16 @@ class HostRule:
         if not self._names:
             return is_local_name(name)
         return name in self._names or "*" in self._names or name.endswith(self._endings)
+
+
+def check_hosts(allowed: Sequence[str]) -> None:
+    """Raises SettingsError for a pattern that matches no Host header: with a port, say."""
+    for pattern in allowed:
+        if not _PATTERN.fullmatch(pattern.lower()):
+            raise SettingsError(
+                f"allowed_hosts ({ENV_PREFIX}ALLOWED_HOSTS): {pattern!r} is not a name such as "
+                "ner.example.org or *.example.org, without scheme and port, or *"
+            )
 
 
 def check_origins(origins: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
 from service.access.guard import Guard
-from service.access.hosts import check_exposure, check_origins
+from service.access.hosts import check_exposure
 from service.access.keys import KeyRing, logger
 from service.settings import Settings
 
@@ -24,7 +24,6 @@ def install(
     """
     ring = KeyRing(settings)
     check_exposure(settings, ring)
-    check_origins(settings.cors_origins)
     for warning in ring.warnings():
         logger.warning("%s", warning)
     app.add_middleware(Guard, ring=ring, settings=settings, rejected=rejected)

@@ -1,6 +1,5 @@
 """Reading keys from a TOML file or from one line. No message quotes a value: it may be a key."""
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ PREFIX = "tb_"
 """How the keys begin that `tagbelt keys new` makes, so that scanners for secrets know them."""
 INLINE = f"{ENV_PREFIX}API_KEYS"
 
+_MOST = 1e9  # requests, of a rate or a burst
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _PLACE = re.compile(r"\(at [a-z0-9, ]+\)$")
@@ -42,13 +42,17 @@ class Key:
 
 def read_file(path: Path) -> list[Key]:
     """The keys of a TOML file. Raises KeysError when it cannot be read or is in any way wrong."""
+    return parse_toml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """What is in a key file. Raises KeysError when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise KeysError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise KeysError(f"{path}: is not UTF-8") from None
-    return parse_toml(text, str(path))
 
 
 def parse_toml(text: str, source: str) -> list[Key]:
@@ -78,16 +82,12 @@ def parse_inline(text: str, source: str = INLINE) -> list[Key]:
 
 def check_different(keys: Sequence[Key], source: str) -> None:
     """Raises KeysError when two keys have one name or one hash."""
-    for what, values in (
-        ("name", [key.name for key in keys]),
-        ("sha256", [key.sha256 for key in keys]),
-    ):
-        for number, value in enumerate(values):
-            first = values.index(value)  # type: ignore[arg-type]
+    seen: dict[tuple[str, str | bytes], int] = {}
+    for number, key in enumerate(keys, 1):
+        for what, value in (("name", key.name), ("sha256", key.sha256)):
+            first = seen.setdefault((what, value), number)
             if first != number:
-                raise KeysError(
-                    f"{source}, entry {number + 1}, {what}: the same as in entry {first + 1}"
-                )
+                raise KeysError(f"{source}, entry {number}, {what}: the same as in entry {first}")
 
 
 def _keys(entries: Sequence[object], source: str) -> list[Key]:
@@ -101,7 +101,7 @@ def _keys(entries: Sequence[object], source: str) -> list[Key]:
 def _key(entry: object, place: str) -> Key:
     if not isinstance(entry, dict):
         raise KeysError(f"{place}: must be a [[key]] table")
-    for name in entry.keys() - _FIELDS.keys():
+    for name in sorted(entry.keys() - _FIELDS.keys()):
         raise KeysError(f"{place}: {_unknown(name)}")
     for name in ("name", "sha256", "scopes"):
         if name not in entry:
@@ -112,7 +112,9 @@ def _key(entry: object, place: str) -> Key:
             read[name] = _FIELDS[name](value)
         except ValueError as error:
             raise KeysError(f"{place}, {name}: {error}") from None
-    return Key(read["name"], read["sha256"], read["scopes"], _rate(read, place), read.get("expires"))
+    return Key(
+        read["name"], read["sha256"], read["scopes"], _rate(read, place), read.get("expires")
+    )
 
 
 def _unknown(name: str) -> str:
@@ -120,7 +122,7 @@ def _unknown(name: str) -> str:
     if not re.fullmatch(r"[a-z_]{1,20}", name) or name.startswith(PREFIX):
         return f"a field that is none of {known}"
     if name in ("key", "secret", "token", "password"):
-        return f"no field {name}: a key is never stored, only its sha256"
+        return f"no field {name}: a key is never stored, only its hash, in sha256"
     return f"no field {name}; there are {known}"
 
 
@@ -132,7 +134,8 @@ def _rate(read: Mapping[str, Any], place: str) -> Rate | None:
     return None
 
 
-def _name(value: object) -> str:
+def key_name(value: object) -> str:
+    """A name that a key may have. Raises ValueError, which says what is wrong with another."""
     if isinstance(value, str) and value.startswith(PREFIX):
         raise ValueError(f"begins with {PREFIX}, as keys do; names are logged, so give a plain one")
     if not isinstance(value, str) or not _NAME.fullmatch(value):
@@ -159,14 +162,13 @@ def _scopes(value: object) -> frozenset[Need]:
 
 
 def _per_second(value: object) -> float:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or not 0 < value < math.inf:  # type: ignore[operator]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= _MOST:
         raise ValueError("must be a number above 0")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _burst(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
         raise ValueError("must be a whole number of at least 1")
     return value
 
@@ -182,7 +184,7 @@ def _expires(value: object) -> datetime:
 
 
 _FIELDS: dict[str, Callable[[object], Any]] = {
-    "name": _name,
+    "name": key_name,
     "sha256": _digest,
     "scopes": _scopes,
     "rate_per_second": _per_second,

@@ -78,7 +78,9 @@ class KeyRing:
 
     def warnings(self) -> list[str]:
         """What the operator should know: a file that others can read, keys that have expired."""
-        expired = [f"the API key {key.name} has expired" for key in self._keys if self._expired(key)]
+        expired = [
+            f"the API key {key.name} has expired" for key in self._keys if self._expired(key)
+        ]
         return expired if self._file is None else _permissions(self._file) + expired
 
     def _expired(self, key: Key) -> bool:

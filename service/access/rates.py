@@ -57,7 +57,7 @@ class Limiter:
         tokens = min(rate.burst, bucket.tokens + (now - bucket.filled) * rate.per_second)
         if tokens < 1.0 - _ROUNDING:
             return (1.0 - tokens) / rate.per_second
-        bucket.tokens, bucket.filled = tokens - 1.0, now
+        bucket.tokens, bucket.filled = max(0.0, tokens - 1.0), now
         return 0.0
 
     def _bucket(self, client: str, rate: Rate, now: float) -> _Bucket:

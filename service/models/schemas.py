@@ -37,7 +37,10 @@ class ChangeRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     version: str | None = Field(
-        default=None, max_length=200, description="A version; the route says what none means."
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="A version; the route says what none means.",
     )
 
 

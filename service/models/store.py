@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,9 @@ Versions = Literal["latest", "all"]
 # What stands in a URL as it is; short enough for name@version to fit a request's `model`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
 _RUN = re.compile(r"[0-9]+|[^0-9]+")
-# The writers of checkpoints, copying programs and mounted volumes use such names for what is
-# not whole yet, or no longer.
-_TEMPORARY = (".", "tmp")
+# The writers of checkpoints and copying programs use such names for what is not whole yet, or no
+# longer; file systems for what is theirs.
+_PASSED_OVER = (".", "tmp", "lost+found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A folder that holds a checkpoint which cannot be served; the reason names the path."""
+    """A folder that holds a checkpoint which cannot be served, or that cannot be read.
+
+    `label` is its path from the root of the store; `reason` names the whole path.
+    """
 
     path: Path
+    label: str
     reason: str
 
 
@@ -68,45 +72,78 @@ class Store:
         self.root = root
 
     def scan(self) -> Scan:
-        """What is there now. Raises FileNotFoundError when that is nothing."""
-        found, refusals = [], []
-        for path in self._checkpoints():
-            try:
-                found.append(self._place(path))
-            except CheckpointError as error:
-                refusals.append(Refusal(path, str(error)))
+        """What is there now. Raises FileNotFoundError when that is nothing, and other OSErrors."""
+        found: list[Place] = []
+        refusals: list[Refusal] = []
+        if _holds(self.root):
+            self._add(self.root, False, found, refusals)
+        else:
+            for folder in _folders(self.root):
+                self._look_into(folder, found, refusals)
         if not found and not refusals:
             raise FileNotFoundError(
                 f"no checkpoint at {self.root}: neither it nor a folder in it has a {CONFIG}"
             )
-        places, doubled = _apart(found)
+        places, doubled = self._apart(found)
         return Scan(tuple(sorted(places, key=place_key)), (*refusals, *doubled))
 
-    def _checkpoints(self) -> Iterator[Path]:
-        if _holds(self.root):
-            yield self.root
-            return
-        for folder in _folders(self.root):
+    def _look_into(self, folder: Path, found: list[Place], refusals: list[Refusal]) -> None:
+        try:
             if _holds(folder):
-                yield folder
-            else:
-                yield from filter(_holds, _folders(folder))
+                self._add(folder, False, found, refusals)
+                return
+            for inner in filter(_holds, _folders(folder)):
+                self._add(inner, True, found, refusals)
+        except OSError as error:
+            refusals.append(self._refusal(folder, f"{folder}: cannot be read: {error}"))
 
-    def _place(self, path: Path) -> Place:
-        if path.parent.parent == self.root and path != self.root:
-            name, version = path.parent.name, path.name
+    def _add(
+        self, path: Path, by_folders: bool, found: list[Place], refusals: list[Refusal]
+    ) -> None:
+        """Adds a checkpoint to those found or to those refused."""
+        try:
+            if by_folders:
+                name, version = path.parent.name, path.name
+            else:
+                header = Header.read(path)
+                name, version = header.name, header.version
+            _check(path, name, version)
+        except CheckpointError as error:
+            refusals.append(self._refusal(path, str(error)))
         else:
-            header = Header.read(path)
-            name, version = header.name, header.version
-        for what, value in (("name", name), ("version", version)):
-            if not _NAME.fullmatch(value):
-                raise CheckpointError(
-                    f"{path}: the {what} {value!r} cannot stand in a URL: letters, digits and "
-                    "._~+- are allowed, up to 99, the first a letter or a digit"
-                )
-        if name == AUTO:
-            raise CheckpointError(f"{path}: the name {AUTO!r} is taken: it chooses by script")
-        return Place(name, version, path)
+            found.append(Place(name, version, path))
+
+    def _apart(self, places: Iterable[Place]) -> tuple[list[Place], list[Refusal]]:
+        """Refuses every checkpoint that shares its full name with another."""
+        by_name: dict[str, list[Place]] = defaultdict(list)
+        for place in places:
+            by_name[place.full_name].append(place)
+        single = [same[0] for same in by_name.values() if len(same) == 1]
+        doubled = [
+            self._refusal(
+                place.path,
+                f"two models are named {place.full_name!r}: "
+                f"{' and '.join(str(p.path) for p in same)}; rename or remove one",
+            )
+            for same in by_name.values()
+            if len(same) > 1
+            for place in same
+        ]
+        return single, doubled
+
+    def _refusal(self, path: Path, reason: str) -> Refusal:
+        return Refusal(path, path.relative_to(self.root).as_posix(), reason)
+
+
+def _check(path: Path, name: str, version: str) -> None:
+    for what, value in (("name", name), ("version", version)):
+        if not _NAME.fullmatch(value):
+            raise CheckpointError(
+                f"{path}: the {what} {value!r} cannot stand in a URL: letters, digits and "
+                "._~+- are allowed, up to 99, the first a letter or a digit"
+            )
+    if name == AUTO:
+        raise CheckpointError(f"{path}: the name {AUTO!r} is taken: it chooses by script")
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -149,23 +186,4 @@ def _folders(path: Path) -> list[Path]:
         inside = sorted(path.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [p for p in inside if p.is_dir() and not p.name.startswith(_TEMPORARY)]
-
-
-def _apart(places: Iterable[Place]) -> tuple[list[Place], list[Refusal]]:
-    """Refuses every checkpoint that shares its full name with another."""
-    by_name: dict[str, list[Place]] = defaultdict(list)
-    for place in places:
-        by_name[place.full_name].append(place)
-    single = [same[0] for same in by_name.values() if len(same) == 1]
-    doubled = [
-        Refusal(
-            place.path,
-            f"two models are named {place.full_name!r}: "
-            f"{' and '.join(str(p.path) for p in same)}; rename or remove one",
-        )
-        for same in by_name.values()
-        if len(same) > 1
-        for place in same
-    ]
-    return single, doubled
+    return [p for p in inside if p.is_dir() and not p.name.startswith(_PASSED_OVER)]

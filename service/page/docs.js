@@ -1,133 +1,154 @@
-// The API's description, made from /openapi.json: endpoints, fields, examples, problems.
-"use strict";
+// The API's description, made from /openapi.json: endpoints by group, fields, examples, problems.
 
-let api;
-const shown = new Set(); // schemas that have a table already; each has one on the page
+import { $, cell, element, table } from "./dom.js";
+import { watchTheme } from "./appearance.js";
+import { between, fieldCells, paragraphs, prose, schemaNodes, useSchemas } from "./schema.js";
+import { curlFor } from "./request.js";
 
-const schemaName = (schema) => schema.$ref?.split("/").at(-1);
+const HUES = { get: 1, post: 0, put: 2, patch: 2, delete: 4 };
+const METHODS = Object.keys(HUES);
+const FIRST = "tagging"; // the group whose fields are open from the start
 
-// Plain text, but what stands between backticks is code.
-const prose = (text) => text.split("`").map((part, index) =>
-  (index % 2 ? element("code", {}, part) : part));
+const idOf = (method, path) => `${method}${path.replaceAll(/[^\w]+/g, "-").replace(/-$/, "")}`;
 
-const between = (nodes, separator) => nodes.flatMap((node) => [separator, ...node]).slice(1);
+const methodNode = (method) =>
+  element("span", { class: "method", "data-hue": HUES[method] }, method.toUpperCase());
 
-// The name of a type as nodes: schemas are links to their tables.
-function typeNodes(schema) {
-  const name = schemaName(schema);
-  if (name) return [element("a", { href: `#${name}` }, name)];
-  if (schema.anyOf) {
-    return between(schema.anyOf.filter(({ type }) => type !== "null").map(typeNodes), " or ");
-  }
-  if (schema.enum) return [schema.enum.map((value) => JSON.stringify(value)).join(" or ")];
-  if (schema.const) return [JSON.stringify(schema.const)];
-  if (schema.type === "array") return ["list of ", ...typeNodes(schema.items)];
-  return [schema.type ?? "any"];
+const titleOf = (tag) => tag.replace(/^./, (letter) => letter.toUpperCase());
+
+const shownValue = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
+
+const code = (text) => element("pre", { tabindex: "0" }, text);
+
+// The examples of a body, as [{summary, value}], however the document states them.
+function examplesOf(content) {
+  if (content.examples) return Object.entries(content.examples).map(([name, { summary, value }]) => ({ summary: summary ?? name, value }));
+  if (content.example !== undefined) return [{ summary: "", value: content.example }];
+  return (content.schema?.examples ?? []).map((value) => ({ summary: "", value }));
 }
 
-function limits(schema) {
-  const parts = [schema, ...(schema.anyOf ?? [])];
-  const found = (key, words) => parts.filter((part) => key in part).map((part) => `${words} ${part[key]}`);
-  const all = [...found("minimum", "at least"), ...found("maximum", "at most")];
-  return all.length ? ` (${all.join(", ")})` : "";
+function requestNodes(path, method, body, isOpen) {
+  return Object.entries(body.content).flatMap(([media, content]) => {
+    const [first, ...others] = examplesOf(content);
+    const command = first ? [code(curlFor(location.origin + path, { method, media, value: first.value }))] : [];
+    return [
+      ...command,
+      ...others.map(({ summary, value }) => element("details", {},
+        element("summary", {}, summary || "Another example"), code(shownValue(value)))),
+      ...(content.schema ? schemaNodes(`Request, ${media}`, content.schema, isOpen) : []),
+    ];
+  });
 }
 
-function table(columns, rows) {
-  const head = columns.map((text) => element("th", { scope: "col" }, text));
-  return element("table", {},
-    element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+function replyNodes(responses, isOpen) {
+  const [status, answer] = Object.entries(responses).find(([key]) => key.startsWith("2")) ?? [];
+  return Object.entries(answer?.content ?? {}).flatMap(([media, content]) => [
+    ...(content.schema ? schemaNodes(`Reply ${status}, ${media}`, content.schema, isOpen) : []),
+    ...examplesOf(content).map(({ summary, value }) => element("details", {},
+      element("summary", {}, summary ? `Reply to: ${summary}` : "Example of a reply"), code(shownValue(value)))),
+  ]);
 }
 
-function fieldTable(schema) {
-  const rows = Object.entries(schema.properties).map(([name, field]) => element("tr", {},
-    element("td", {}, element("code", {}, name)),
-    element("td", {}, ...typeNodes(field)),
-    element("td", {}, ...prose((field.description ?? "") + limits(field)))));
-  return table(["Field", "Type", "Meaning"], rows);
-}
-
-// The names of the schemas that a schema speaks of, each once.
-const mentioned = (schema) =>
-  new Set([...JSON.stringify(schema).matchAll(/#\/components\/schemas\/(\w+)/g)].map((m) => m[1]));
-
-// Tables of a schema and of those it speaks of; of one that has its table already, a link.
-function schemaNodes(title, name) {
-  const link = element("a", { href: `#${name}` }, name);
-  if (shown.has(name)) return [element("h3", {}, `${title}: `, link)];
-  shown.add(name);
-  const schema = api.components.schemas[name];
-  const nodes = [element("h3", { id: name }, title ? `${title}: ${name}` : name),
-    element("p", { class: "quiet" }, ...prose(schema.description ?? "")), fieldTable(schema)];
-  for (const inner of mentioned(schema.properties)) {
-    if (!shown.has(inner) && inner !== "Problem") nodes.push(...schemaNodes("", inner));
-  }
-  return nodes;
-}
-
-const json = (value) => element("pre", {}, JSON.stringify(value, null, 2));
-
-function requestNodes(path, content) {
-  const examples = Object.values(content.examples);
-  return [
-    element("h3", {}, "Try it"),
-    element("pre", {}, curlCommand(location.origin + path, examples[0].value)),
-    ...schemaNodes("Request", schemaName(content.schema)),
-    ...examples.flatMap(({ summary, value }) => [element("h3", {}, `Example: ${summary}`), json(value)]),
-  ];
+function parameterNodes(parameters = []) {
+  if (!parameters.length) return [];
+  const rows = parameters.map(({ name, in: place, schema, description, required }) =>
+    element("tr", {}, ...fieldCells(name, schema ?? {}, description ?? "", ` in the ${place}${required ? " *" : ""}`)));
+  return [element("div", { class: "scroll" }, table("Parameters", [["Parameter"], ["Type"], ["Meaning"]], rows))];
 }
 
 function errorNodes(responses) {
   const statuses = Object.keys(responses).filter((status) => Number(status) >= 400);
   if (!statuses.length) return [];
   const link = (status) => [element("a", { href: "#problems" }, status)];
-  return [element("h3", {}, "Errors"), element("p", {}, ...between(statuses.map(link), ", "))];
+  return [element("p", { class: "quiet" }, "Errors: ", ...between(statuses.map(link), ", "))];
 }
 
-function endpoint(path, method, operation) {
-  const heading = element("h2", {},
-    chip(method.toUpperCase(), method === "get" ? 0 : 2), element("code", {}, path));
-  const card = element("section", { class: "card endpoint" }, heading,
-    element("p", {}, element("strong", {}, operation.summary)),
-    ...operation.description.split("\n\n").map((text) => element("p", {}, ...prose(text))));
-  if (operation.requestBody) {
-    card.append(...requestNodes(path, operation.requestBody.content["application/json"]));
-  }
-  const answer = operation.responses["200"].content["application/json"];
-  card.append(...schemaNodes("Reply", schemaName(answer.schema)));
-  if (answer.example) card.append(element("h3", {}, "Example"), json(answer.example));
-  card.append(...errorNodes(operation.responses));
-  return card;
+// What a key must be good for, from the operation's security; nothing where none is needed.
+function needsNode(api, { security = api.security ?? [] }) {
+  if (!security.length || security.some((way) => !Object.keys(way).length)) return [];
+  const scopes = [...new Set(security.flatMap((way) => Object.values(way).flat()))];
+  return [element("span", { class: "needs" }, scopes.length ? `scope ${scopes.join(", ")}` : "key")];
 }
 
-function problems() {
-  const rows = api["x-problems"].map(({ id, status, title, meaning }) => element("tr", { id },
-    element("td", {}, title), element("td", {}, String(status)),
-    element("td", {}, ...prose(meaning))));
-  return element("section", { class: "card endpoint", id: "problems" },
-    element("h2", {}, "Problems"),
-    element("p", {}, "Every error is a problem (RFC 9457), sent as application/problem+json. " +
-      "Its type is a link to one of these rows."),
-    table(["Title", "Status", "Meaning"], rows),
-    ...schemaNodes("Fields", "Problem"));
+function endpoint(api, path, method, operation) {
+  const isOpen = (operation.tags ?? []).includes(FIRST);
+  const id = idOf(method, path);
+  return element("section", { class: "card endpoint", id, "aria-labelledby": `${id}-title` },
+    element("h3", { id: `${id}-title` }, methodNode(method), element("code", {}, path), ...needsNode(api, operation)),
+    element("p", {}, element("strong", {}, operation.summary ?? "")),
+    ...paragraphs(operation.description),
+    ...parameterNodes(operation.parameters),
+    ...(operation.requestBody ? requestNodes(path, method, operation.requestBody, isOpen) : []),
+    ...replyNodes(operation.responses ?? {}, isOpen),
+    ...errorNodes(operation.responses ?? {}));
 }
 
-async function start() {
-  const main = document.getElementById("main");
-  try {
-    api = await (await fetch("/openapi.json")).json();
-    document.getElementById("summary").textContent = api.info.summary;
-    for (const [path, operations] of Object.entries(api.paths)) {
-      for (const [method, operation] of Object.entries(operations)) {
-        main.append(endpoint(path, method, operation));
-      }
+function problems(api) {
+  const rows = (api["x-problems"] ?? []).map(({ id, status, title, meaning }) => element("tr", { id },
+    cell("", title), cell("", String(status)), cell("", ...prose(meaning))));
+  return element("section", { class: "card endpoint", id: "problems", "aria-labelledby": "problems-title" },
+    element("h3", { id: "problems-title" }, "Problems"),
+    element("p", {}, "Every error is a problem (RFC 9457), sent as application/problem+json. Its type is a link to one of these rows."),
+    element("div", { class: "scroll" }, table("Kinds of problems", [["Title"], ["Status"], ["Meaning"]], rows)),
+    ...schemaNodes("Fields", { $ref: "#/components/schemas/Problem" }));
+}
+
+function authorization(api) {
+  const ways = Object.entries(api.components.securitySchemes ?? {});
+  if (!ways.length) return [];
+  const rows = ways.map(([name, { type, scheme, in: place, name: header, description }]) => element("tr", {},
+    cell("", element("code", {}, header ?? name)),
+    cell("", [type, scheme, place && `in the ${place}`].filter(Boolean).join(", ")),
+    cell("", ...prose(description ?? ""))));
+  return [element("section", { class: "card endpoint", id: "authorization", "aria-labelledby": "authorization-title" },
+    element("h3", { id: "authorization-title" }, "Authorization"),
+    element("div", { class: "scroll" }, table("Ways to send a key", [["Name"], ["Kind"], ["Meaning"]], rows)))];
+}
+
+// [[tag, [[path, method, operation], ...]], ...] in the order of the document.
+function groupsOf(api) {
+  const groups = new Map((api.tags ?? []).map(({ name }) => [name, []]));
+  for (const [path, operations] of Object.entries(api.paths)) {
+    for (const method of METHODS.filter((name) => name in operations)) {
+      const tag = operations[method].tags?.[0] ?? "other";
+      if (!groups.has(tag)) groups.set(tag, []);
+      groups.get(tag).push([path, method, operations[method]]);
     }
-    main.append(problems());
-  } catch {
-    const text = "The description in /openapi.json cannot be read.";
-    main.append(element("p", { class: "card error", role: "alert" }, text));
   }
-  // The anchor did not exist when the browser looked for it.
-  if (location.hash) location.replace(location.hash);
+  return [...groups].filter(([, entries]) => entries.length);
 }
 
-start();
+function contentsNodes(groups, hasKeys) {
+  const link = (id, ...children) => element("a", { href: `#${id}` }, ...children);
+  return [
+    ...groups.flatMap(([tag, entries]) => [element("h2", {}, titleOf(tag)),
+      ...entries.map(([path, method]) => link(idOf(method, path), methodNode(method), path))]),
+    element("h2", {}, "For all"),
+    ...(hasKeys ? [link("authorization", "Authorization")] : []), link("problems", "Problems"),
+  ];
+}
+
+function show(api) {
+  useSchemas(api.components.schemas);
+  $("summary").textContent = api.info.summary ?? "";
+  const groups = groupsOf(api);
+  const keys = authorization(api);
+  const about = Object.fromEntries((api.tags ?? []).map(({ name, description }) => [name, description]));
+  $("contents").append(...contentsNodes(groups, keys.length > 0));
+  $("content").append(
+    ...groups.flatMap(([tag, entries]) => [
+      element("div", { class: "group" }, element("h2", {}, titleOf(tag)), ...paragraphs(about[tag])),
+      ...entries.map((entry) => endpoint(api, ...entry))]),
+    element("div", { class: "group" }, element("h2", {}, "For all")), ...keys, problems(api));
+}
+
+watchTheme();
+try {
+  show(await (await fetch("/openapi.json")).json());
+} catch (error) {
+  const text = "The description in /openapi.json cannot be read.";
+  $("content").append(element("p", { class: "card error", role: "alert" }, text));
+  reportError(error);
+}
+// The anchor did not exist when the browser looked for it.
+if (location.hash) location.replace(location.hash);

@@ -44,7 +44,10 @@ export function watchKey(onKey) {
   $("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const key = $("key").value.trim();
-    if (!key) return;
+    if (!/^[!-~]+$/.test(key)) {
+      $("key-why").textContent = "That is no key: keys are letters, digits and signs, without spaces.";
+      return;
+    }
     setApiKey(key);
     $("key-card").hidden = true;
     showKeyButton();

@@ -141,7 +141,7 @@ function begin(file, request, askForKey) {
     job.started = performance.now();
     await job.run();
     finish(job, card);
-  });
+  }).catch(reportError); // a fault of this page must not hold up the next file
 }
 
 // `choices()` gives what requests are to say, at the time a file is taken.

@@ -1,6 +1,6 @@
 // Which entities are shown. It works on what is here already, without asking the server again.
 
-import { $, element, percent } from "./dom.js";
+import { $, element } from "./dom.js";
 import { hueOf, meaning } from "./labels.js";
 
 export const filter = { off: new Set(), least: 0 };
@@ -19,7 +19,7 @@ export function asMembers(labels) {
 // In words, for what a file is tagged with; empty when nothing is left out.
 export function inWords(labels) {
   const { labels: on, min_score: least } = asMembers(labels);
-  const parts = [on?.join(", "), least && `score at least ${percent(least)}`];
+  const parts = [on?.join(", "), least && `score at least ${Math.round(100 * least)}%`];
   return parts.filter(Boolean).join(", ");
 }
 

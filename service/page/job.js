@@ -48,6 +48,7 @@ export class Job {
   kind;
 
   #mostItems = MOST_ITEMS;
+  #stuck = null;
   #controller = new AbortController();
   #json = new Sink();
   #conll = new Sink();
@@ -170,12 +171,18 @@ export class Job {
           this.on.wait(seconds);
           await pause(Math.max(0.05, seconds), signal);
         } else if (problem.status === 0 || problem.status === 401) {
-          await this.on.stuck(problem, signal);
+          await this.#freed(problem);
         } else {
           throw problem;
         }
       }
     }
+  }
+
+  // Batches that are stuck at one time wait for the same person.
+  #freed(problem) {
+    this.#stuck ??= this.on.stuck(problem, this.#controller.signal).finally(() => { this.#stuck = null; });
+    return this.#stuck;
   }
 
   #keep(items, answers, read) {

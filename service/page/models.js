@@ -98,10 +98,12 @@ export function chooseModel(name) {
 // Asks for the models. Throws a Problem.
 export async function loadModels() {
   const { reply } = await call("/v1/models");
+  const before = $("model").value;
   served = reply.models;
   standard = reply.default;
   const several = new Set(served.map(({ language }) => language)).size > 1;
   $("model").replaceChildren(...(served.length > 1 ? [option(AUTO, "auto (by script)")] : []), ...options());
   $("model-choice").hidden = served.length < 2;
   chooseModel(several ? AUTO : standard);
+  if (before) chooseModel(before); // asked for again, behind an error
 }

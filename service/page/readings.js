@@ -28,10 +28,14 @@ export function differences(best, other) {
 
 const CONTEXT = 24; // characters on each side of a difference
 
+// What stands around a difference, cut between words where there are any.
 function context(points, start, end) {
-  const before = points.slice(Math.max(0, start - CONTEXT), start).join("").trimStart();
-  const after = points.slice(end, end + CONTEXT).join("").trimEnd();
-  return [start > CONTEXT ? `…${before}` : before, end + CONTEXT < points.length ? `${after}…` : after];
+  const before = points.slice(Math.max(0, start - CONTEXT), start).join("");
+  const after = points.slice(end, end + CONTEXT).join("");
+  return [
+    start > CONTEXT ? `…${before.replace(/^\S{0,12}\s+/u, "")}` : before,
+    end + CONTEXT < points.length ? `${after.replace(/\s+\S{0,12}$/u, "")}…` : after,
+  ];
 }
 
 // The piece of the text from `start` to `end`, with the entities that this reading has there.
@@ -49,12 +53,21 @@ function piece(points, start, end, entities) {
 const names = (entities) =>
   entities.map(({ text, label }) => `${text} as ${label}`).join(" and ") || "no name";
 
+function inWords(was, is) {
+  const [a, b] = [was[0], is[0]];
+  if (was.length === 1 && is.length === 1 && a.start === b.start && a.end === b.end) {
+    return `${b.label} instead of ${a.label}`;
+  }
+  if (!is.length) return `No name here, instead of ${names(was)}`;
+  return was.length ? `${names(is)}, instead of ${names(was)}` : "A name that the best reading has not";
+}
+
 function difference(points, { start, end, was, is }) {
   const [before, after] = context(points, start, end);
   return element("div", { class: "difference" },
     element("p", { class: "quote", dir: "auto" }, before,
       element("ins", {}, ...piece(points, start, end, is)), after),
-    element("p", { class: "quiet small" }, `${names(is)}, where the best reading has ${names(was)}`));
+    element("p", { class: "quiet small" }, inWords(was, is)));
 }
 
 function bestReading({ entities }) {

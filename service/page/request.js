@@ -1,6 +1,6 @@
 // The request that a view needs, and the same as JSON and as a command.
 
-import { asMembers, keeps } from "./filter.js";
+import { asMembers, filter, keeps } from "./filter.js";
 import { apiKey } from "./api.js";
 
 export const URL_PATH = "/v1/tag";
@@ -20,10 +20,17 @@ export function bodyFor(tab, { text, model, parts, paths }) {
 
 export const isCode = (tab) => tab === "json" || tab === "curl";
 
+// The entities of a path have no score of their own.
+const filteredPath = (path) =>
+  ({ ...path, entities: path.entities.filter(({ label }) => !filter.off.has(label)) });
+
 // What the server would answer to the request with the filter in it.
 export function filteredReply(reply) {
-  const results = reply.results.map((result) =>
-    (result.entities ? { ...result, entities: result.entities.filter(keeps) } : result));
+  const results = reply.results.map(({ entities, paths, ...rest }) => ({
+    ...rest,
+    entities: entities.filter(keeps),
+    ...(paths && { paths: paths.map(filteredPath) }),
+  }));
   return { ...reply, results };
 }
 
@@ -36,6 +43,17 @@ const shellWord = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 // The key itself is not shown: it would end up in histories and screenshots.
 export function curlCommand(url, body) {
-  const key = apiKey() ? ` \\\n  -H "authorization: Bearer $TAGBELT_KEY"` : "";
-  return `curl -s ${url} \\\n  -H 'content-type: application/json'${key} \\\n  -d ${shellWord(JSON.stringify(body))}`;
+  return curlFor(url, { value: body, hasKey: apiKey() !== "" });
+}
+
+// A command for any endpoint. A `value` that is a string is sent as it stands, with its line ends.
+export function curlFor(url, { method = "post", media = "application/json", value, hasKey = false }) {
+  const isText = typeof value === "string";
+  const parts = [
+    `curl -s ${method === "post" ? "" : `-X ${method.toUpperCase()} `}${/[{}?&]/.test(url) ? shellWord(url) : url}`,
+    `-H 'content-type: ${media}'`,
+    ...(hasKey ? ['-H "authorization: Bearer $TAGBELT_KEY"'] : []),
+    `${isText ? "--data-binary" : "-d"} ${shellWord(isText ? value : JSON.stringify(value))}`,
+  ];
+  return parts.join(" \\\n  ");
 }

@@ -39,8 +39,8 @@ const labelOf = (tag) => tag.slice(2);
 
 const hueOfTag = (tag) => (tag === "O" ? {} : { "data-hue": hueOf(labelOf(tag)) });
 
-const LIKELY = 0.001; // tags less likely than that are left out of the table
-const MOST = 4;
+const LIKELY = 0.005; // tags less likely than that are left out of the table
+const MOST = 3;
 
 function alternatives(tags) {
   const likely = tags.filter(({ score }, index) => index === 0 || score >= LIKELY).slice(0, MOST);
@@ -59,7 +59,7 @@ export function showTokens(into, { tokens, tags, alternatives: likely }) {
   const row = (token, index) => element("tr", tags[index] === "O" ? {} : { class: "in" },
     cell("number quiet", whole(index + 1)),
     cell("", element("bdi", {}, token.text)),
-    cell("", element("span", { class: "tag-name", ...hueOfTag(tags[index]) }, tags[index])),
+    cell("nowrap", element("span", { class: "tag-name", ...hueOfTag(tags[index]) }, tags[index])),
     cell("", element("span", { class: "alternatives" }, ...alternatives(likely[index] ?? []))));
   into.replaceChildren(node, growing(tokens, row, node.tBodies[0]));
 }

@@ -8,7 +8,8 @@ import asyncio
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,8 +20,7 @@ from service.quietlog import logger
 TICK_SECONDS = 0.02
 # Who has only just connected is about to ask.
 FRESH_SECONDS = 0.5
-# Turns of the event loop; each takes in what waits, so that this bounds a flood.
-TURNS = 100
+MOST_TAKEN_IN = 4096
 
 
 class Connections(ServerState):
@@ -99,8 +99,8 @@ class Connection(HttpToolsProtocol):
 
 
 def is_readable(descriptor: int) -> bool:
-    """Whether something waits: bytes, or on a listening socket a connection."""
-    if descriptor < 0:  # closed
+    """Whether something waits to be read. A descriptor that is closed has nothing."""
+    if descriptor < 0:
         return False
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -108,28 +108,55 @@ def is_readable(descriptor: int) -> bool:
 
 
 async def stop_listening(
-    servers: Sequence[asyncio.AbstractServer], listeners: Sequence[socket.socket]
-) -> None:
-    """Take in who has connected already, and then nobody."""
-    for _ in range(TURNS):
-        if not any(is_readable(listener.fileno()) for listener in listeners):
-            break
-        await asyncio.sleep(0)
+    servers: Sequence[asyncio.AbstractServer],
+    listeners: Sequence[socket.socket],
+    take_in: Callable[[socket.socket], Coroutine[Any, Any, object]],
+) -> set[asyncio.Task[object]]:
+    """Take in who has connected already, and then nobody.
+
+    An event loop closes a socket some time after it last looked for connections. Who connects
+    between the two would be cut off: `take_in` is called for them. Returns what is on its way.
+    """
+    spares = [listener.dup() for listener in listeners]
     for server in servers:
         server.close()
+    for listener in listeners:
+        listener.close()
+    await asyncio.sleep(0)  # from here on the loop accepts no more
+    accepted = []
+    for spare in spares:
+        with spare:
+            accepted += _accept_all(spare)
+    return {asyncio.ensure_future(take_in(connection)) for connection in accepted}
+
+
+def _accept_all(listener: socket.socket) -> list[socket.socket]:
+    accepted: list[socket.socket] = []
+    listener.setblocking(False)
+    with suppress(OSError):  # none is left, or none can be had
+        while len(accepted) < MOST_TAKEN_IN:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            accepted.append(connection)
+    return accepted
 
 
 async def finish(
-    connections: Connections, *, seconds: float, is_forced: Callable[[], bool]
+    connections: Connections,
+    arriving: set[asyncio.Task[object]],
+    *,
+    seconds: float,
+    is_forced: Callable[[], bool],
 ) -> None:
     """Wait until every request is answered, at most `seconds`; then end what is left."""
     deadline = time.monotonic() + seconds
-    # A first wait without a condition: who was taken in last is not among them yet.
     while True:
+        # Also when nothing seems left: who was accepted last is not among the connections yet.
         await asyncio.sleep(TICK_SECONDS)
         for connection in connections.open:
             connection.close_if_idle()
-        if not connections.open or is_forced() or time.monotonic() >= deadline:
+        arriving = {task for task in arriving if not task.done()}
+        if is_forced() or time.monotonic() >= deadline or not (connections.open or arriving):
             break
     left = connections.open
     if left:

@@ -11,7 +11,7 @@ MAX_TEXT = 1000
 """Characters of all the texts of one request that a line may hold."""
 MAX_PATH = 500
 
-logger = logging.getLogger("service.access")
+logger = logging.getLogger("service.requests")
 
 
 class AccessLog:

@@ -2,7 +2,5 @@
 
 from contextvars import ContextVar
 
-from service.telemetry.exchange import Exchange
-
-current: ContextVar[Exchange | None] = ContextVar("current", default=None)
-"""Set by the outermost layer for the time of a request; not known in other threads."""
+current: ContextVar[tuple[str, str] | None] = ContextVar("current", default=None)
+"""Its request id and its trace id, for the time of a request; not known in other threads."""

@@ -1,6 +1,7 @@
 """One request and its reply, as far as the metrics, the log and the trace want to know it."""
 
 import time
+from urllib.parse import quote
 
 from starlette.types import Scope
 
@@ -8,6 +9,7 @@ from service.engine.recorder import Work
 from service.telemetry.ids import TraceParent, new_trace_id, parse_traceparent, request_id
 
 OTHER = "other"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CLIENT_LEFT = 499
 """The status, in metrics and log, of a request whose client did not wait for the reply."""
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/health"})
@@ -66,9 +68,9 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path as it was asked for, without the query."""
-        path: str = self.scope["path"]
-        return path
+        """The path as it was sent, percent-encoded, without the query."""
+        raw: bytes | None = self.scope.get("raw_path")
+        return quote(self.scope["path"]) if raw is None else raw.decode("latin-1")
 
     @property
     def route(self) -> str:
@@ -95,4 +97,5 @@ class Exchange:
     @property
     def quiet(self) -> bool:
         """Whether it is one of those that would drown the others in a log."""
-        return self.path in QUIET_PATHS or self.path.startswith(QUIET_FOLDER)
+        path: str = self.scope["path"]
+        return path in QUIET_PATHS or path.startswith(QUIET_FOLDER)

@@ -21,7 +21,8 @@ def expose(source: Source, accept: str) -> tuple[bytes, str]:
     """The metrics in the format that an Accept header asks for, and the content type."""
     wanted = {media.partition(";")[0].strip().lower() for media in accept.split(",")}
     if _OPENMETRICS in wanted:
-        return openmetrics.generate_latest(_Lean(source)), openmetrics.CONTENT_TYPE_LATEST
+        body: bytes = openmetrics.generate_latest(_Lean(source))  # type: ignore[no-untyped-call]
+        return body, openmetrics.CONTENT_TYPE_LATEST
     return exposition.generate_latest(_Lean(source)), exposition.CONTENT_TYPE_PLAIN_0_0_4
 
 

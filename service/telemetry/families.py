@@ -5,7 +5,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-OTHER = "other"
 REQUEST_BUCKETS = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 )  # fmt: skip
@@ -77,13 +76,14 @@ class Families:
             "model_changes_total", "Loads, reloads and so on.", "action", "outcome"
         )
         self.ready = gauge("ready", "1 when every process can answer requests.", mode="livemin")
-        build = gauge(
+        self.build = gauge(
             "build_info", "1; the labels say what runs.", "version", "python", mode="livemax"
         )
-        build.labels(_version(), platform.python_version()).set(1)
+        self.build.labels(build_version(), platform.python_version()).set(1)
 
 
-def _version() -> str:
+def build_version() -> str:
+    """Of the installed distribution."""
     try:
         return version("tagbelt")
     except PackageNotFoundError:  # run from its source

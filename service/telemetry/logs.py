@@ -2,16 +2,18 @@
 
 import json
 import logging
+import re
 import sys
 import time
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from service.quietlog import describe
 from service.settings import Settings
 from service.telemetry.context import current
 
-JSON_FORMAT, TEXT_FORMAT = "json", "text"
+_PLAIN = re.compile(r"""[^\s"=]+""")
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def log_config(settings: Settings) -> dict[str, Any]:
@@ -19,10 +21,9 @@ def log_config(settings: Settings) -> dict[str, Any]:
 
     Everything goes to standard error, a line at a time. The server's own access log is off.
     """
-    chosen = settings.log_format
-    if chosen == "auto":
-        chosen = TEXT_FORMAT if sys.stderr.isatty() else JSON_FORMAT
-    formatter = JsonFormatter if chosen == JSON_FORMAT else TextFormatter
+    at_terminal = settings.log_format == "auto" and sys.stderr.isatty()
+    as_text = at_terminal or settings.log_format == "text"
+    formatter = TextFormatter if as_text else JsonFormatter
     level = settings.log_level.upper()
     return {
         "version": 1,
@@ -56,11 +57,12 @@ class JsonFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__()
         # What the stream cannot write would be replaced by what is not JSON.
-        self._ascii = (sys.stderr.encoding or "").lower().replace("-", "") != "utf8"
+        utf8 = (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
+        self._encode = json.JSONEncoder(ensure_ascii=not utf8).encode
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        line = json.dumps(_members(record), ensure_ascii=self._ascii)
+        line = self._encode(_members(record))
         if line.isprintable():
             return line
         # JSON escapes line feeds and the like, but not all that moves a terminal's cursor.
@@ -88,9 +90,7 @@ def printable(text: str) -> str:
 
 def _value(value: object) -> str:
     """Quoted where it would look like several."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    plain = isinstance(value, str) and text and not set(text) & {" ", '"', "="}
-    return text if plain or not isinstance(value, str) else json.dumps(text, ensure_ascii=False)
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else _ENCODE(value)
 
 
 def _members(record: logging.LogRecord) -> dict[str, Any]:
@@ -98,12 +98,11 @@ def _members(record: logging.LogRecord) -> dict[str, Any]:
         "time": _time(record.created),
         "level": record.levelname.lower(),
         "logger": record.name,
-        "message": record.getMessage(),
+        "message": record.getMessage().rstrip(),
     }
-    exchange = current.get()
-    if exchange is not None:
-        members["request_id"] = exchange.request_id
-        members["trace_id"] = exchange.trace_id
+    ids = current.get()
+    if ids is not None:
+        members["request_id"], members["trace_id"] = ids
     if record.exc_info and record.exc_info[1] is not None:
         members["error"] = describe(record.exc_info[1])
     members.update(getattr(record, "fields", ()))
@@ -112,5 +111,9 @@ def _members(record: logging.LogRecord) -> dict[str, Any]:
 
 def _time(created: float) -> str:
     """RFC 3339 in UTC, to the millisecond."""
-    whole = time.gmtime(created)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', whole)}.{int(created * 1000) % 1000:03d}Z"
+    return f"{_second(int(created))}.{int(created * 1000) % 1000:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(since_1970: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_1970))

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,19 +15,19 @@ from starlette.routing import Route
 
 from inference import Annotation, LexiconUse, Phases
 from service.models.served import Served
-from service.telemetry.exposition import expose
-from service.telemetry.families import OTHER, Families
+from service.telemetry.exchange import METHODS, OTHER
+from service.telemetry.exposition import Source, expose
+from service.telemetry.families import Families
 from service.telemetry.shared import VARIABLE
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_SERIES = 1000
 """Of one family, in one process; what comes later is counted as "other"."""
 
-C = TypeVar("C", Counter, Histogram)
+C = TypeVar("C", bound=MetricWrapperBase)
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Moment:
     """What is so at this moment, as opposed to what happens."""
 
     queue_depth: int = 0
@@ -56,7 +56,7 @@ class Metrics:
         self._rejected = _Children(families.rejected)
         self._items_failed = _Children(families.items_failed)
         self._model_changes = _Children(families.model_changes)
-        self._look: Callable[[], Snapshot] = Snapshot
+        self._look: Callable[[], Moment] = Moment
         self._lexicons: dict[Served, LexiconUse] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -83,13 +83,16 @@ class Metrics:
         families.decode_seconds.observe(phases.decode)
         for seconds in waited:
             families.queue_seconds.observe(seconds)
-        self._tokens[served.info.name,].inc(tokens)
+        self._tokens[served.name,].inc(tokens)
 
     def annotated(self, served: Served, annotations: Sequence[Annotation]) -> None:
         """These annotations were made."""
-        found = Tally(entity.label for one in annotations for entity in one.entities)
+        found: dict[str, int] = {}
+        for annotation in annotations:
+            for entity in annotation.entities:
+                found[entity.label] = found.get(entity.label, 0) + 1
         for label, count in found.items():
-            self._entities[served.info.name, label].inc(count)
+            self._entities[served.name, label].inc(count)
 
     def rejected(self, reason: str) -> None:
         """A request was turned away, or dropped before it was computed."""
@@ -103,7 +106,7 @@ class Metrics:
         """A model was loaded, reloaded and so on, or was not; an outcome is ok or failed."""
         self._model_changes[action, outcome].inc()
 
-    def watch(self, look: Callable[[], Snapshot]) -> None:
+    def watch(self, look: Callable[[], Moment]) -> None:
         """Asks `look` at every `refresh`."""
         self._look = look
 
@@ -129,14 +132,14 @@ class Metrics:
         counted = dict.fromkeys(models, LexiconUse(0, 0)) | self._lexicons
         for served, last in counted.items():
             use = counted[served] = served.tagger.lexicon_use()
-            self._lookups[served.info.name, "hit"].inc(use.hits - last.hits)
-            self._lookups[served.info.name, "miss"].inc(use.misses - last.misses)
+            self._lookups[served.name, "hit"].inc(use.hits - last.hits)
+            self._lookups[served.name, "miss"].inc(use.misses - last.misses)
         # A model that was unloaded is looked at this last time.
         self._lexicons = {served: counted[served] for served in models}
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All of it in the format that an Accept header asks for, and that format's name."""
-        return expose(self._registry or MultiProcessCollector(None, self._folder), accept)
+        return expose(self._registry or _all_processes(self._folder), accept)
 
     def route(self) -> Route:
         """GET /metrics."""
@@ -168,6 +171,10 @@ class _Children(Generic[C]):
         return child
 
 
+def _all_processes(folder: str | None) -> Source:
+    source: Source = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
+    return source
+
+
 def _identity(served: Served) -> tuple[str, str, str, str]:
-    info = served.info
-    return info.name, info.version, info.digest, info.language
+    return served.name, served.version, served.digest, served.info.language

@@ -35,7 +35,7 @@ class Observe:
         state["trace_id"] = exchange.trace_id
         state["client_name"] = None
         watch = _Watch(exchange, receive, send)
-        token = current.set(exchange)
+        token = current.set((exchange.request_id, exchange.trace_id))
         try:
             await self._app(scope, watch.receive, watch.send)
         except asyncio.CancelledError:
@@ -92,11 +92,8 @@ def _headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
 
 def server_timing(work: Work, total: float) -> bytes:
     """The value of the header Server-Timing, in milliseconds; `total` is in seconds."""
-    text = "queue;dur=%.3f, tokenize;dur=%.3f, infer;dur=%.3f, decode;dur=%.3f, total;dur=%.3f" % (
-        work.queue * 1000,
-        work.tokenize * 1000,
-        work.infer * 1000,
-        work.decode * 1000,
-        total * 1000,
-    )
-    return text.encode()
+    return (
+        f"queue;dur={work.queue * 1000:.3f}, tokenize;dur={work.tokenize * 1000:.3f}, "
+        f"infer;dur={work.infer * 1000:.3f}, decode;dur={work.decode * 1000:.3f}, "
+        f"total;dur={total * 1000:.3f}"
+    ).encode()

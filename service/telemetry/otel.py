@@ -1,5 +1,6 @@
 """Requests as OpenTelemetry spans, sent in batches from a thread of their own."""
 
+import threading
 from typing import Self
 
 from opentelemetry.context import Context
@@ -22,10 +23,12 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from service.engine.recorder import Work
-from service.telemetry.exchange import OTHER, Exchange
+from service.telemetry.exchange import METHODS, OTHER, Exchange
+from service.telemetry.families import build_version
 
 PATH = "/v1/traces"
 SEND_SECONDS = 5
+CLOSE_SECONDS = 3.0
 _NANO = 1_000_000_000
 
 
@@ -39,7 +42,7 @@ class OtelTracing:
     def __init__(self, exporter: SpanExporter) -> None:
         self._ids = _Ids()
         # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say comes last and wins.
-        resource = Resource.create({"service.name": "tagbelt"})
+        resource = Resource.create({"service.name": "tagbelt", "service.version": build_version()})
         self._provider = TracerProvider(
             resource=resource.merge(OTELResourceDetector().detect()),
             id_generator=self._ids,
@@ -93,8 +96,11 @@ class OtelTracing:
             begin = end
 
     def close(self) -> None:
-        """Sends what is waiting, and stops."""
-        self._provider.shutdown()
+        """Sends what is waiting, unless that takes longer than CLOSE_SECONDS, and stops."""
+        # The library would try again and again while nobody listens.
+        ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(CLOSE_SECONDS)
 
 
 class _Ids(RandomIdGenerator):
@@ -124,13 +130,14 @@ def _parent(exchange: Exchange) -> Context:
 
 
 def _name(exchange: Exchange) -> str:
-    return exchange.method if exchange.route == OTHER else f"{exchange.method} {exchange.route}"
+    method = exchange.method if exchange.method in METHODS else "HTTP"
+    return method if exchange.route == OTHER else f"{method} {exchange.route}"
 
 
 def _attributes(exchange: Exchange) -> dict[str, AttributeValue]:
     scope, work = exchange.scope, exchange.work
     found: dict[str, AttributeValue] = {
-        "http.request.method": exchange.method,
+        "http.request.method": exchange.method if exchange.method in METHODS else "_OTHER",
         "http.response.status_code": exchange.status,
         "network.protocol.version": scope["http_version"],
         "tagbelt.request_id": exchange.request_id,

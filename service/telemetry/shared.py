@@ -31,4 +31,4 @@ def forget_worker(pid: int) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     if VARIABLE in os.environ:
-        mark_process_dead(pid)
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]

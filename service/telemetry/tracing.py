@@ -15,7 +15,7 @@ class Tracing(Protocol):
         """A request has been answered; its spans will be sent soon."""
 
     def close(self) -> None:
-        """Sends what is waiting. Takes a few seconds when nobody listens."""
+        """Sends what is waiting; gives up after a few seconds."""
 
 
 def make_tracing(settings: Settings) -> Tracing | None:

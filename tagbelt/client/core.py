@@ -1,19 +1,21 @@
 """Every call of the clients, without its I/O."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from tagbelt.client.batches import Batch, Batcher, Limits, T
 from tagbelt.client.errors import StatusError, TagbeltError, error_of
 from tagbelt.client.exchange import Reply, Request, Steps, exchange
 from tagbelt.client.options import CallOptions, TagOptions, check_names, to_members
-from tagbelt.client.replies import card_of, models_of, results_of
-from tagbelt.client.results import ItemError, ModelCard, ModelList, Result
+from tagbelt.client.replies import card_of, models_of, report_of, results_of
+from tagbelt.client.results import ItemError, ModelCard, ModelList, Report, Result
 from tagbelt.client.retry import Deadline, Retry
 
 TAG = "/v1/tag"
+Action = Literal["load", "reload", "unload", "default"]
 
 V = TypeVar("V")
 Tagged: TypeAlias = tuple[V, Result | ItemError]
@@ -79,9 +81,7 @@ class Core:
 
     def tag(self, text: str, options: TagOptions) -> Steps[Result]:
         """Tag one text. Raises the item's own error too."""
-        if not isinstance(text, str):
-            raise TypeError(f"a text is a str, not {type(text).__name__}")
-        [steps] = self.plan(options, whole=True).batches([text])
+        [steps] = self.plan(options, whole=True).batches(texts_of([text]))
         [(_, outcome)] = yield from steps
         if isinstance(outcome, ItemError):
             raise error_of(outcome.problem)
@@ -110,9 +110,7 @@ class Core:
                 else:
                     waiting += reversed(part.halves())
                 continue
-            found = results_of(
-                reply.body, len(part.items), reply.headers.get("x-request-id", "")
-            )
+            found = results_of(reply.body, len(part.items), reply.headers.get("x-request-id", ""))
             tagged += zip(part.items, found, strict=True)
         return tagged
 
@@ -137,6 +135,19 @@ class Core:
         reply = yield from self._call(Request("GET", _model_path(name)), options)
         return card_of(reply.body)
 
+    def change(
+        self, name: str, action: Action, version: str | None, options: CallOptions
+    ) -> Steps[Report]:
+        """Change a model. Never repeated: a second try could meet the first at work."""
+        body = json.dumps({} if version is None else {"version": version}).encode()
+        request = Request("POST", f"{_model_path(name)}/{action}", body, repeatable=False)
+        return report_of((yield from self._call(request, options)).body)
+
+    def rescan(self, options: CallOptions) -> Steps[Report]:
+        """Look for models again. Never repeated either."""
+        request = Request("POST", "/v1/reload", repeatable=False)
+        return report_of((yield from self._call(request, options)).body)
+
     def ready(self, options: CallOptions) -> Steps[bool]:
         """Ask once whether requests can be answered."""
         try:
@@ -150,6 +161,24 @@ class Core:
     def _call(self, request: Request, options: CallOptions) -> Steps[Reply]:
         check_names(options, CallOptions)
         return (yield from exchange(request, self.retry, self.deadline(options)))
+
+
+def texts_of(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, checked as they come. Raises TypeError for what is none."""
+    if isinstance(texts, str):
+        raise TypeError("texts must be a list of strings, not one string; `tag` takes one")
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"a text is a str, not {type(text).__name__}")
+        yield text
+
+
+def sentences_of(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """The token lists, checked as they come. Raises TypeError for what is none."""
+    for tokens in sentences:
+        if isinstance(tokens, str) or not isinstance(tokens, Sequence):
+            raise TypeError(f"a sentence is a list of tokens, not {type(tokens).__name__}")
+        yield tokens
 
 
 def _model_path(name: str) -> str:

@@ -59,6 +59,10 @@ class NotFoundError(StatusError):
     """404: no such model, or no such path."""
 
 
+class ConflictError(StatusError):
+    """409: what the models are now does not allow it, or a checkpoint cannot be served."""
+
+
 class TooLargeError(StatusError):
     """413: the body is over the server's limit."""
 
@@ -80,6 +84,7 @@ _BY_STATUS: dict[int, type[StatusError]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
+    409: ConflictError,
     413: TooLargeError,
     415: InvalidRequestError,
     422: InvalidRequestError,

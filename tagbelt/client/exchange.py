@@ -3,6 +3,7 @@
 A generator yields `Send` and `Pause`; whoever runs it does that and sends the outcome back in.
 """
 
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -69,7 +70,7 @@ def exchange(request: Request, retry: Retry, deadline: Deadline) -> Steps[Reply]
     tries = 0
     while True:
         outcome = yield from _send(request, request_id, deadline)
-        if isinstance(outcome, Reply) and outcome.status < 400:
+        if isinstance(outcome, Reply) and outcome.status < 300:
             return outcome
         error = _error(outcome, request_id, deadline)
         asked = getattr(error, "retry_after", None) or 0.0
@@ -88,7 +89,7 @@ def _send(request: Request, request_id: str, deadline: Deadline) -> Steps[Outcom
     left = deadline.left()
     if left <= 0:
         raise _late(deadline, request_id)
-    if left != float("inf"):
+    if left != math.inf:
         headers["x-request-timeout"] = f"{max(left, 0.001):.3f}"
     outcome = yield Send(request, headers, deadline)
     if outcome is None:

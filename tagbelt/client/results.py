@@ -4,7 +4,9 @@ Members that a newer server adds are ignored.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,10 @@ class FieldProblem:
     detail: str
 
 
+def _none_is_empty(value: object) -> object:
+    return () if value is None else value
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error as the server describes it (RFC 9457).
@@ -23,12 +29,12 @@ class Problem:
     that answers without problem details gives one of type "about:blank".
     """
 
-    type: str
-    title: str
-    status: int
-    detail: str
+    type: str = "about:blank"
+    title: str = ""
+    status: int = 0
+    detail: str = ""
     instance: str = ""
-    errors: tuple[FieldProblem, ...] = ()
+    errors: Annotated[tuple[FieldProblem, ...], BeforeValidator(_none_is_empty)] = ()
     request_id: str = ""
 
     @property
@@ -113,7 +119,12 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model that is served."""
+    """A model that is served, or that could be.
+
+    `state` is "loaded" when it answers requests, "available" when it can be loaded, "failed" when
+    it could not be, for `reason`. `default` answers requests that name no model, `current` those
+    that name no version. `loaded_at` is in RFC 3339.
+    """
 
     name: str
     version: str
@@ -124,6 +135,11 @@ class ModelCard:
     language: str
     description: str
     metrics: dict[str, Any]
+    state: str = "loaded"
+    default: bool = False
+    current: bool = True
+    loaded_at: str | None = None
+    reason: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -137,6 +153,40 @@ class ModelList:
 
     default: str
     models: tuple[ModelCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was done to one model, or, in `problem`, why it could not be done.
+
+    `digest` serves now and `previous_digest` did before; None where no checkpoint does or did.
+    """
+
+    action: Literal["load", "reload", "unload", "default"]
+    model: str
+    digest: str | None
+    previous_digest: str | None
+    seconds: float
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTrouble:
+    """A worker process that could not follow, and serves what it served before."""
+
+    process: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an admin call came to. `ok`: everything was done, in every worker process."""
+
+    ok: bool
+    default: str
+    seconds: float
+    changes: tuple[Change, ...]
+    workers: tuple[WorkerTrouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Retry:
     def pause(self, tries: int) -> float:
         """Seconds to wait after `tries` retries that failed."""
         # Bounded first: the power of a great number of tries is no float.
-        longest = min(self.most_seconds, self.first_seconds * 2 ** min(tries, 64))
+        longest = min(self.most_seconds, self.first_seconds * 2.0 ** min(tries, 64))
         return self.random() * longest
 
 

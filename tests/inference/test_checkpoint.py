@@ -161,6 +161,10 @@ def test_a_network_in_bytes_serves(copy):
     together = tagger.annotate_tokens(SENTENCES)
     assert together == [tagger.annotate_tokens([sentence])[0] for sentence in SENTENCES]
     assert [len(found.tags) for found in together] == [len(sentence) for sentence in SENTENCES]
+    words = sum(map(len, SENTENCES))
+    use = tagger.lexicon_use()
+    assert use.hits + use.misses == 2 * words
+    assert use.misses == len({word for sentence in SENTENCES for word in sentence})
 
 
 def test_a_long_sentence_is_scored_in_windows_of_the_header(copy):

@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.lexicon import CHARACTERS, Lexicon
+from inference.lexicon import CHARACTERS, Lexicon, LexiconUse
 
 SIZE = 3
 
@@ -164,3 +165,92 @@ def test_many_threads_get_what_one_gets():
         found = list(pool.map(lambda forms: gather(table, forms), jobs))
     for forms, vectors in zip(jobs, found, strict=True):
         assert np.array_equal(vectors, [vector(form) for form in forms])
+
+
+class Gated(Compute):
+    """Computes when it may; `begun` says that it would."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = threading.Semaphore(0)
+        self.gate = threading.Event()
+
+    def __call__(self, forms):
+        self.begun.release()
+        assert self.gate.wait(timeout=30)
+        return super().__call__(forms)
+
+
+@pytest.fixture
+def gated():
+    """A lexicon of 3 forms that knows "a" and "b" and computes no more until its gate opens."""
+    compute = Gated()
+    compute.gate.set()
+    table = Lexicon(compute, SIZE, capacity=3)
+    gather(table, ["a", "b"])
+    compute.gate.clear()
+    assert compute.begun.acquire(timeout=30)
+    with ThreadPoolExecutor(2) as pool:
+        yield table, compute, pool
+        compute.gate.set()
+
+
+def right(found, forms):
+    return np.array_equal(found, [vector(form) for form in forms])
+
+
+def test_forms_at_hand_do_not_wait_for_one_that_is_computed(gated):
+    table, compute, pool = gated
+    waiting = pool.submit(gather, table, ["a", "new"])
+    assert compute.begun.acquire(timeout=30)
+    assert right(gather(table, ["b", "a"]), ["b", "a"])
+    assert not waiting.done()
+    compute.gate.set()
+    assert right(waiting.result(), ["a", "new"])
+
+
+def test_two_threads_may_compute_the_same_form(gated):
+    table, compute, pool = gated
+    jobs = [pool.submit(gather, table, ["new", "b"]) for _ in range(2)]
+    for _ in jobs:
+        assert compute.begun.acquire(timeout=30)
+    compute.gate.set()
+    assert all(right(job.result(), ["new", "b"]) for job in jobs)
+    assert compute.forms == ["a", "b", "new", "new"]
+    assert len(table) == 3
+
+
+def test_what_is_forgotten_while_others_are_computed_is_computed_too(gated):
+    table, compute, pool = gated
+    waiting = pool.submit(gather, table, ["a", "new"])
+    assert compute.begun.acquire(timeout=30)
+    working, table._compute = table._compute, Compute()
+    for forms in (["c", "d"], ["e", "f"], ["g", "h"]):  # full twice over, so "a" is gone
+        gather(table, forms)
+    table._compute = working
+    compute.gate.set()
+    assert right(waiting.result(), ["a", "new"])
+    assert compute.forms == ["a", "b", "new", "a"]
+
+
+def test_hits_and_misses_are_counted():
+    table, _ = lexicon(capacity=3)
+    assert table.use() == LexiconUse(hits=0, misses=0)
+    gather(table, ["a", "b", "a"])  # what is new is computed once
+    assert table.use() == LexiconUse(hits=1, misses=2)
+    gather(table, ["b", "a"])
+    assert table.use() == LexiconUse(hits=3, misses=2)
+    gather(table, ["a", "c", "d"])  # begins anew, but keeps "a" at hand
+    assert table.use() == LexiconUse(hits=4, misses=4)
+    gather(table, ["b"])
+    assert table.use() == LexiconUse(hits=5, misses=4)
+
+
+@given(st.lists(st.lists(st.text("abc", max_size=2), min_size=1, max_size=9), max_size=30))
+def test_misses_are_what_was_computed(batches):
+    table, compute = lexicon(capacity=4)
+    for forms in batches:
+        gather(table, forms)
+    assert table.use() == LexiconUse(
+        sum(map(len, batches)) - len(compute.forms), len(compute.forms)
+    )

@@ -88,6 +88,13 @@ def test_the_lexicon_keeps_what_the_words_graph_says(both):
     assert len(scorer.lexicon) >= len(set(FORMS))
 
 
+def test_lookups_are_counted(both):
+    _, scorer = both
+    hits, misses = scorer.lexicon_use()
+    score(scorer, [["never", "met", "before", "never"]])
+    assert scorer.lexicon_use() == (hits + 1, misses + 3)
+
+
 def test_many_threads_get_what_one_gets(both):
     _, scorer = both
     jobs = [make_sentences(seed, [7, 5, 1 + seed % 4]) for seed in range(40)]

@@ -65,7 +65,7 @@ def test_the_service_needs_neither_torch_nor_an_onnx_session_to_import():
     code = (
         "import sys\n"
         "sys.modules['torch'] = None\n"
-        "import service.app, service.server\n"
+        "import service.app, service.process.server\n"
         "assert not [m for m in sys.modules if m.startswith(('torch.', 'model', 'training'))]\n"
     )
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=True)

@@ -1,0 +1,108 @@
+"""What the adapters share: errors in their API's shape, outcomes as that API can tell them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_type_hints
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from inference import Annotation
+from service import problems
+from service.bodies import read_json
+from service.items import Fault
+from service.problems import MEDIA_TYPE, ProblemError
+from service.quietlog import log_failure
+from service.results import SCORE_DIGITS
+from service.tagging import Answer, Query, ask
+
+JSON = "application/json"
+# A reply about more than this takes long enough to make that other requests would notice.
+_LONG_TOKENS = 50_000
+
+
+class AdapterRoute(APIRoute):
+    """A route that answers every problem in the shape of the API it speaks.
+
+    An endpoint with a `body` gets it read by that schema, then the request and what stands in
+    the path; one without is called as the framework does.
+    """
+
+    @staticmethod
+    def refusal(request: Request, error: ProblemError) -> Response:
+        """A problem in the API's own shape."""
+        raise NotImplementedError
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What the framework calls for each request."""
+        endpoint: Any = self.endpoint
+        schema = get_type_hints(endpoint).get("body")
+        plain = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                if schema is None:
+                    return await plain(request)
+                body = await read_json(request, schema)
+                response: Response = await endpoint(body, request, **request.path_params)
+                return response
+            except ProblemError as error:
+                return self.refusal(request, error)
+            except Exception as error:
+                log_failure("an adapter failed", error)
+                detail = "the request could not be answered; the fault is the server's"
+                return self.refusal(request, ProblemError(problems.INTERNAL, detail))
+
+        return handle
+
+
+def described_errors(schema: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of an adapter's errors: its own shape, or a problem.
+
+    What is refused before it reaches the adapter (a missing key, say) is a problem.
+    """
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        "default": {
+            "description": "An error, as this API tells it; before it is reached, as a problem",
+            "content": {JSON: {"schema": dict(schema)}, MEDIA_TYPE: problem},
+        }
+    }
+
+
+async def ask_except(request: Request, query: Query, faults: Mapping[int, Fault]) -> Answer:
+    """As `ask`, with the outcome of some items known already. Raises ProblemError."""
+    if not faults:
+        return await ask(request, query)
+    good = [item for place, item in enumerate(query.items) if place not in faults]
+    answer = await ask(request, replace(query, items=good))
+    rest = iter(answer.outcomes)
+    outcomes = [faults.get(place) or next(rest) for place in range(len(query.items))]
+    return Answer(outcomes, [answer.served[0]] * len(outcomes))
+
+
+def all_good(answer: Answer, field: str, *, single: bool) -> Sequence[Annotation]:
+    """The annotations, for an API that has no errors of single items.
+
+    Raises the ProblemError of the first item that could not be tagged.
+    """
+    good: list[Annotation] = []
+    for place, outcome in enumerate(answer.outcomes):
+        if isinstance(outcome, Fault):
+            where = field if single else f"{field}/{place}"
+            raise ProblemError(outcome.kind, f"{where}: {outcome.detail}")
+        good.append(outcome)
+    return good
+
+
+async def rendered(answer: Answer, render: Callable[[], bytes]) -> bytes:
+    """The body that `render` makes, in a thread when it takes long."""
+    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, Fault))
+    return await asyncio.to_thread(render) if size > _LONG_TOKENS else render()
+
+
+def rounded(probability: float) -> float:
+    """A score as replies give it."""
+    return round(probability, SCORE_DIGITS)

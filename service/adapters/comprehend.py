@@ -1,0 +1,279 @@
+"""AWS Comprehend's DetectEntities and BatchDetectEntities, as its JSON protocol speaks them."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from inference import Annotation
+from service import problems
+from service.adapters.answering import (
+    AdapterRoute,
+    all_good,
+    ask_except,
+    described_errors,
+    rendered,
+    rounded,
+)
+from service.adapters.comprehend_shapes import (
+    BatchDetectEntitiesReply,
+    BatchDetectEntitiesRequest,
+    ComprehendError,
+    DetectEntitiesReply,
+    DetectEntitiesRequest,
+)
+from service.adapters.languages import models_of
+from service.bodies import parse_json
+from service.items import Fault
+from service.problems import Kind, ProblemError
+from service.tagging import Answer, Query, ask
+
+MEDIA_TYPE = "application/x-amz-json-1.1"
+TARGET_HEADER = "x-amz-target"
+TARGET_PREFIX = "Comprehend_20171127."
+MAX_DOCUMENTS = 25
+MAX_BYTES = 100_000
+"""UTF-8 bytes of one text."""
+
+# The types of Comprehend's built-in model, by the labels that come closest; the rest are OTHER.
+ENTITY_TYPES = {
+    **dict.fromkeys(("PER", "PERSON"), "PERSON"),
+    **dict.fromkeys(("LOC", "LOCATION", "GPE", "FAC"), "LOCATION"),
+    **dict.fromkeys(("ORG", "ORGANIZATION"), "ORGANIZATION"),
+    **dict.fromkeys(("DATE", "TIME"), "DATE"),
+    **dict.fromkeys(("QUANTITY", "CARDINAL", "ORDINAL", "PERCENT", "MONEY"), "QUANTITY"),
+    **dict.fromkeys(("PRODUCT", "COMMERCIAL_ITEM"), "COMMERCIAL_ITEM"),
+    **dict.fromkeys(("WORK_OF_ART", "TITLE"), "TITLE"),
+    "EVENT": "EVENT",
+}
+OTHER = "OTHER"
+
+_ENDPOINT = re.compile(r"arn:[^:]*:comprehend:[^:]*:[^:]*:entity-recognizer-endpoint/(.+)")
+
+_UNKNOWN_OPERATION = Kind("", 400, "Unknown operation", "")
+_LANGUAGE = Kind("", 400, "Unsupported language", "")
+_TEXT_SIZE = Kind("", 400, "Text too long", "")
+_BATCH_SIZE = Kind("", 400, "Too many documents", "")
+# AWS's name and status of each kind of problem; the rest are by status.
+_ERRORS: dict[Kind, tuple[str, int]] = {
+    _UNKNOWN_OPERATION: ("UnknownOperationException", 400),
+    _LANGUAGE: ("UnsupportedLanguageException", 400),
+    _TEXT_SIZE: ("TextSizeLimitExceededException", 400),
+    _BATCH_SIZE: ("BatchSizeLimitExceededException", 400),
+    problems.TOO_LONG: ("TextSizeLimitExceededException", 400),
+    problems.BODY_TOO_LARGE: ("TextSizeLimitExceededException", 413),
+    problems.TOO_MANY_ITEMS: ("BatchSizeLimitExceededException", 400),
+    problems.MALFORMED: ("SerializationException", 400),
+    problems.UNKNOWN_MODEL: ("ResourceUnavailableException", 404),
+    problems.OVERLOADED: ("TooManyRequestsException", 429),
+    problems.NOT_READY: ("ServiceUnavailableException", 503),
+    problems.DEADLINE: ("RequestTimeoutException", 504),
+}
+# ErrorCode of one document of a batch.
+_ITEM_ERRORS = {
+    _TEXT_SIZE: "TEXT_SIZE_LIMIT_EXCEEDED",
+    problems.TOO_LONG: "TEXT_SIZE_LIMIT_EXCEEDED",
+    problems.INTERNAL: "INTERNAL_SERVER_ERROR",
+}
+_ITEM_ERROR = "INVALID_REQUEST"
+
+
+class ComprehendRoute(AdapterRoute):
+    """A route with AWS's errors."""
+
+    @staticmethod
+    def refusal(request: Request, error: ProblemError) -> Response:
+        """The error as an exception that AWS's SDKs know."""
+        name, status = _error_of(error.kind)
+        headers = {**(error.headers or {}), **_ids(request), "x-amzn-errortype": name}
+        body = json.dumps({"__type": name, "Message": error.detail})
+        return Response(body, status, media_type=MEDIA_TYPE, headers=headers)
+
+
+class TargetedRoute(ComprehendRoute):
+    """A route for requests that name an operation of AWS's; others go elsewhere."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this is the route of a request."""
+        if any(name == TARGET_HEADER.encode() for name, _ in scope.get("headers", ())):
+            return super().matches(scope)
+        return Match.NONE, {}
+
+
+def _ids(request: Request) -> dict[str, str]:
+    """The header in which AWS's SDKs look for the request's id."""
+    known = request.scope.get("state", {}).get("request_id")
+    return {"x-amzn-requestid": known or str(uuid4())}
+
+
+def _error_of(kind: Kind) -> tuple[str, int]:
+    if kind in _ERRORS:
+        return _ERRORS[kind]
+    if kind.status >= 500:
+        return "InternalServerException", 500
+    return "InvalidRequestException", 400
+
+
+_EXAMPLES = {
+    "DetectEntities": {"Text": "Angela Merkel visited Toyota in Nagoya.", "LanguageCode": "en"},
+    "BatchDetectEntities": {
+        "TextList": ["Angela Merkel visited Toyota.", "Nagoya"],
+        "LanguageCode": "en",
+    },
+}
+_TARGETS = [TARGET_PREFIX + name for name in _EXAMPLES]
+
+
+def _either(*models: type[BaseModel]) -> dict[str, Any]:
+    # Flat schemas only: a nested one would refer to definitions that are not carried over.
+    return {"anyOf": [model.model_json_schema() for model in models]}
+
+
+class ComprehendResponse(Response):
+    """A reply in AWS's JSON."""
+
+    media_type = MEDIA_TYPE
+
+
+_BODY = {
+    "required": True,
+    "content": {
+        MEDIA_TYPE: {
+            "schema": _either(DetectEntitiesRequest, BatchDetectEntitiesRequest),
+            "examples": {name: {"value": value} for name, value in _EXAMPLES.items()},
+        }
+    },
+}
+_Target = Annotated[
+    str | None,
+    Header(description="The operation.", json_schema_extra={"enum": _TARGETS}),
+]
+
+# Where the API's clients send their requests, "/", others come in too; it is described at /aws/.
+root_router = APIRouter(route_class=TargetedRoute, include_in_schema=False)
+router = APIRouter(
+    route_class=ComprehendRoute,
+    tags=["adapters"],
+    default_response_class=ComprehendResponse,
+    responses=described_errors(ComprehendError.model_json_schema()),
+)
+
+
+@root_router.post("/")
+@router.post(
+    "/aws/",
+    summary="AWS Comprehend: detect entities",
+    response_model=DetectEntitiesReply | BatchDetectEntitiesReply,
+    openapi_extra={"requestBody": _BODY},
+)
+async def call(request: Request, x_amz_target: _Target = None) -> Response:
+    """DetectEntities and BatchDetectEntities. POST / with the header X-Amz-Target is the same.
+
+    The access key id is the API key; the signature is not checked.
+    """
+    target = x_amz_target or ""
+    if target == TARGET_PREFIX + "DetectEntities":
+        response = await detect(parse_json(await request.body(), DetectEntitiesRequest), request)
+    elif target == TARGET_PREFIX + "BatchDetectEntities":
+        batch = parse_json(await request.body(), BatchDetectEntitiesRequest)
+        response = await detect_batch(batch, request)
+    else:
+        detail = f"{target!r} is not an operation; X-Amz-Target must be one of: {_TARGETS}"
+        raise ProblemError(_UNKNOWN_OPERATION, detail)
+    response.headers.update(_ids(request))
+    return response
+
+
+async def detect(body: DetectEntitiesRequest, request: Request) -> Response:
+    """The reply to DetectEntities. Raises ProblemError."""
+    if body.Bytes is not None or body.DocumentReaderConfig is not None:
+        raise ProblemError(problems.INVALID, "only plain text is read: send it as Text")
+    if body.Text is None:
+        raise ProblemError(problems.INVALID, "Text is missing")
+    if fault := _size_fault(body.Text):
+        raise ProblemError(fault.kind, fault.detail)
+    model = _model(request, body)
+    answer = await ask(request, Query([body.Text], model=model, field="Text"))
+    (annotation,) = all_good(answer, "Text", single=True)
+    types = ENTITY_TYPES if body.EndpointArn is None else None
+    return await _reply(answer, lambda: {"Entities": entities(annotation, types)})
+
+
+async def detect_batch(body: BatchDetectEntitiesRequest, request: Request) -> Response:
+    """The reply to BatchDetectEntities. Raises ProblemError."""
+    if len(body.TextList) > MAX_DOCUMENTS:
+        detail = f"TextList holds {len(body.TextList)} texts and the limit is {MAX_DOCUMENTS}"
+        raise ProblemError(_BATCH_SIZE, detail)
+    faults = {i: fault for i, text in enumerate(body.TextList) if (fault := _size_fault(text))}
+    model = _speaker(request, body.LanguageCode)
+    answer = await ask_except(request, Query(body.TextList, model=model, field="TextList"), faults)
+    return await _reply(answer, lambda: batch_members(answer))
+
+
+async def _reply(answer: Answer, members: Callable[[], dict[str, Any]]) -> Response:
+    content = await rendered(answer, lambda: to_json(members()))
+    return ComprehendResponse(content, headers=answer.headers)
+
+
+def _size_fault(text: object) -> Fault | None:
+    size = len(text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else 0
+    if size <= MAX_BYTES:
+        return None
+    return Fault(_TEXT_SIZE, f"the text has {size} bytes in UTF-8 and the limit is {MAX_BYTES}")
+
+
+def _model(request: Request, body: DetectEntitiesRequest) -> str:
+    """The name of the model that a request chooses. Raises ProblemError."""
+    if body.EndpointArn is not None:
+        match = _ENDPOINT.fullmatch(body.EndpointArn)
+        if match is None:
+            form = "arn:aws:comprehend:REGION:ACCOUNT:entity-recognizer-endpoint/NAME"
+            raise ProblemError(problems.INVALID, f"EndpointArn must be {form}")
+        return match[1]
+    if body.LanguageCode is None:
+        raise ProblemError(problems.INVALID, "LanguageCode is missing, and so is EndpointArn")
+    return _speaker(request, body.LanguageCode)
+
+
+def _speaker(request: Request, language: str) -> str:
+    registry = request.app.state.registry
+    for served in models_of(registry, language):
+        return served.name
+    spoken = sorted({served.info.language for served in models_of(registry, None)})
+    detail = f"no model is for the language {language!r}; there are models for: {', '.join(spoken)}"
+    raise ProblemError(_LANGUAGE, detail)
+
+
+def entities(annotation: Annotation, types: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """What the API answers about one text. `types` maps labels; None leaves them as they are."""
+    return [
+        {
+            "Score": rounded(entity.score),
+            "Type": entity.label if types is None else types.get(entity.label.upper(), OTHER),
+            "Text": entity.text,
+            "BeginOffset": entity.start,
+            "EndOffset": entity.end,
+        }
+        for entity in annotation.entities
+    ]
+
+
+def batch_members(answer: Answer) -> dict[str, Any]:
+    """What the API answers about several texts."""
+    results: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    for index, outcome in enumerate(answer.outcomes):
+        if isinstance(outcome, Fault):
+            code = _ITEM_ERRORS.get(outcome.kind, _ITEM_ERROR)
+            errors.append({"Index": index, "ErrorCode": code, "ErrorMessage": outcome.detail})
+        else:
+            results.append({"Index": index, "Entities": entities(outcome, ENTITY_TYPES)})
+    return {"ResultList": results, "ErrorList": errors}

@@ -1,0 +1,197 @@
+"""The Open Inference Protocol (KServe's V2) over REST, with Triton's binary tensor extension."""
+
+import json
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from service import problems
+from service.adapters import open_inference_shapes as shapes
+from service.adapters.answering import (
+    JSON,
+    AdapterRoute,
+    ask_except,
+    described_errors,
+    rendered,
+)
+from service.adapters.open_inference_bodies import (
+    columns,
+    joined,
+    split,
+    texts_of,
+    wanted_outputs,
+)
+from service.adapters.open_inference_shapes import INPUT, OUTPUTS, InferRequest
+from service.adapters.tensors import BYTES
+from service.models.registry import Registry
+from service.models.served import AUTO
+from service.problems import ProblemError
+from service.tagging import Answer, Query
+
+LENGTH_HEADER = "inference-header-content-length"
+OCTETS = "application/octet-stream"
+SERVER_NAME = "tagbelt"
+
+
+class OpenInferenceRoute(AdapterRoute):
+    """A route with the protocol's errors."""
+
+    @staticmethod
+    def refusal(_: Request, error: ProblemError) -> Response:
+        """The error as `{"error": ...}`, with the status it has everywhere."""
+        body = json.dumps({"error": error.detail})
+        return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
+
+
+router = APIRouter(
+    prefix="/v2",
+    route_class=OpenInferenceRoute,
+    tags=["adapters"],
+    responses=described_errors(shapes.OpenInferenceError.model_json_schema()),
+)
+
+_BODY = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": InferRequest.model_json_schema(),
+            "examples": {"Two texts": {"value": shapes.EXAMPLE}},
+        },
+        OCTETS: {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+@router.get("/", include_in_schema=False)
+@router.get("", summary="Open Inference: the server", response_model=shapes.ServerMetadata)
+async def server(request: Request) -> Response:
+    """The server's name and version, and the extensions it speaks."""
+    return JSONResponse(
+        {
+            "name": SERVER_NAME,
+            "version": request.app.version,
+            "extensions": [shapes.BINARY_EXTENSION],
+        }
+    )
+
+
+@router.get(
+    "/health/live", summary="Open Inference: is it alive?", response_model=shapes.ServerLive
+)
+async def live() -> Response:
+    """The same as /livez."""
+    return JSONResponse({"live": True})
+
+
+@router.get(
+    "/health/ready",
+    summary="Open Inference: is it ready?",
+    response_model=shapes.ServerReady,
+    responses={503: {"model": shapes.ServerReady, "description": "It cannot answer now"}},
+)
+async def ready(request: Request) -> Response:
+    """The same as /readyz."""
+    trouble = await request.app.state.health.trouble()
+    return JSONResponse({"ready": trouble is None}, 200 if trouble is None else 503)
+
+
+@router.get(
+    "/models/{name}/versions/{version}/ready",
+    summary="Open Inference: is a version ready?",
+    response_model=shapes.ModelReady,
+)
+@router.get(
+    "/models/{name}/ready",
+    summary="Open Inference: is a model ready?",
+    response_model=shapes.ModelReady,
+)
+async def model_ready(request: Request, name: str, version: str = "") -> Response:
+    """A model that is served is ready; another is unknown, 404."""
+    served = _registry(request).get(_full(name, version))
+    return JSONResponse({"name": served.name, "ready": True})
+
+
+@router.get(
+    "/models/{name}/versions/{version}",
+    summary="Open Inference: describe a version",
+    response_model=shapes.ModelMetadata,
+)
+@router.get(
+    "/models/{name}",
+    summary="Open Inference: describe a model",
+    response_model=shapes.ModelMetadata,
+)
+async def model(request: Request, name: str, version: str = "") -> Response:
+    """The model's versions, and the tensors it takes and gives."""
+    registry = _registry(request)
+    served = registry.get(_full(name, version))
+    versions = [one.served.version for one in registry.snapshot.versions(served.name)]
+    outputs = [
+        {"name": output, "datatype": datatype, "shape": [-1]}
+        for output, datatype in OUTPUTS.items()
+    ]
+    return JSONResponse(
+        {
+            "name": served.name,
+            "versions": versions,
+            "platform": shapes.PLATFORM,
+            "inputs": [{"name": INPUT, "datatype": BYTES, "shape": [-1]}],
+            "outputs": outputs,
+        }
+    )
+
+
+@router.post(
+    "/models/{name}/versions/{version}/infer",
+    summary="Open Inference: tag with a version",
+    response_model=shapes.InferResponse,
+    openapi_extra={"requestBody": _BODY},
+)
+@router.post(
+    "/models/{name}/infer",
+    summary="Open Inference: tag",
+    response_model=shapes.InferResponse,
+    openapi_extra={"requestBody": _BODY},
+)
+async def infer(request: Request, name: str, version: str = "") -> Response:
+    """Tags the texts of the tensor `text`. Offsets are in code points.
+
+    With the header Inference-Header-Content-Length the body is that much JSON and then binary
+    tensors, as in the reply when binary outputs are asked for.
+    """
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise ProblemError(problems.MEDIA, "send the body without a content-encoding")
+    body, blob = split(await request.body(), request.headers.get(LENGTH_HEADER))
+    wanted = wanted_outputs(body)
+    items, faults = texts_of(body, blob)
+    query = Query(items, model=_full(name, version), field=INPUT)
+    answer = await ask_except(request, query, faults)
+    head = {**_model_members(answer, name), **({} if body.id is None else {"id": body.id})}
+    length = 0
+
+    def render() -> bytes:
+        nonlocal length
+        content, length = joined(head, columns(answer.outcomes), wanted)
+        return content
+
+    content = await rendered(answer, render)
+    if length == len(content):
+        return Response(content, media_type=JSON, headers=answer.headers)
+    headers = {**answer.headers, LENGTH_HEADER: str(length)}
+    return Response(content, media_type=OCTETS, headers=headers)
+
+
+def _registry(request: Request) -> Registry:
+    registry: Registry = request.app.state.registry
+    return registry
+
+
+def _full(name: str, version: str) -> str:
+    return f"{name}@{version}" if version else name
+
+
+def _model_members(answer: Answer, asked: str) -> dict[str, str]:
+    first, *others = dict.fromkeys(answer.served)
+    if others or asked == AUTO:
+        return {"model_name": asked}
+    return {"model_name": first.name, "model_version": first.version}

@@ -1,0 +1,153 @@
+"""Bodies of the Open Inference Protocol: from a request to texts, from outcomes to a reply."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from inference import Annotation
+from service import problems
+from service.adapters.answering import rounded
+from service.adapters.open_inference_shapes import (
+    BINARY_OUTPUT,
+    BINARY_OUTPUTS,
+    BINARY_SIZE,
+    INPUT,
+    OUTPUTS,
+    InferRequest,
+    RequestInput,
+)
+from service.adapters.tensors import BYTES, Tensor, flat, pack, unpack_strings
+from service.bodies import parse_json
+from service.items import Fault
+from service.problems import ProblemError
+
+# More digits than any body's length has.
+_DIGITS = 20
+
+
+def _invalid(detail: str) -> ProblemError:
+    return ProblemError(problems.INVALID, detail)
+
+
+def split(raw: bytes, stated: str | None) -> tuple[InferRequest, bytes]:
+    """The JSON of a request, and the binary data after it. Raises ProblemError.
+
+    `stated` is the header that says how long the JSON is; None when all of it is.
+    """
+    length = len(raw) if stated is None else _length(stated)
+    if length > len(raw):
+        raise _invalid(
+            f"Inference-Header-Content-Length is {length}; the body has {len(raw)} bytes"
+        )
+    return parse_json(raw[:length], InferRequest), raw[length:]
+
+
+def _length(stated: str) -> int:
+    if stated.isascii() and stated.isdigit() and len(stated) < _DIGITS:
+        return int(stated)
+    raise _invalid("Inference-Header-Content-Length must be a number of bytes")
+
+
+def texts_of(body: InferRequest, blob: bytes) -> tuple[list[Any], dict[int, Fault]]:
+    """The items of the tensor `text`, and what is wrong with those that are no text.
+
+    Raises ProblemError for a tensor that is not as the model's metadata says.
+    """
+    names = [one.name for one in body.inputs]
+    if names != [INPUT]:
+        raise _invalid(f"inputs must be one tensor, {INPUT!r}, not: {names}")
+    tensor = body.inputs[0]
+    if tensor.datatype != BYTES:
+        raise _invalid(f"the datatype of {INPUT!r} must be {BYTES}, not {tensor.datatype!r}")
+    items, faults = _elements(tensor, blob)
+    if tensor.shape not in ([len(items)], [len(items), 1]):
+        raise _invalid(f"{INPUT!r} has {len(items)} elements and the shape {tensor.shape}")
+    return items, faults
+
+
+def _elements(tensor: RequestInput, blob: bytes) -> tuple[list[Any], dict[int, Fault]]:
+    size = tensor.parameter(BINARY_SIZE)
+    if size is None:
+        if tensor.data is None or blob:
+            raise _invalid(f"{INPUT!r} must have either data or {BINARY_SIZE}, and bytes to it")
+        return flat(tensor.data), {}
+    if tensor.data is not None or size != len(blob):
+        raise _invalid(f"{INPUT!r} has {BINARY_SIZE} {size!r}; {len(blob)} bytes follow the JSON")
+    try:
+        strings = unpack_strings(blob)
+    except ValueError as error:
+        raise _invalid(f"{INPUT!r}: {error}") from None
+    items, faults = [], {}
+    for place, string in enumerate(strings):
+        try:
+            items.append(string.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            detail = f"byte {error.start} of this item does not continue a text in UTF-8"
+            faults[place] = Fault(problems.NOT_UNICODE, detail)
+            items.append("")
+    return items, faults
+
+
+def wanted_outputs(body: InferRequest) -> dict[str, bool]:
+    """The names of the tensors to answer with, in order, and whether in binary form.
+
+    Raises ProblemError for one that the model does not have.
+    """
+    binary = body.parameter(BINARY_OUTPUTS) is True
+    if not body.outputs:
+        return dict.fromkeys(OUTPUTS, binary)
+    for output in body.outputs:
+        if output.name not in OUTPUTS:
+            raise _invalid(f"there is no output {output.name!r}, only: {', '.join(OUTPUTS)}")
+        if output.parameter("classification") is not None:
+            raise _invalid("outputs have no classification")
+    asked = {output.name: output.parameter(BINARY_OUTPUT) for output in body.outputs}
+    return {name: binary if value is None else value is True for name, value in asked.items()}
+
+
+def columns(outcomes: Sequence[Annotation | Fault]) -> dict[str, Sequence[Any]]:
+    """The data of every output tensor."""
+    found = [() if isinstance(one, Fault) else one.entities for one in outcomes]
+    rows = [(row, entity) for row, entities in enumerate(found) for entity in entities]
+    return {
+        "entities": [_listed(entities) for entities in found],
+        "error": [one.detail if isinstance(one, Fault) else "" for one in outcomes],
+        "row": [row for row, _ in rows],
+        "label": [entity.label for _, entity in rows],
+        "start": [entity.start for _, entity in rows],
+        "end": [entity.end for _, entity in rows],
+        "score": [rounded(entity.score) for _, entity in rows],
+        "entity_text": [entity.text for _, entity in rows],
+    }
+
+
+def _listed(entities: Iterable[Any]) -> str:
+    members = [
+        {
+            "label": e.label,
+            "start": e.start,
+            "end": e.end,
+            "text": e.text,
+            "score": rounded(e.score),
+        }
+        for e in entities
+    ]
+    return json.dumps(members, ensure_ascii=False)
+
+
+def joined(
+    head: dict[str, Any], data: dict[str, Sequence[Any]], wanted: dict[str, bool]
+) -> tuple[bytes, int]:
+    """The body of a reply, and how much of it is JSON; the rest is binary tensors."""
+    outputs: list[dict[str, Any]] = []
+    blobs: list[bytes] = []
+    for name, binary in wanted.items():
+        tensor = Tensor(name, OUTPUTS[name], data[name])
+        if binary:
+            blobs.append(pack(tensor))
+            outputs.append({**tensor.described(), "parameters": {BINARY_SIZE: len(blobs[-1])}})
+        else:
+            outputs.append({**tensor.described(), "data": list(tensor.data)})
+    # ASCII escapes, since the id may hold what UTF-8 cannot carry.
+    content = json.dumps({**head, "outputs": outputs}).encode("ascii")
+    return b"".join([content, *blobs]), len(content)

@@ -1,0 +1,38 @@
+"""What a server says when it is there: what it serves, where, and what to try."""
+
+import json
+import shlex
+import socket
+
+from service.models.registry import Registry
+from service.process.sockets import address
+from service.schemas import SENTENCE
+from service.settings import Settings
+from service.v1 import PATH
+
+
+def greeting(registry: Registry, listener: socket.socket, settings: Settings) -> str:
+    """The models, the page, the API and a command that works in a shell."""
+    url = address(listener, settings)
+    models = ", ".join(
+        f"{served.info.name} {served.info.version} ({', '.join(served.info.labels)})"
+        for served in registry.served
+    )
+    lines = [f"Serving {models}"]
+    if settings.uds is None:
+        lines += [f"The page:  {url}/", f"The API:   {url}/docs"]
+    else:
+        lines.append(f"Listening: {settings.uds}")
+    return "\n".join([*lines, f"Try:       {_command(url, settings)}"])
+
+
+def _command(url: str, settings: Settings) -> str:
+    words = ["curl", "-s"]
+    if settings.uds is not None:
+        words += ["--unix-socket", str(settings.uds)]
+    body = json.dumps({"text": SENTENCE})
+    words += [f"{url}{PATH}", "-H", "content-type: application/json", "-d", body]
+    command = shlex.join(words)
+    if settings.api_keys is not None or settings.api_keys_file is not None:
+        command += ' -H "authorization: Bearer $KEY"'
+    return command

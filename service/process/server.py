@@ -1,0 +1,180 @@
+"""One process that serves: it loads the models, listens, answers and ends in order."""
+
+import asyncio
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from inference.threads import available_threads
+from service.app import create_app
+from service.models.fleet import fleet_of_environment
+from service.models.loading import checkpoint_loader
+from service.models.manager import open_models
+from service.process.drain import Connection, Connections, finish, stop_listening
+from service.process.greeting import greeting
+from service.process.reload import reload
+from service.process.signals import Signals, logger
+from service.process.sockets import BACKLOG, listen
+from service.process.tls import tls_context
+from service.settings import Settings, SettingsError
+from service.telemetry.logs import log_config
+
+# Longer than proxies and load balancers keep a connection that is not used: who closes first
+# must not be the one that cannot know whether a request is on its way.
+KEEP_ALIVE_SECONDS = 75
+# For what is left to do when every connection has ended.
+REST_SECONDS = 5
+
+
+def serve(
+    settings: Settings,
+    models: Path,
+    listener: socket.socket,
+    *,
+    signals: Signals,
+    started: Callable[["Server", str], None],
+) -> None:
+    """Answers on the socket with the models of a checkpoint, or of a folder, until it is ended.
+
+    `started` is told once requests are answered, with the greeting. Raises SettingsError,
+    FileNotFoundError when there is no checkpoint and CheckpointError for one that is damaged.
+    """
+    tls = tls_context(settings)
+    app = open_app(settings, models)
+    listen(listener, settings)
+    server = Server(app, settings, listener, tls, started)
+    signals.on_end, signals.on_hangup = server.end, server.reload
+    server.run(sockets=[listener])
+
+
+def share_of_threads(settings: Settings) -> int:
+    """How many threads one of the worker processes may use for inference."""
+    return settings.threads or max(1, available_threads() // settings.workers)
+
+
+def open_app(settings: Settings, models: Path) -> FastAPI:
+    """The app over the models at that path. Raises as `serve` does."""
+    try:
+        manager = open_models(
+            models,
+            load=checkpoint_loader(share_of_threads(settings)),
+            default=settings.default_model,
+            versions=settings.versions,
+            fleet=fleet_of_environment(),
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    return create_app(settings, manager)
+
+
+class Server(uvicorn.Server):
+    """The web server, with an end that loses no request."""
+
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        started: Callable[["Server", str], None],
+    ) -> None:
+        super().__init__(_config(app, settings, tls))
+        self.server_state = self._connections = Connections()
+        self.is_orphan = False
+        self._app = app
+        self._settings = settings
+        self._listener = listener
+        self._tls = tls
+        self._started = started
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def end(self) -> None:
+        """Drain and end; may be called from a signal handler."""
+        self.should_exit = True
+
+    def reload(self, *, models: bool = True) -> None:
+        """Read certificate and keys again, and what models there are; returns at once."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reload, models)
+
+    def _reload(self, models: bool) -> None:
+        reload(self._app, self._settings, self._tls, models=models)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer, and tell."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._loop = asyncio.get_running_loop()
+            self._started(self, greeting(self._app.state.registry, self._listener, self._settings))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then end what the web server has started."""
+        settings = self._settings
+        # Nobody listens on the way of an orphan's clients but the next server, once we are gone.
+        pause = 0.0 if self.is_orphan else settings.drain_seconds
+        logger.info("draining: no longer ready, and still answering for %g s", pause)
+        self._limit_to(pause + settings.shutdown_seconds + REST_SECONDS)
+        self._app.state.health.drain()
+        self._connections.drain()
+        await asyncio.sleep(pause)
+        arriving = await stop_listening(self.servers, sockets or [], self._take_in)
+        await finish(
+            self._connections,
+            arriving,
+            seconds=settings.shutdown_seconds,
+            is_forced=lambda: self.force_exit,
+        )
+        await super().shutdown(sockets=sockets)
+
+    async def _take_in(self, connection: socket.socket) -> None:
+        """Serve a connection that was accepted by hand."""
+        with suppress(OSError):  # it may have gone by now
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(
+                    config=self.config,
+                    server_state=self._connections,
+                    app_state=self.lifespan.state,
+                ),
+                connection,
+                ssl=self._tls,
+            )
+
+    def _limit_to(self, seconds: float) -> None:
+        """End the process then, whatever hangs."""
+
+        def give_up() -> None:
+            logger.error("not ended in order after %g s: ended at once", seconds)
+            os._exit(1)
+
+        timer = threading.Timer(seconds, give_up)
+        timer.daemon = True
+        timer.start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: signals are handled from before the server is there until after it has gone."""
+        yield
+
+
+def _config(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        log_config=log_config(settings),
+        # Ours has more in it, and less that is nobody's business.
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        # When this counts, their clients have gone already.
+        timeout_graceful_shutdown=1,
+        ssl_context_factory=None if tls is None else lambda _, __: tls,
+    )

@@ -1,0 +1,204 @@
+"""The client that blocks."""
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Self, TypeVar, Unpack
+
+import httpx
+
+from tagbelt.client.batches import Limits, T
+from tagbelt.client.config import Target, Timeouts
+from tagbelt.client.core import Core, Plan, Tagged, sentences_of, texts_of
+from tagbelt.client.exchange import Outcome, Reply, Send, Steps
+from tagbelt.client.files import FileJob
+from tagbelt.client.options import CallOptions, FileOptions, TagOptions
+from tagbelt.client.results import FileCounts, ItemError, ModelCard, ModelList, Report, Result
+from tagbelt.client.retry import Retry
+
+V = TypeVar("V")
+
+
+class Client:
+    """Asks a Tagbelt server, and waits. Several threads may share one.
+
+    Args:
+        base_url: the server; TAGBELT_URL, then http://127.0.0.1:8000, unless given.
+        api_key: sent as a bearer token; TAGBELT_API_KEY unless given.
+        uds: path of a unix socket to connect to.
+        timeout: seconds for a whole call, retries included, unless the call says; None: no end.
+        retry: when to try again. Only calls that may safely be repeated are.
+        max_items: items in one request. When the server takes fewer, the client learns that.
+        max_bytes: bytes in the body of one request; likewise.
+        connections: how many may be open at a time.
+        verify: False, or an SSL context, for servers that the system does not know.
+        transport: in place of a network, for tests.
+        sleep: in place of time.sleep, for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        uds: str | os.PathLike[str] | None = None,
+        timeout: float | None = 60.0,
+        retry: Retry | None = None,
+        max_items: int = 256,
+        max_bytes: int = 1 << 20,
+        connections: int = 16,
+        verify: bool | ssl.SSLContext = True,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        target = Target.of(base_url, api_key, uds, verify, connections)
+        self._core = Core(retry or Retry(), Limits(max_items, max_bytes), timeout)
+        self._sleep = sleep
+        self._http = httpx.Client(
+            transport=transport or httpx.HTTPTransport(**target.transport_options()),
+            **target.options(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def tag(self, text: str, **options: Unpack[TagOptions]) -> Result:
+        """Tag one text. Raises a StatusError too when this text cannot be tagged."""
+        return self._run(self._core.tag(text, options))
+
+    def tag_many(
+        self, texts: Iterable[str], **options: Unpack[TagOptions]
+    ) -> list[Result | ItemError]:
+        """Tag any number of texts; one result each, in order.
+
+        A text that is bad on its own has an ItemError in its place. Raises a TagbeltError when a
+        request fails as a whole, and with it the call.
+        """
+        plan = self._core.plan(options, whole=True)
+        return [outcome for _, outcome in self._tagged(texts_of(texts), plan)]
+
+    def tag_tokens(
+        self, sentences: Iterable[Sequence[str]], **options: Unpack[TagOptions]
+    ) -> list[Result | ItemError]:
+        """As `tag_many`, for sentences that are tokens already."""
+        plan = self._core.plan(options, whole=True)
+        return [outcome for _, outcome in self._tagged(sentences_of(sentences), plan)]
+
+    def stream(self, items: Iterable[T], **options: Unpack[TagOptions]) -> Iterator[Tagged[T]]:
+        """Tag items as they come: pairs of an item and its result, in order.
+
+        An item is a text, a token list, or an object with "text" or "tokens", whose other members
+        (an id, say) come back with it. Memory is that of one request, and one is under way at a
+        time. `timeout` is for each request.
+        """
+        return self._tagged(items, self._core.plan(options, whole=False))
+
+    def tag_file(
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        **options: Unpack[FileOptions],
+    ) -> FileCounts:
+        """Tag a file into another, with the memory of one request; see `client.files`.
+
+        `target` appears when all is done; until then what was there stays. `timeout` is for each
+        request.
+        """
+        with FileJob(source, target) as job:
+            for item, outcome in self.stream(job.items(), **job.options(options)):
+                job.write(item, outcome)
+        return job.counts
+
+    def models(self, **options: Unpack[CallOptions]) -> ModelList:
+        """The models that are served."""
+        return self._run(self._core.models(options))
+
+    def model(self, name: str, **options: Unpack[CallOptions]) -> ModelCard:
+        """One model: a name, or name@version."""
+        return self._run(self._core.model(name, options))
+
+    def ready(self, **options: Unpack[CallOptions]) -> bool:
+        """Whether the server can answer now; asked once, and False when it cannot be reached."""
+        return self._run(self._core.ready(options))
+
+    def load(self, name: str, version: str | None = None, **options: Unpack[CallOptions]) -> Report:
+        """Load a version of a model, the newest unless given. An admin call, as those below.
+
+        Admin calls are sent once. They raise a StatusError when nothing was changed.
+        """
+        return self._run(self._core.change(name, "load", version, options))
+
+    def reload(
+        self, name: str, version: str | None = None, **options: Unpack[CallOptions]
+    ) -> Report:
+        """Read a model from the disk again."""
+        return self._run(self._core.change(name, "reload", version, options))
+
+    def unload(
+        self, name: str, version: str | None = None, **options: Unpack[CallOptions]
+    ) -> Report:
+        """Serve a version, or a model, no longer."""
+        return self._run(self._core.change(name, "unload", version, options))
+
+    def set_default(
+        self, name: str, version: str | None = None, **options: Unpack[CallOptions]
+    ) -> Report:
+        """Answer with this model when a request names none."""
+        return self._run(self._core.change(name, "default", version, options))
+
+    def rescan(self, **options: Unpack[CallOptions]) -> Report:
+        """Look for models in the server's directory again."""
+        return self._run(self._core.rescan(options))
+
+    def _tagged(self, items: Iterable[T], plan: Plan[T]) -> Iterator[Tagged[T]]:
+        for steps in plan.batches(items):
+            yield from self._run(steps)
+
+    def _run(self, steps: Steps[V]) -> V:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as done:
+                result: V = done.value
+                return result
+            if isinstance(step, Send):
+                outcome = self._send(step)
+            else:
+                self._sleep(step.seconds)
+                outcome = None
+
+    def _send(self, step: Send) -> Outcome:
+        request = self._http.build_request(
+            step.request.method,
+            step.request.path,
+            content=step.request.body,
+            headers=step.headers,
+            extensions={"timeout": Timeouts(step.deadline)},
+        )
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                return Reply(response.status_code, response.headers, _body(response, step))
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            return error
+
+
+def _body(response: httpx.Response, step: Send) -> bytes:
+    """The body, given up at the deadline however slowly it drips in."""
+    parts = []
+    for part in response.iter_bytes():
+        parts.append(part)
+        if step.deadline.left() <= 0:
+            raise httpx.ReadTimeout("the body was not complete in time")
+    return b"".join(parts)

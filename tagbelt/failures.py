@@ -1,0 +1,56 @@
+"""How a command says what went wrong."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+from training.script import is_training_package, setup_hint
+
+
+@contextmanager
+def told(command: str) -> Iterator[None]:
+    """Show what a person can mend as one message; anything else keeps its traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail(f"tagbelt {command}: stopped", code=130)
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does: nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except ModuleNotFoundError as error:
+        if is_training_package(error):
+            _fail(f"tagbelt {command}: {setup_hint(error)}")
+        raise
+    except Exception as error:
+        if isinstance(error, expected_errors()):
+            _fail(f"tagbelt {command}: {error}")
+        raise
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that speak of the user's input rather than of our code."""
+    from data.artifact import CheckpointError
+    from data.conll import ConllError
+    from tagbelt.models import ModelNotFoundError
+
+    found: list[type[Exception]] = [CheckpointError, ConllError, ModelNotFoundError]
+    modules: dict[str, Any] = sys.modules
+    for module, name in (
+        ("training.config", "ConfigError"),
+        ("service.settings", "SettingsError"),
+        ("service.process.supervisor", "WorkerError"),
+        ("tagbelt.tagging", "InputError"),
+    ):
+        if module in modules:
+            found.append(getattr(modules[module], name))
+    return (*found, FileNotFoundError, IsADirectoryError, PermissionError)
+
+
+def _fail(message: str, *, code: int = 1) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

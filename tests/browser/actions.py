@@ -1,0 +1,58 @@
+"""What a person does on the page, and what they see."""
+
+from typing import Any
+
+SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
+
+
+def tag(page: Any, text: str) -> None:
+    page.fill("#text", text)
+    page.click("#submit")
+    settle(page)
+
+
+def settle(page: Any) -> None:
+    page.wait_for_selector("#answer:not([aria-busy=true])", state="attached")
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.click(f"#tab-{name}")
+    settle(page)
+
+
+def marks(page: Any) -> list[tuple[str, str]]:
+    """What is highlighted: the text itself, and the label beside it."""
+    return [
+        (mark.query_selector(".name").text_content(), mark.query_selector(".tag").text_content())
+        for mark in page.query_selector_all("#marked mark")
+    ]
+
+
+def whole_text(page: Any) -> str:
+    """The highlighted text without the labels."""
+    return page.evaluate(
+        """() => {
+            const copy = document.getElementById("marked").cloneNode(true);
+            copy.querySelectorAll(".tag").forEach((tag) => tag.remove());
+            return copy.textContent;
+        }"""
+    )
+
+
+def shown_json(page: Any, name: str) -> Any:
+    return page.evaluate("(id) => JSON.parse(document.getElementById(id).textContent)", name)
+
+
+def focused(page: Any) -> str:
+    """The id of what has the focus, or its name."""
+    return page.evaluate(
+        """() => document.activeElement.id || document.activeElement.dataset.label
+            || document.activeElement.textContent.trim()"""
+    )
+
+
+def forgive(page: Any, words: str) -> None:
+    """Take out the browser's own lines about a failed request, which must be there."""
+    expected = [line for line in page.complaints if words in line]
+    assert expected, page.complaints
+    page.complaints[:] = [line for line in page.complaints if words not in line]

@@ -1,0 +1,354 @@
+"""The component in real spaCy pipelines."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.artifact import CheckpointError
+from inference.tagger import Tagger
+from tests.clients.conftest import ROOT
+
+spacy = pytest.importorskip("spacy")
+
+from spacy.tokens import Doc, DocBin  # noqa: E402
+from spacy.training import Example  # noqa: E402
+
+from tagbelt.spacy_component import MISALIGNED, TagbeltComponent  # noqa: E402
+
+TEXT = "Angela Merkel visited Nagoya. Barack Obama was born in  Hawaii."
+PEOPLE = ["Angela Merkel", "Barack Obama"]
+PLACES = ["Nagoya", "Hawaii"]
+
+
+def pipeline(checkpoint, language="en", **config):
+    nlp = spacy.blank(language)
+    nlp.add_pipe("tagbelt", config={"checkpoint": checkpoint, "threads": 1, **config})
+    return nlp
+
+
+@pytest.fixture(scope="module")
+def nlp(english):
+    return pipeline(english)
+
+
+@pytest.fixture(scope="module")
+def tagger(english):
+    return Tagger.load(english, threads=1)
+
+
+@pytest.fixture(scope="module")
+def zh_tagger(characters):
+    return Tagger.load(characters, threads=1)
+
+
+def texts(spans, label=None):
+    return [span.text for span in spans if label is None or span.label_ == label]
+
+
+def places(spans):
+    return [(span.label_, span.start_char, span.end_char, span.text) for span in spans]
+
+
+def places_of(entities):
+    return [(e.label, e.start, e.end, e.text) for e in entities]
+
+
+def test_entities_with_their_scores(nlp):
+    doc = nlp(TEXT)
+    assert texts(doc.ents, "PER") == PEOPLE
+    assert texts(doc.ents, "LOC") == PLACES
+    group = doc.spans["tagbelt"]
+    assert places(group) == places(doc.ents)
+    assert group.attrs["scores"] == [span._.tagbelt_score for span in doc.ents]
+    assert all(0 < score <= 1 for score in group.attrs["scores"])
+    assert doc[0:1]._.tagbelt_score is None
+    assert doc[0].ent_iob_ == "B"
+    assert doc[2].ent_iob_ == "O"
+
+
+def test_a_document_is_tagged_by_its_own_tokens(nlp, tagger):
+    words = ["Angela", "Merkel", "visited", "New", "York", "City."]
+    doc = nlp(Doc(nlp.vocab, words=words))
+    (annotation,) = tagger.annotate_tokens([words])
+    assert [t.ent_type_ or "O" for t in doc] == [tag.split("-")[-1] for tag in annotation.tags]
+    scores = [entity.score for entity in annotation.entities]
+    assert doc.spans["tagbelt"].attrs["scores"] == pytest.approx(scores)
+
+
+def test_sentences_are_those_of_the_document_if_it_has_any(nlp, tagger):
+    words = ["Angela", "Merkel", "in", "New", "York", "City"]
+    starts = [True, False, False, False, True, False]
+    doc = nlp(Doc(nlp.vocab, words=words, sent_starts=starts))
+    found = tagger.annotate_tokens([words[:4], words[4:]])
+    scores = [entity.score for annotation in found for entity in annotation.entities]
+    assert doc.spans["tagbelt"].attrs["scores"] == pytest.approx(scores)
+
+
+def test_otherwise_the_document_is_cut_as_a_text_is(nlp, tagger):
+    doc = nlp(TEXT)
+    assert places(doc.ents) == places_of(tagger.tag([TEXT])[0])
+    scores = [entity.score for entity in tagger.tag([TEXT])[0]]
+    assert doc.spans["tagbelt"].attrs["scores"] == pytest.approx(scores)
+
+
+@given(st.text(st.sampled_from("Aa. \n\t\u00a0,!?李\U0001f600 "), max_size=60))
+def test_any_text_keeps_its_offsets(nlp, text):
+    doc = nlp(text)
+    assert doc.text == text
+    for span in doc.ents:
+        assert text[span.start_char : span.end_char] == span.text
+        assert not span[0].is_space
+        assert not span[-1].is_space
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "  \t "])
+def test_blank_documents_have_no_entities(nlp, text):
+    doc = nlp(text)
+    assert (doc.ents, list(doc.spans["tagbelt"])) == ((), [])
+
+
+def test_a_document_of_any_length(nlp):
+    doc = nlp(" and ".join(["Angela Merkel"] * 2000))
+    assert len(doc.ents) == 2000
+
+
+def test_many_documents_are_tagged_as_each_alone(nlp):
+    given = [TEXT, "", "Nagoya", " ", "nothing here"] * 5
+    alone = [places(nlp(text).ents) for text in given]
+    for batch_size in (1, 3, 100):
+        docs = nlp.pipe(given, batch_size=batch_size)
+        assert [places(doc.ents) for doc in docs] == alone
+
+
+def test_several_processes(english):
+    nlp = pipeline(english, threads=2)
+    nlp(TEXT * 200)  # starts the threads that a forked process does not have
+    docs = list(nlp.pipe([TEXT * 200] * 3, n_process=2, batch_size=1))
+    assert [len(doc.ents) for doc in docs] == [len(nlp(TEXT * 200).ents)] * 3
+    assert docs[2].ents[0]._.tagbelt_score == docs[2].spans["tagbelt"].attrs["scores"][0]
+
+
+def test_labels_and_scores_may_be_limited(english, nlp):
+    scores = nlp(TEXT).spans["tagbelt"].attrs["scores"]
+    sure = pipeline(english, min_score=sorted(scores)[1])
+    assert sorted(sure(TEXT).spans["tagbelt"].attrs["scores"]) == sorted(scores)[1:]
+    people = pipeline(english, labels=["PER"])
+    assert texts(people(TEXT).ents) == PEOPLE
+    assert people.pipe_labels["tagbelt"] == ["PER"]
+    assert set(nlp.pipe_labels["tagbelt"]) == {"PER", "ORG", "LOC"}
+
+
+def test_a_label_that_the_model_has_not_is_named(english):
+    with pytest.raises(ValueError, match=r"PERSON: no labels of .*, which has: .*PER"):
+        pipeline(english, labels=["PERSON"])
+
+
+RULES = [{"label": "PARTY", "pattern": "Merkel visited"}, {"label": "VERB", "pattern": "born"}]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_entities_that_are_there_already(english, overwrite):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns(RULES)
+    nlp.add_pipe("tagbelt", config={"checkpoint": english, "overwrite": overwrite, "threads": 1})
+    doc = nlp(TEXT)
+    assert texts(doc.ents, "PARTY") == ([] if overwrite else ["Merkel visited"])
+    assert texts(doc.ents, "PER") == (PEOPLE if overwrite else PEOPLE[1:])
+    assert texts(doc.ents, "VERB") == ["born"]
+    assert texts(doc.spans["tagbelt"], "PER") == PEOPLE
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_blocked_tokens(english, overwrite):
+    nlp = pipeline(english, overwrite=overwrite)
+    doc = nlp.make_doc(TEXT)
+    doc.set_ents([], blocked=[doc[0:1], doc[3:4]])
+    nlp.get_pipe("tagbelt")(doc)
+    assert texts(doc.ents, "PER") == (PEOPLE if overwrite else PEOPLE[1:])
+    assert doc[3].ent_iob_ == "B"  # as spaCy shows a blocked token
+    assert bool(doc[3].ent_type_) is overwrite
+
+
+def test_another_group_of_spans(english):
+    doc = pipeline(english, spans_key="found")(TEXT)
+    assert list(doc.spans) == ["found"]
+
+
+def test_chinese_by_characters(characters, zh_tagger):
+    text = "李明在 上海工作。\n北京是首都。"
+    doc = pipeline(characters, "zh")(text)
+    (expected,) = zh_tagger.tag([text])
+    assert expected
+    assert places(doc.ents) == places_of(expected)
+    assert doc.spans["tagbelt"].attrs["scores"] == [entity.score for entity in expected]
+    assert MISALIGNED not in doc.user_data
+
+
+@pytest.mark.parametrize("alignment", ["strict", "contract", "expand"])
+def test_what_is_no_whole_tokens_is_told(characters, zh_tagger, alignment):
+    text = "Anna went to Tokyo 北京"
+    nlp = pipeline(characters, "en", alignment=alignment)
+    doc = nlp(text)
+    (expected,) = zh_tagger.tag([text])
+    told = doc.user_data[MISALIGNED]
+    assert told
+    assert len(told) + len(doc.spans["tagbelt"]) == len(expected)
+    assert len(doc.ents) == len(doc.spans["tagbelt"])
+    assert all(text[e["start"] : e["end"]] == e["text"] for e in told)
+    if alignment == "strict":
+        found = [*places(doc.ents), *((e["label"], e["start"], e["end"], e["text"]) for e in told)]
+        assert sorted(found) == sorted(places_of(expected))
+    again = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    assert again.user_data[MISALIGNED] == told
+
+
+def test_a_model_of_words_by_text(english, tagger):
+    text = "Angela-Merkel visited Nagoya."
+    nlp = pipeline(english, by="text")
+    doc = nlp(text)
+    told = [
+        (e["label"], e["start"], e["end"], e["text"]) for e in doc.user_data.get(MISALIGNED, [])
+    ]
+    assert sorted([*places(doc.ents), *told]) == sorted(places_of(tagger.tag([text])[0]))
+
+
+def test_documents_keep_their_scores(nlp):
+    doc = nlp(TEXT)
+    scores = [span._.tagbelt_score for span in doc.ents]
+    (stored,) = DocBin(docs=[doc], store_user_data=True).get_docs(nlp.vocab)
+    assert [span._.tagbelt_score for span in stored.ents] == scores
+    (stored,) = DocBin(docs=[doc]).get_docs(nlp.vocab)
+    assert stored.spans["tagbelt"].attrs["scores"] == scores
+
+
+def test_a_pipeline_comes_back_from_the_disk(nlp, tmp_path):
+    nlp.to_disk(tmp_path / "pipeline")
+    again = spacy.load(tmp_path / "pipeline")
+    assert places(again(TEXT).ents) == places(nlp(TEXT).ents)
+    assert not (tmp_path / "pipeline" / "tagbelt" / "checkpoint").exists()
+
+
+def test_a_pipeline_comes_back_from_bytes(nlp, english, characters):
+    stored = nlp.to_bytes()
+    again = pipeline(english).from_bytes(stored)
+    assert places(again(TEXT).ents) == places(nlp(TEXT).ents)
+    with pytest.raises(ValueError, match="was saved with a checkpoint of digest"):
+        pipeline(characters).from_bytes(stored)
+
+
+def test_another_checkpoint_in_its_place_is_refused(english, characters, tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(english, place)
+    pipeline(str(place)).to_disk(tmp_path / "pipeline")
+    shutil.rmtree(place)
+    shutil.copytree(characters, place)
+    with pytest.raises(ValueError, match=r"put that checkpoint back, name the place"):
+        spacy.load(tmp_path / "pipeline")
+    moved = {"components": {"tagbelt": {"checkpoint": english}}}
+    assert texts(spacy.load(tmp_path / "pipeline", config=moved)(TEXT).ents, "PER") == PEOPLE
+
+
+def test_a_pipeline_may_take_its_checkpoint_along(english, characters, tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(english, place)
+    pipeline(str(place), copy_checkpoint=True).to_disk(tmp_path / "first")
+    shutil.rmtree(place)
+    (tmp_path / "first").rename(tmp_path / "moved")
+    again = spacy.load(tmp_path / "moved")
+    assert texts(again(TEXT).ents, "PER") == PEOPLE
+    again.to_disk(tmp_path / "moved")  # where it was read from
+    again.to_disk(tmp_path / "third")
+    shutil.copytree(characters, place)  # another one where the first was
+    third = spacy.load(tmp_path / "third")
+    assert texts(third(TEXT).ents, "PER") == PEOPLE
+    copied = pickle.loads(pickle.dumps(third.get_pipe("tagbelt")))
+    assert texts(copied(third.make_doc(TEXT)).ents, "PER") == PEOPLE
+
+
+def test_a_component_can_be_sent_to_another_process(nlp):
+    component = nlp.get_pipe("tagbelt")
+    copied = pickle.loads(pickle.dumps(component))
+    assert copied.digest == component.digest
+    assert places(copied(nlp.make_doc(TEXT)).ents) == places(nlp(TEXT).ents)
+
+
+def test_without_a_checkpoint_there_is_no_component(tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint here"):
+        pipeline(str(tmp_path))
+
+
+def test_unless_a_place_is_named_the_bundled_model_is_taken(nlp):
+    plain = spacy.blank("en")
+    plain.add_pipe("tagbelt")
+    assert plain.get_pipe("tagbelt").digest == nlp.get_pipe("tagbelt").digest
+
+
+def test_options_are_checked(english):
+    for config in ({"by": "sentence"}, {"alignment": "loose"}, {"min_score": "high"}):
+        with pytest.raises(ValueError, match=next(iter(config))):
+            pipeline(english, **config)
+
+
+def test_a_failure_is_told_to_the_error_handler(english, monkeypatch):
+    nlp = pipeline(english)
+    component = nlp.get_pipe("tagbelt")
+    tag = component.tagger.annotate_tokens
+
+    def fails(sentences):
+        if ["bad"] in sentences:
+            raise RuntimeError("a fault")
+        return tag(sentences)
+
+    monkeypatch.setattr(component.tagger, "annotate_tokens", fails)
+    with pytest.raises(RuntimeError, match="a fault"):
+        nlp("bad")
+    told = []
+    nlp.set_error_handler(lambda name, _, docs, error: told.append((name, len(docs), str(error))))
+    docs = list(nlp.pipe([TEXT, "bad", TEXT, TEXT], batch_size=2))
+    assert told == [("tagbelt", 2, "a fault")]
+    assert [texts(doc.ents, "PER") for doc in docs] == [PEOPLE] * 2
+
+
+def test_spacy_can_score_it(nlp):
+    def gold(entities):
+        return Example.from_dict(nlp.make_doc(TEXT), {"entities": entities})
+
+    right = [(span.start_char, span.end_char, span.label_) for span in nlp(TEXT).ents]
+    assert nlp.evaluate([gold(right)])["ents_f"] == 1.0
+    assert nlp.evaluate([gold(right[:2])])["ents_p"] == 0.5
+
+
+def test_it_says_what_it_sets(nlp):
+    assert "doc.ents" in nlp.get_pipe_meta("tagbelt").assigns
+    assert isinstance(nlp.get_pipe("tagbelt"), TagbeltComponent)
+
+
+def test_spacy_finds_it_by_its_entry_point(english, tmp_path):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [(name, place)] = project["entry-points"]["spacy_factories"].items()
+    # As an installer would have it, whatever is installed here.
+    installed = tmp_path / "installed-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: installed\nVersion: 1\n", encoding="utf-8")
+    entry = f"[spacy_factories]\n{name} = {place}\n"
+    (installed / "entry_points.txt").write_text(entry, encoding="utf-8")
+    program = (
+        "import spacy, sys\n"
+        "nlp = spacy.blank('en')\n"
+        "nlp.add_pipe('tagbelt', config={'checkpoint': sys.argv[1], 'threads': 1})\n"
+        "sys.stdout.write(str(nlp('Angela Merkel visited Nagoya.').ents))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, english],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
+    )
+    assert done.stdout == "(Angela Merkel, Nagoya)", done.stderr

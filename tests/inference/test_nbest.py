@@ -1,0 +1,146 @@
+"""Lists of best sequences against all sequences, and against another algorithm."""
+
+from itertools import product
+from math import exp
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.schemes import Scheme, tags_to_spans
+from inference.nbest import best_choices, best_paths
+from inference.viterbi import viterbi
+from tests.inference.problems import SCHEMES, all_paths, problems, random_problem
+
+EVERY_SCHEME = [Scheme.IOB2, Scheme.BMES, Scheme.BIOES, Scheme.BILUO]
+
+
+def ranked(case, wanted):
+    """The best `wanted` sequences of each row."""
+    best, _ = viterbi(case.emissions, case.lengths, case.crf)
+    counts = [wanted] * len(case.lengths)
+    return best_paths(case.emissions, case.lengths, case.crf, best, counts)
+
+
+def by_states(case, row, wanted):
+    """Scores of the best sequences by the parallel algorithm: a list for each tag at each step."""
+    emissions = case.emissions[: case.lengths[row], row].astype(np.float64)
+    tags = range(case.crf.size)
+    lists = [[score] for score in case.crf.start + emissions[0]]
+    for step in emissions[1:]:
+        moves = [
+            [
+                score + case.crf.transitions[before, tag]
+                for before in tags
+                for score in lists[before]
+            ]
+            for tag in tags
+        ]
+        lists = [
+            sorted((move + step[tag] for move in moves[tag]), reverse=True)[:wanted] for tag in tags
+        ]
+    ends = [score + case.crf.end[tag] for tag in tags for score in lists[tag]]
+    return np.array(sorted((end for end in ends if end > -np.inf), reverse=True)[:wanted])
+
+
+@given(problems(steps=5) | problems(whole=True, steps=5), st.integers(1, 30))
+@settings(max_examples=200)
+def test_a_list_holds_the_best_of_all_sequences(case, wanted):
+    best, _ = viterbi(case.emissions, case.lengths, case.crf)
+    for row, found in enumerate(ranked(case, wanted)):
+        every, scores = all_paths(case, row)
+        possible = scores > -np.inf
+        peak = scores.max()
+        total = peak + np.log(np.exp(scores - peak).sum())
+        expected = np.sort(scores[possible] - total)[::-1][:wanted]
+        np.testing.assert_allclose(found.logs, np.minimum(expected, 0), rtol=1e-9, atol=1e-9)
+        assert found.logs == sorted(found.logs, reverse=True)
+        assert found.logs[0] <= 0
+        assert found.paths[:, 0].tolist() == best[: case.lengths[row], row].tolist()
+        own = {tuple(path): score - total for path, score in zip(every, scores, strict=True)}
+        paths = list(map(tuple, found.paths.T.tolist()))
+        assert len(set(paths)) == len(paths) == len(found.logs)
+        logs = [own[path] for path in paths]
+        np.testing.assert_allclose(found.logs, np.minimum(logs, 0), rtol=1e-9, atol=1e-9)
+
+
+@given(problems(steps=3))
+@settings(max_examples=50)
+def test_a_list_of_all_sequences_adds_up_to_one(case):
+    for found in ranked(case, 10_000):
+        assert sum(map(exp, found.logs)) == pytest.approx(1.0, abs=1e-9)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES), st.sampled_from([0.1, 3, 100]))
+@settings(max_examples=15)
+def test_another_algorithm_finds_the_same_scores(seed, scheme, scale):
+    case = random_problem(seed, types=2, scheme=scheme, lengths=[25, 25, 11, 2], scale=scale)
+    for row, found in enumerate(ranked(case, 12)):
+        scores = by_states(case, row, 12)
+        # Both say how much less than the best one a sequence scores.
+        logs = np.array(found.logs)
+        np.testing.assert_allclose(logs - logs[0], scores - scores[0], rtol=1e-9, atol=1e-8)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(EVERY_SCHEME), st.sampled_from([0, 1, 1000]))
+@settings(max_examples=40)
+def test_sequences_are_valid_and_differ_in_iob2(seed, scheme, scale):
+    lengths = [30, 17, 3, 1]
+    case = random_problem(seed, types=3, scheme=scheme, lengths=lengths, scale=scale, shuffled=True)
+    table = case.table
+    for found, length in zip(ranked(case, 20), lengths, strict=True):
+        names = {tuple(table.iob2[path]) for path in found.paths.T}
+        assert len(names) == found.paths.shape[1] == len(found.logs)
+        assert found.paths.shape[1] == 20 or length == 1
+        assert sum(map(exp, found.logs)) < 1 + 1e-9
+        for path in found.paths.T:
+            tags_to_spans([case.tags[tag] for tag in path], scheme, on_invalid="error")
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES), st.integers(1, 20))
+@settings(max_examples=20)
+def test_neither_other_rows_nor_the_number_wanted_change_a_list(seed, scheme, fewer):
+    case = random_problem(seed, types=3, scheme=scheme, lengths=[12, 12, 9, 5, 2, 1])
+    case.emissions[:, 1::2] = case.emissions[0, 0]  # the same at each token: ties
+    case.emissions[:, ::3] *= 500
+    for row, found in enumerate(ranked(case, 20)):
+        emissions, lengths = case.row(row)
+        best, _ = viterbi(emissions, lengths, case.crf)
+        (alone,) = best_paths(emissions, lengths, case.crf, best, [fewer])
+        assert alone.logs == found.logs[:fewer]
+        assert alone.paths.tolist() == found.paths[:, :fewer].tolist()
+
+
+@pytest.mark.parametrize("scale", [3, 100])
+def test_rounding_does_not_turn_the_order_of_many_that_are_almost_equal(scale):
+    case = random_problem(5, types=2, scheme=Scheme.IOB2, lengths=[60, 40], scale=scale)
+    case.emissions[:] = case.emissions[0, 0]
+    for found in ranked(case, 60):
+        assert len(found.logs) == 60
+        assert found.logs == sorted(found.logs, reverse=True)
+
+
+def test_an_empty_batch_has_no_lists():
+    case = random_problem(0, types=1, scheme=Scheme.IOB2, lengths=[1])
+    nothing = np.zeros(0, np.intp)
+    emissions = np.zeros((0, 0, case.crf.size), np.float32)
+    assert best_paths(emissions, nothing, case.crf, nothing.reshape(0, 0), []) == []
+
+
+FALLING = st.lists(st.integers(-4, 0) | st.floats(-9, 0), min_size=1, max_size=4).map(
+    lambda numbers: sorted(map(float, numbers), reverse=True)
+)
+
+
+@given(st.lists(FALLING, max_size=4), st.integers(1, 300))
+def test_choices_are_the_best_of_all(lists, wanted):
+    choices, sums = best_choices(lists, wanted)
+    every = sorted((sum(numbers) for numbers in product(*lists)), reverse=True)
+    np.testing.assert_allclose(sums, every[:wanted], atol=1e-12)
+    assert sums == sorted(sums, reverse=True)
+    assert len(set(map(tuple, choices))) == len(choices) == len(sums)
+    for choice, total in zip(choices, sums, strict=True):
+        picked = [numbers[place] for numbers, place in zip(lists, choice, strict=True)]
+        assert total == pytest.approx(sum(picked), abs=1e-12)
+    assert choices[0] == [0] * len(lists)

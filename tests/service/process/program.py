@@ -1,0 +1,111 @@
+"""A server over a fake model, in processes of its own: `python program.py PLAN`.
+
+The plan is JSON: settings, and what the fake does. Everything but the model is real. A worker
+process runs this file too, with the plan in the environment.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+PLAN = "FAKE_PLAN"
+
+
+class Count:
+    """Counts requests that reached the app, and replies that left it whole."""
+
+    def __init__(self, app, folder):
+        self.app, self.folder = app, Path(folder)
+        self.begun = self.done = 0
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            self.write()
+            return
+
+        async def watched(message):
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self.done += 1
+
+        self.begun += 1
+        await self.app(scope, receive, watched)
+
+    def write(self):
+        text = json.dumps({"begun": self.begun, "done": self.done})
+        (self.folder / f"count-{os.getpid()}.json").write_text(text, encoding="utf-8")
+
+
+class Noted:
+    """Stands for what SIGHUP reaches: notes it in a file of this process."""
+
+    def __init__(self, what, folder):
+        self.what, self.path = what, Path(folder) / f"reloads-{os.getpid()}"
+
+    def reload(self):
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{self.what}\n")
+
+    request_rescan = reload
+
+
+def patch(plan):
+    from data.artifact import CheckpointError
+    from service.app import create_app
+    from service.models.registry import Registry
+    from service.models.served import Served
+    from service.process import server
+    from tests.service.fake import FakeTagger
+
+    class Slow(FakeTagger):
+        def annotate_readings(self, readings, phases=None):
+            if any("slow" in str(reading.text) for reading in readings):
+                time.sleep(plan.get("slow", 0.5))
+            return super().annotate_readings(readings, phases)
+
+    def open_app(settings, models):
+        folder = plan["folder"]
+        if plan.get("bad"):
+            raise CheckpointError(f"{models}: damaged")
+        if plan.get("threads"):
+            assert server.share_of_threads(settings) == plan["threads"]
+        while plan.get("wait") and Path(folder, "wait").exists():
+            time.sleep(0.01)
+        app = create_app(settings, Registry([Served(Slow("en", poison="sesame"))]))
+        app.add_middleware(Count, folder=folder)
+        app.state.keys = Noted("keys", folder)
+        app.state.models = Noted("models", folder)
+        return app
+
+    server.open_app = open_app
+
+
+def main():
+    if PLAN in os.environ:
+        patch(json.loads(os.environ[PLAN]))
+        from service.process.worker import main as work
+
+        sys.exit(work(sys.argv[1:]))
+    plan = json.loads(sys.argv[1])
+    from service.process import supervisor
+    from service.process.launch import run
+    from service.settings import load_settings
+
+    settings = load_settings(**plan["settings"])
+    if settings.workers > 1:
+        os.environ[PLAN] = sys.argv[1]
+        supervisor.PROGRAM = (sys.executable, __file__)
+    else:
+        patch(plan)
+    try:
+        run(settings, Path("models"), say=lambda text: print(text, flush=True))
+    except (supervisor.WorkerError, ValueError) as error:
+        print(f"error: {error}", flush=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
