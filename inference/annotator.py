@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
@@ -14,7 +14,7 @@ from data.types import Entity
 from inference.annotation import Annotation, Marginals, Named, Path
 from inference.decoder import DecodedBatch, Decoder
 from inference.naming import MarginalNames, add_entities, iob2_names, named
-from inference.nbest import Ranked, best_choices
+from inference.nbest import Lazily, Ranked, best_choices
 from inference.phases import Phases
 from inference.reading import Reading
 from inference.tags import TagTable
@@ -33,11 +33,11 @@ class _Option:
 
 @dataclass(slots=True)
 class _Found:
-    """What was found in one sentence; `options` come best first."""
+    """What was found in one sentence."""
 
     tags: tuple[str, ...] = ()
     marginals: Marginals = ()
-    options: Sequence[_Option] = (_Option(0.0, (), ()),)  # as it is without tokens
+    options: Lazily[_Option] | None = None
 
 
 class Annotator:
@@ -86,10 +86,21 @@ class Annotator:
         part = batch.only(rows)
         found = part.best_paths(pool.paths[part.index].tolist())
         for index, ranked in zip(part.index.tolist(), found, strict=True):
-            entities = _entities(ranked, index, pool, batch.table)
-            tags = self._names[ranked.paths.T].tolist()
-            options = zip(ranked.logs, map(tuple, tags), map(tuple, entities), strict=True)
-            pool.found[index].options = [_Option(*option) for option in options]
+            options = self._options(ranked, index, pool, batch.table)
+            pool.found[index].options = Lazily(options)
+
+    def _options(
+        self, ranked: Iterable[Ranked], sentence: int, pool: "_Pool", table: TagTable
+    ) -> Iterator[_Option]:
+        """Sequences of one sentence by their names."""
+        for path, log in ranked:
+            spans = table.find_spans(path[:, None], np.array([len(path)], np.intp))
+            columns = (spans.starts, spans.ends, spans.labels)
+            entities = tuple(
+                Named(table.labels[label], *pool.place(sentence, first, end))
+                for first, end, label in zip(*(c.tolist() for c in columns), strict=True)
+            )
+            yield _Option(log, tuple(self._names[path].tolist()), entities)
 
 
 class _Pool:
@@ -125,31 +136,19 @@ class _Pool:
             tags=_joined([it.tags for it in found]),
             entities=_joined([self.entities.get(index, ()) for index in own]),
             marginals=_joined([it.marginals for it in found]) if reading.marginals else None,
-            paths=_paths([it.options for it in found], reading.paths) if reading.paths else None,
+            paths=_paths(found, reading.paths) if reading.paths else None,
         )
 
 
-def _entities(ranked: Ranked, sentence: int, pool: _Pool, table: TagTable) -> list[list[Named]]:
-    """The entities of each path of a sentence."""
-    length, count = ranked.paths.shape
-    result: list[list[Named]] = [[] for _ in range(count)]
-    spans = table.find_spans(ranked.paths, np.full(count, length, np.intp))
-    columns = (spans.rows, spans.starts, spans.ends, spans.labels)
-    for path, first, end, label in zip(*(c.tolist() for c in columns), strict=True):
-        result[path].append(Named(table.labels[label], *pool.place(sentence, first, end)))
-    return result
-
-
-def _paths(options: Sequence[Sequence[_Option]], wanted: int) -> tuple[Path, ...]:
+def _paths(found: Iterable[_Found], wanted: int) -> tuple[Path, ...]:
     """The best ways to tag an item, from those of its sentences, which are independent.
 
     No two have the same tags: what differs in a model's scheme differs in IOB2 (`tag_table` sees
     to it), and sentences do not share a tag.
     """
-    choices, logs = best_choices([[option.log for option in own] for own in options], wanted)
+    options = [own.options for own in found if own.options is not None]  # not without tokens
     result = []
-    for choice, log in zip(choices, logs, strict=True):
-        chosen = [own[place] for own, place in zip(options, choice, strict=True)]
+    for chosen, log in best_choices(options, wanted):
         tags = _joined([option.tags for option in chosen])
         entities = _joined([option.entities for option in chosen])
         result.append(Path(math.exp(log), tags, entities))

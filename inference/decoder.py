@@ -54,8 +54,8 @@ class DecodedBatch:
         """Probability [T, B, K] of every tag at every token."""
         return token_marginals(self.emissions, self.lengths, self.crf)
 
-    def best_paths(self, wanted: Sequence[int]) -> list[Ranked]:
-        """The most probable tag sequences of each row, `wanted` [B] of them."""
+    def best_paths(self, wanted: Sequence[int]) -> list[Iterator[Ranked]]:
+        """The most probable tag sequences of each row, `wanted` [B] of them, as they are read."""
         return best_paths(self.emissions, self.lengths, self.crf, self.paths, wanted)
 
     def only(self, rows: IntArray) -> "DecodedBatch":

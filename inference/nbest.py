@@ -7,13 +7,14 @@ next are branches of the sequences found so far, and Viterbi's scores tell what 
 without following it. Scores are sums in float64.
 
 Of an item by joining its sentences' lists one by one, each time by the lazy best-first search of
-Huang & Chiang 2005, "Better k-best Parsing".
+Huang & Chiang 2005, "Better k-best Parsing": a sentence's next sequence is searched for when it is
+that sequence's turn.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,22 @@ from inference.logspace import log_partition
 from inference.viterbi import best_scores
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Ranked:
-    """The n most probable tag sequences of a sentence of T tokens, best first.
+class Rated(Protocol):
+    """Something with the natural logarithm of its probability."""
 
-    `paths` [T, n] are tags, `logs` [n] the natural logarithms of their probabilities.
-    """
+    @property
+    def log(self) -> float:
+        """The logarithm."""
 
-    paths: IntArray
-    logs: list[float]
+
+R = TypeVar("R", bound=Rated)
+
+
+class Ranked(NamedTuple):
+    """A tag sequence [T] of a sentence, and the natural logarithm of its probability."""
+
+    path: IntArray
+    log: float
 
 
 def best_paths(
@@ -40,64 +48,76 @@ def best_paths(
     crf: CrfParameters,
     best: IntArray,
     wanted: Sequence[int],
-) -> list[Ranked]:
+) -> list[Iterator[Ranked]]:
     """The `wanted` [B] most probable sequences of each row, fewer where there are no more.
 
-    `emissions`, `lengths` and errors are as in `viterbi`, and `best` [T, B] are its paths, which
-    come first. No sequence comes twice. A row's result does not depend on the others.
+    They come best first and are searched for one by one, as they are read. `emissions`, `lengths`
+    and errors are as in `viterbi`, and `best` [T, B] are its paths, which come first. No sequence
+    comes twice. A row's result does not depend on the others.
     """
-    totals = log_partition(emissions, lengths, crf)
+    totals = log_partition(emissions, lengths, crf).tolist()
     scores = best_scores(emissions, rows_alive(emissions, lengths, crf), crf)
-    result = []
-    for row, (length, number) in enumerate(zip(lengths.tolist(), wanted, strict=True)):
-        lattice = _Lattice(emissions[:length, row].astype(np.float64), scores[:length, row], crf)
-        paths, found = lattice.search(best[:length, row], number)
-        result.append(Ranked(np.stack(paths, axis=1), (found - totals[row]).tolist()))
-    return result
+    return [
+        _Lattice(emissions[:n, row], scores[:n, row], crf, totals[row]).search(best[:n, row], most)
+        for row, (n, most) in enumerate(zip(lengths.tolist(), wanted, strict=True))
+    ]
 
 
 class _Lattice:
     """One sentence: `emissions` [T, K], and `scores` [T, K] of the best way to begin up to a tag.
 
-    A score includes the emission of its tag.
+    A score includes the emission of its tag. `total` is the logarithm of all sequences' sum.
     """
 
-    def __init__(self, emissions: FloatArray, scores: FloatArray, crf: CrfParameters) -> None:
+    def __init__(
+        self,
+        emissions: NDArray[np.float32],
+        scores: FloatArray,
+        crf: CrfParameters,
+        total: float,
+    ) -> None:
+        self._steps = np.arange(len(emissions))
         self._emissions = emissions
         self._scores = scores
         self._crf = crf
+        self._total = total
 
-    def search(self, best: IntArray, wanted: int) -> tuple[list[IntArray], FloatArray]:
-        """The best sequences, which begin with `best` [T], and their scores."""
+    def search(self, best: IntArray, wanted: int) -> Iterator[Ranked]:
+        """The best sequences, which begin with `best` [T]."""
         paths = [best]
-        scores = [float((self._scores[-1] + self._crf.end).max())]
+        score = float((self._scores[-1] + self._crf.end).max())
+        yield Ranked(best, score - self._total)
         waiting: list[tuple[float, int, int, int, int]] = []
         order = count()
         stop = len(best)  # where the last one found left its parent; its own branches lie before
         while len(paths) < wanted:
             parent = len(paths) - 1
-            for score, step, tag in self._branches(paths[parent], stop, wanted - len(paths)):
-                heappush(waiting, (-score, next(order), parent, step, tag))
+            for worth, step, tag in self._branches(paths[parent], stop, wanted - len(paths)):
+                heappush(waiting, (-worth, next(order), parent, step, tag))
             if not waiting:
-                break
-            worth, _, parent, stop, tag = heappop(waiting)
+                return
+            loss, _, parent, stop, tag = heappop(waiting)
             paths.append(self._branch(paths[parent], stop, tag))
-            scores.append(min(-worth, scores[-1]))  # rounding must not turn the order
-        return paths, np.array(scores)
+            score = min(-loss, score)  # rounding must not turn the order
+            yield Ranked(paths[-1], score - self._total)
 
     def _branches(self, path: IntArray, stop: int, most: int) -> list[tuple[float, int, int]]:
         """The best branches of a path before `stop`: scores, the last steps that differ, tags."""
-        crf = self._crf
-        following = np.vstack([crf.transitions.T[path[1:]], crf.end])  # [T, K] to what comes next
-        own = np.take_along_axis(self._emissions + following, path[:, None], axis=1)[:, 0]
-        after = np.append(own[:0:-1].cumsum()[::-1], 0.0)  # [T], what the tags after a step add
-        scores = self._scores[:stop] + following[:stop] + after[:stop, None]
-        np.put_along_axis(scores, path[:stop, None], -np.inf, axis=1)
+        here = self._steps
+        following = np.empty(self._scores.shape)  # [T, K] to what comes next
+        following[:-1] = self._crf.transitions.T[path[1:]]
+        following[-1] = self._crf.end
+        own = self._emissions[here, path] + following[here, path]
+        after = np.zeros(len(path))  # what the tags after a step add
+        after[:-1] = own[:0:-1].cumsum()[::-1]
+        scores = self._scores[:stop] + following[:stop]
+        scores += after[:stop, None]
+        scores[here[:stop], path[:stop]] = -np.inf
         flat = scores.ravel()
         least = np.partition(flat, -most)[-most] if most < len(flat) else -np.inf
-        chosen = np.flatnonzero((flat >= least) & (flat > -np.inf))
+        chosen = ((flat >= least) & (flat > -np.inf)).nonzero()[0]
         chosen = chosen[np.argsort(-flat[chosen], kind="stable")[:most]]
-        steps, tags = np.divmod(chosen, crf.size)
+        steps, tags = np.divmod(chosen, self._crf.size)
         return list(zip(flat[chosen].tolist(), steps.tolist(), tags.tolist(), strict=True))
 
     def _branch(self, parent: IntArray, step: int, tag: int) -> IntArray:
@@ -113,41 +133,62 @@ class _Lattice:
         return path
 
 
-def best_choices(
-    lists: Sequence[Sequence[float]], wanted: int
-) -> tuple[list[list[int]], list[float]]:
-    """The `wanted` ways to choose a number from each list that have the largest sums, best first.
+class Lazily(Generic[R]):
+    """A list that is made as far as it is looked at."""
 
-    Lists fall and hold at least one number. The first result is n choices, an index a list; the
-    second their sums. Without a list there is one choice, of nothing, with the sum 0.
+    def __init__(self, source: Iterable[R]) -> None:
+        self._source = iter(source)
+        self._made: list[R] = []
+
+    def __getitem__(self, place: int) -> R:
+        return self._made[place]
+
+    def reaches(self, place: int) -> bool:
+        """Whether there is something at a place: now it can be read."""
+        while len(self._made) <= place:
+            following = next(self._source, None)
+            if following is None:
+                return False
+            self._made.append(following)
+        return True
+
+
+def best_choices(lists: Sequence[Lazily[R]], wanted: int) -> list[tuple[list[R], float]]:
+    """The `wanted` ways to choose one of each list that have the largest sums of logarithms.
+
+    Lists fall and hold at least one. Each choice comes with its sum, best first. Without a list
+    there is one choice, of nothing, with the sum 0.
     """
     sums = [0.0]
     joined = []
-    for numbers in lists:
-        pairs = _best_pairs(sums, numbers, wanted)
-        joined.append(pairs)
-        sums = [sums[left] + numbers[right] for left, right in pairs]
-    choices = []
-    for place in range(len(sums)):
+    for own in lists:
+        pairs = _best_pairs(sums, own, wanted)
+        joined.append((own, pairs))
+        sums = [sums[left] + own[right].log for left, right in pairs]
+    result = []
+    for place, total in enumerate(sums):
         choice = []
-        for pairs in reversed(joined):
+        for own, pairs in reversed(joined):
             place, right = pairs[place]
-            choice.append(right)
-        choices.append(choice[::-1])
-    return choices, sums
+            choice.append(own[right])
+        result.append((choice[::-1], total))
+    return result
 
 
-def _best_pairs(
-    left: Sequence[float], right: Sequence[float], wanted: int
-) -> list[tuple[int, int]]:
+def _best_pairs(left: Sequence[float], right: Lazily[R], wanted: int) -> list[tuple[int, int]]:
     """Indices of the pairs that have the largest sums, from two lists that fall."""
-    waiting = [(-(left[0] + right[0]), 0, 0)]
+    waiting: list[tuple[float, int, int]] = []
+
+    def offer(i: int, j: int) -> None:
+        if i < len(left) and right.reaches(j):
+            heappush(waiting, (-(left[i] + right[j].log), i, j))
+
+    offer(0, 0)
     found: list[tuple[int, int]] = []
     while waiting and len(found) < wanted:
         _, i, j = heappop(waiting)
         found.append((i, j))
-        if j + 1 < len(right):
-            heappush(waiting, (-(left[i] + right[j + 1]), i, j + 1))
-        if j == 0 and i + 1 < len(left):  # each pair is reached in one way only
-            heappush(waiting, (-(left[i + 1] + right[0]), i + 1, 0))
+        offer(i, j + 1)
+        if j == 0:  # so that each pair is reached in one way only
+            offer(i + 1, 0)
     return found

@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import pages, probes, v1
+from service.access import install as access
+from service.access.document import secure
 from service.adapters.routers import ROUTERS as ADAPTERS
 from service.describe import definitions
 from service.engine.engine import Engine
-from service.engine.recorder import Silent
 from service.errors import HANDLERS
 from service.health import Health
 from service.middleware import BodyLimit, FaultNet, SecurityHeaders
@@ -23,6 +24,9 @@ from service.settings import Settings
 from service.stream import routes as stream
 from service.stream.tagging import PATH as STREAM_PATH
 from service.tagging import Tagging
+from service.telemetry.metrics import Moment
+from service.telemetry.observe import Observe
+from service.telemetry.wiring import Telemetry
 
 API_VERSION = "1"
 
@@ -34,21 +38,32 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     """
     manager = served if isinstance(served, Manager) else Manager.of(served)
     registry = manager.registry
+    telemetry = Telemetry(settings)
+    manager.changes.on_change = telemetry.metrics.model_change
     engine = Engine(
         max_waiting=settings.max_waiting,
         max_waiting_characters=settings.max_waiting_characters,
         max_batch_tokens=settings.max_batch_tokens,
-        recorder=Silent(),
+        recorder=telemetry.metrics,
     )
     health = Health(registry, engine)
+    telemetry.metrics.watch(
+        lambda: Moment(
+            queue_depth=len(engine.queue),
+            queue_characters=engine.queue.characters,
+            ready=health.is_ready,
+            models=registry.served,
+        )
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        warm_up = asyncio.create_task(health.warm_up())
-        yield
-        await warm_up
-        await asyncio.to_thread(manager.close)
-        await asyncio.to_thread(engine.close)
+        async with telemetry.running():
+            warm_up = asyncio.create_task(health.warm_up())
+            yield
+            await warm_up
+            await asyncio.to_thread(manager.close)
+            await asyncio.to_thread(engine.close)
 
     app = _App(
         title="Tagbelt",
@@ -71,11 +86,13 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     # The routes that are asked most often come first: they are tried in order.
     for router in (v1.router, stream.router, probes.router, models.router, *ADAPTERS):
         app.include_router(router)
-    app.routes.extend(pages.routes())
+    app.routes.extend([telemetry.metrics.route(), *pages.routes()])
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams={STREAM_PATH})
     app.add_middleware(FaultNet)
+    app.state.keys = access.install(app, settings, rejected=telemetry.metrics.rejected)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observe, telemetry=telemetry)
     return app
 
 
@@ -86,6 +103,7 @@ class _App(FastAPI):
         schemas = document["components"]["schemas"]
         for name, schema in definitions(stream.SCHEMAS).items():
             schemas.setdefault(name, schema)
+        secure(document)
         document["x-problems"] = [
             {"id": kind.slug, "status": kind.status, "title": kind.title, "meaning": kind.meaning}
             for kind in KINDS

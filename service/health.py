@@ -26,6 +26,11 @@ class Health:
         self._warming = True
         self.is_draining = False
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests can be answered, as far as can be told without a try."""
+        return not self.is_draining and not self._warming and self._engine.is_alive
+
     async def warm_up(self) -> None:
         """Runs every model once, so that the first request is as fast as the next."""
         try:

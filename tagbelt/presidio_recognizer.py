@@ -3,13 +3,17 @@
 Needs presidio-analyzer: tagbelt[presidio]; for a server, tagbelt[client] too.
 """
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
 
 from inference.tagger import Tagger
 from tagbelt.models import default_model
+
+if TYPE_CHECKING:
+    from tagbelt.client import Client
 
 PRESIDIO_LABELS: Mapping[str, str] = {
     "PER": "PERSON",
@@ -61,6 +65,8 @@ class TagbeltRecognizer(EntityRecognizer):  # type: ignore[misc]  # Presidio is 
         name: the recognizer's name in results and explanations.
         options: what else `EntityRecognizer` takes, such as `context`.
 
+    `close()` ends the connections to a server, as does the end of the recognizer.
+
     Raises what `Tagger.load` raises, a TagbeltError when the server cannot be asked, and
     ValueError when both a checkpoint and a URL are given.
     """
@@ -85,8 +91,10 @@ class TagbeltRecognizer(EntityRecognizer):  # type: ignore[misc]  # Presidio is 
         self._min_score = min_score
         if url is None:
             known, version, self._find = _local(checkpoint, threads)
+            self.close: Callable[[], object] = lambda: None
         else:
-            known, version, self._find = _remote(url, model, timeout)
+            known, version, self._find, close = _remote(url, model, timeout)
+            self.close = weakref.finalize(self, close)
         self._labels = labels
         self._ignored = frozenset(ignored)
         names = [self._labels.get(label, label) for label in known if label not in self._ignored]
@@ -138,7 +146,9 @@ def _local(checkpoint: str | None, threads: int | None) -> tuple[Sequence[str], 
     return info.labels, f"{info.name}@{info.version}", lambda text: tagger.tag([text])[0]
 
 
-def _remote(url: str, model: str | None, timeout: float) -> tuple[Sequence[str], str, Find]:
+def _remote(
+    url: str, model: str | None, timeout: float
+) -> tuple[Sequence[str], str, Find, Callable[[], None]]:
     from tagbelt.client import Client  # needs httpx, which a checkpoint does not
 
     client = Client(url, timeout=timeout)
@@ -146,9 +156,19 @@ def _remote(url: str, model: str | None, timeout: float) -> tuple[Sequence[str],
     def find(text: str) -> Sequence[Found]:
         return client.tag(text, model=model).entities
 
-    served = client.models()
+    try:
+        labels, version = _served(client, model)
+    except BaseException:
+        client.close()
+        raise
+    return labels, version, find, client.close
+
+
+def _served(client: "Client", model: str | None) -> tuple[Sequence[str], str]:
+    """The labels and the name of what answers."""
+    listed = client.models()
     if model == "auto":
-        labels = dict.fromkeys(label for card in served.models for label in card.labels)
-        return list(labels), model, find
-    card = client.model(model or served.default)
-    return card.labels, card.full_name, find
+        loaded = [card for card in listed.models if card.state == "loaded"]
+        return list(dict.fromkeys(label for card in loaded for label in card.labels)), model
+    card = client.model(model or listed.default)
+    return card.labels, card.full_name

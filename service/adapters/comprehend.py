@@ -186,7 +186,7 @@ async def call(request: Request, x_amz_target: _Target = None) -> Response:
         batch = parse_json(await request.body(), BatchDetectEntitiesRequest)
         response = await detect_batch(batch, request)
     else:
-        detail = f"{target!r} is not an operation; X-Amz-Target must be one of: {_TARGETS}"
+        detail = f"{target!r} is no operation; X-Amz-Target must be one of: {', '.join(_TARGETS)}"
         raise ProblemError(_UNKNOWN_OPERATION, detail)
     response.headers.update(_ids(request))
     return response

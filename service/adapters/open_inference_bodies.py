@@ -1,8 +1,9 @@
 """Bodies of the Open Inference Protocol: from a request to texts, from outcomes to a reply."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from pydantic_core import to_json
 
 from inference import Annotation
 from service import problems
@@ -55,7 +56,7 @@ def texts_of(body: InferRequest, blob: bytes) -> tuple[list[Any], dict[int, Faul
     """
     names = [one.name for one in body.inputs]
     if names != [INPUT]:
-        raise _invalid(f"inputs must be one tensor, {INPUT!r}, not: {names}")
+        raise _invalid(f"inputs must be one tensor, {INPUT!r}, not: {', '.join(names) or 'none'}")
     tensor = body.inputs[0]
     if tensor.datatype != BYTES:
         raise _invalid(f"the datatype of {INPUT!r} must be {BYTES}, not {tensor.datatype!r}")
@@ -132,7 +133,7 @@ def _listed(entities: Iterable[Any]) -> str:
         }
         for e in entities
     ]
-    return json.dumps(members, ensure_ascii=False)
+    return to_json(members).decode()
 
 
 def joined(
@@ -148,6 +149,5 @@ def joined(
             outputs.append({**tensor.described(), "parameters": {BINARY_SIZE: len(blobs[-1])}})
         else:
             outputs.append({**tensor.described(), "data": list(tensor.data)})
-    # ASCII escapes, since the id may hold what UTF-8 cannot carry.
-    content = json.dumps({**head, "outputs": outputs}).encode("ascii")
+    content = to_json({**head, "outputs": outputs})
     return b"".join([content, *blobs]), len(content)

@@ -184,7 +184,7 @@ async def analyze(
 
     headers = answer.headers
     if body.correlation_id:
-        headers[CORRELATION_HEADER] = quote(body.correlation_id, safe=" ", errors="replace")
+        headers[CORRELATION_HEADER] = quote(body.correlation_id, safe=" ")
     return Response(await rendered(answer, render), media_type=JSON, headers=headers)
 
 

@@ -142,11 +142,7 @@ def _accept_all(listener: socket.socket) -> list[socket.socket]:
 
 
 async def finish(
-    connections: Connections,
-    arriving: set[asyncio.Task[object]],
-    *,
-    seconds: float,
-    is_forced: Callable[[], bool],
+    connections: Connections, arriving: set[asyncio.Task[object]], *, seconds: float
 ) -> None:
     """Wait until every request is answered, at most `seconds`; then end what is left."""
     deadline = time.monotonic() + seconds
@@ -156,7 +152,7 @@ async def finish(
         for connection in connections.open:
             connection.close_if_idle()
         arriving = {task for task in arriving if not task.done()}
-        if is_forced() or time.monotonic() >= deadline or not (connections.open or arriving):
+        if time.monotonic() >= deadline or not (connections.open or arriving):
             break
     left = connections.open
     if left:

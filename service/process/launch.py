@@ -2,7 +2,6 @@
 
 import logging.config
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from service.process.signals import Signals
@@ -22,7 +21,7 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
     if settings.workers > 1:
         _supervise(settings, models, say)
         return
-    with Signals() as signals, bound(settings) as listener, suppress(KeyboardInterrupt):
+    with Signals() as signals, bound(settings) as listener:
         # Here and not above: one that looks after others needs none of it.
         from service.process.server import serve
 
@@ -35,5 +34,5 @@ def _supervise(settings: Settings, models: Path, say: Callable[[str], None]) -> 
 
     logging.config.dictConfig(log_config(settings))
     tls_context(settings)  # a bad certificate is told before anything starts
-    with bound(settings) as listener, suppress(KeyboardInterrupt):
+    with bound(settings) as listener:
         Supervisor(settings, models, listener, say=say).run()

@@ -1,6 +1,7 @@
 """One process that serves: it loads the models, listens, answers and ends in order."""
 
 import asyncio
+import logging.config
 import os
 import socket
 import ssl
@@ -46,6 +47,7 @@ def serve(
     `started` is told once requests are answered, with the greeting. Raises SettingsError,
     FileNotFoundError when there is no checkpoint and CheckpointError for one that is damaged.
     """
+    logging.config.dictConfig(log_config(settings))
     tls = tls_context(settings)
     app = open_app(settings, models)
     listen(listener, settings)
@@ -85,7 +87,7 @@ class Server(uvicorn.Server):
         tls: ssl.SSLContext | None,
         started: Callable[["Server", str], None],
     ) -> None:
-        super().__init__(_config(app, settings, tls))
+        super().__init__(_config(app, tls))
         self.server_state = self._connections = Connections()
         self.is_orphan = False
         self._app = app
@@ -125,12 +127,7 @@ class Server(uvicorn.Server):
         self._connections.drain()
         await asyncio.sleep(pause)
         arriving = await stop_listening(self.servers, sockets or [], self._take_in)
-        await finish(
-            self._connections,
-            arriving,
-            seconds=settings.shutdown_seconds,
-            is_forced=lambda: self.force_exit,
-        )
+        await finish(self._connections, arriving, seconds=settings.shutdown_seconds)
         await super().shutdown(sockets=sockets)
 
     async def _take_in(self, connection: socket.socket) -> None:
@@ -163,12 +160,12 @@ class Server(uvicorn.Server):
         yield
 
 
-def _config(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Connection,
         ws="none",
-        log_config=log_config(settings),
+        log_config=None,
         # Ours has more in it, and less that is nobody's business.
         access_log=False,
         server_header=False,

@@ -130,32 +130,35 @@ class Client:
         return self._run(self._core.ready(options))
 
     def load(self, name: str, version: str | None = None, **options: Unpack[CallOptions]) -> Report:
-        """Load a version of a model, the newest unless given. An admin call, as those below.
+        """Load a version from the server's disk, the newest unless given.
 
-        Admin calls are sent once. They raise a StatusError when nothing was changed.
+        As all admin calls it is sent once. Raises a StatusError when the server refuses it.
         """
         return self._run(self._core.change(name, "load", version, options))
 
     def reload(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
-        """Read a model from the disk again."""
+        """Read a loaded version from the disk again, the one that the name means unless given."""
         return self._run(self._core.change(name, "reload", version, options))
 
     def unload(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
-        """Serve a version, or a model, no longer."""
+        """Serve a version no longer, or all of the name unless one is given."""
         return self._run(self._core.change(name, "unload", version, options))
 
     def set_default(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
-        """Answer with this model when a request names none."""
+        """Answer with this model when a request names none.
+
+        With a version: answer with that one when a request names the model without a version.
+        """
         return self._run(self._core.change(name, "default", version, options))
 
     def rescan(self, **options: Unpack[CallOptions]) -> Report:
-        """Look for models in the server's directory again."""
+        """Make what is served fit what is on the server's disk, as SIGHUP does."""
         return self._run(self._core.rescan(options))
 
     def _tagged(self, items: Iterable[T], plan: Plan[T]) -> Iterator[Tagged[T]]:

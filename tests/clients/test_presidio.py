@@ -19,7 +19,7 @@ from presidio_analyzer.nlp_engine import SpacyNlpEngine
 from presidio_analyzer.predefined_recognizers import EmailRecognizer
 from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
 
-from tagbelt.client import ConnectionFailedError
+from tagbelt.client import ConnectionFailedError, NotFoundError
 from tagbelt.presidio_recognizer import TagbeltRecognizer
 
 TEXT = "Angela Merkel visited Nagoya 👩‍🚀 and wrote to a@example.com. Barack Obama did not."
@@ -131,8 +131,11 @@ def test_over_a_server(model):
         recognizer = TagbeltRecognizer(url=url, model=model, supported_language="zh")
         results = analyzer(recognizer, languages=["zh"]).analyze(text, language="zh")
     assert found(text, results) == [
-        ("PERSON", "👩‍🚀Ana"), ("PERSON", "李明"), ("ORGANIZATION", "Toyota"), ("LOCATION", "Nagoya"),
-    ]  # fmt: skip
+        ("PERSON", "👩‍🚀Ana"),
+        ("PERSON", "李明"),
+        ("ORGANIZATION", "Toyota"),
+        ("LOCATION", "Nagoya"),
+    ]
     assert recognizer.version == ("auto" if model == "auto" else "fake@3")
     assert recognizer.supported_language == "zh"
 
@@ -154,6 +157,8 @@ def test_a_server_that_is_gone_is_no_empty_answer():
 def test_one_source_and_a_good_one(english, tmp_path):
     with pytest.raises(ValueError, match="either a checkpoint or a url"):
         TagbeltRecognizer(english, url="http://127.0.0.1:9")
+    with serving() as url, pytest.raises(NotFoundError, match="nobody"):
+        TagbeltRecognizer(url=url, model="nobody")
     with pytest.raises(CheckpointError, match="no checkpoint here"):
         TagbeltRecognizer(str(tmp_path))
 

@@ -1,7 +1,9 @@
 """Lists of best sequences against all sequences, and against another algorithm."""
 
+from dataclasses import dataclass
 from itertools import product
 from math import exp
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,18 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schemes import Scheme, tags_to_spans
-from inference.nbest import best_choices, best_paths
+from inference.nbest import Lazily, best_choices, best_paths
 from inference.viterbi import viterbi
 from tests.inference.problems import SCHEMES, all_paths, problems, random_problem
 
 EVERY_SCHEME = [Scheme.IOB2, Scheme.BMES, Scheme.BIOES, Scheme.BILUO]
 
 
+@dataclass
+class Listed:
+    """The best sequences of a row [n, T] and the logarithms of their probabilities [n]."""
+
+    paths: list[tuple[int, ...]]
+    logs: list[float]
+
+
 def ranked(case, wanted):
     """The best `wanted` sequences of each row."""
-    best, _ = viterbi(case.emissions, case.lengths, case.crf)
     counts = [wanted] * len(case.lengths)
-    return best_paths(case.emissions, case.lengths, case.crf, best, counts)
+    return listed(case.emissions, case.lengths, case.crf, counts)
+
+
+def listed(emissions, lengths, crf, counts):
+    best, _ = viterbi(emissions, lengths, crf)
+    found = map(list, best_paths(emissions, lengths, crf, best, counts))
+    return [Listed([tuple(one.path) for one in row], [one.log for one in row]) for row in found]
 
 
 def by_states(case, row, wanted):
@@ -57,11 +72,10 @@ def test_a_list_holds_the_best_of_all_sequences(case, wanted):
         np.testing.assert_allclose(found.logs, np.minimum(expected, 0), rtol=1e-9, atol=1e-9)
         assert found.logs == sorted(found.logs, reverse=True)
         assert found.logs[0] <= 0
-        assert found.paths[:, 0].tolist() == best[: case.lengths[row], row].tolist()
+        assert found.paths[0] == tuple(best[: case.lengths[row], row])
         own = {tuple(path): score - total for path, score in zip(every, scores, strict=True)}
-        paths = list(map(tuple, found.paths.T.tolist()))
-        assert len(set(paths)) == len(paths) == len(found.logs)
-        logs = [own[path] for path in paths]
+        assert len(set(found.paths)) == len(found.paths)
+        logs = [own[path] for path in found.paths]
         np.testing.assert_allclose(found.logs, np.minimum(logs, 0), rtol=1e-9, atol=1e-9)
 
 
@@ -90,11 +104,11 @@ def test_sequences_are_valid_and_differ_in_iob2(seed, scheme, scale):
     case = random_problem(seed, types=3, scheme=scheme, lengths=lengths, scale=scale, shuffled=True)
     table = case.table
     for found, length in zip(ranked(case, 20), lengths, strict=True):
-        names = {tuple(table.iob2[path]) for path in found.paths.T}
-        assert len(names) == found.paths.shape[1] == len(found.logs)
-        assert found.paths.shape[1] == 20 or length == 1
+        names = {tuple(table.iob2[list(path)]) for path in found.paths}
+        assert len(names) == len(found.paths)
+        assert len(names) == 20 or length == 1
         assert sum(map(exp, found.logs)) < 1 + 1e-9
-        for path in found.paths.T:
+        for path in found.paths:
             tags_to_spans([case.tags[tag] for tag in path], scheme, on_invalid="error")
 
 
@@ -105,11 +119,8 @@ def test_neither_other_rows_nor_the_number_wanted_change_a_list(seed, scheme, fe
     case.emissions[:, 1::2] = case.emissions[0, 0]  # the same at each token: ties
     case.emissions[:, ::3] *= 500
     for row, found in enumerate(ranked(case, 20)):
-        emissions, lengths = case.row(row)
-        best, _ = viterbi(emissions, lengths, case.crf)
-        (alone,) = best_paths(emissions, lengths, case.crf, best, [fewer])
-        assert alone.logs == found.logs[:fewer]
-        assert alone.paths.tolist() == found.paths[:, :fewer].tolist()
+        (alone,) = listed(*case.row(row), case.crf, [fewer])
+        assert alone == Listed(found.paths[:fewer], found.logs[:fewer])
 
 
 @pytest.mark.parametrize("scale", [3, 100])
@@ -128,19 +139,39 @@ def test_an_empty_batch_has_no_lists():
     assert best_paths(emissions, nothing, case.crf, nothing.reshape(0, 0), []) == []
 
 
+class Number(NamedTuple):
+    log: float
+
+
 FALLING = st.lists(st.integers(-4, 0) | st.floats(-9, 0), min_size=1, max_size=4).map(
-    lambda numbers: sorted(map(float, numbers), reverse=True)
+    lambda numbers: [Number(float(number)) for number in sorted(numbers, reverse=True)]
 )
 
 
 @given(st.lists(FALLING, max_size=4), st.integers(1, 300))
 def test_choices_are_the_best_of_all(lists, wanted):
-    choices, sums = best_choices(lists, wanted)
-    every = sorted((sum(numbers) for numbers in product(*lists)), reverse=True)
-    np.testing.assert_allclose(sums, every[:wanted], atol=1e-12)
+    found = best_choices(list(map(Lazily, lists)), wanted)
+    sums = [total for _, total in found]
+    every = [sum(number.log for number in numbers) for numbers in product(*lists)]
+    np.testing.assert_allclose(sums, sorted(every, reverse=True)[:wanted], atol=1e-12)
     assert sums == sorted(sums, reverse=True)
-    assert len(set(map(tuple, choices))) == len(choices) == len(sums)
-    for choice, total in zip(choices, sums, strict=True):
-        picked = [numbers[place] for numbers, place in zip(lists, choice, strict=True)]
-        assert total == pytest.approx(sum(picked), abs=1e-12)
-    assert choices[0] == [0] * len(lists)
+    assert len({tuple(map(id, choice)) for choice, _ in found}) == len(found)
+    for choice, total in found:
+        assert all(
+            any(one is other for other in own) for one, own in zip(choice, lists, strict=True)
+        )
+        assert total == pytest.approx(sum(number.log for number in choice), abs=1e-12)
+
+
+def test_no_more_is_searched_for_than_may_be_chosen():
+    made = []
+
+    def numbers(name):
+        for place in range(100):
+            made.append(name)
+            yield Number(-float(place))
+
+    best_choices([Lazily(numbers(name)) for name in range(50)], 20)
+    # A second of each could be among the best 20; more only of the first few, as long as there is
+    # not much else to choose from.
+    assert 2 * 50 <= len(made) <= 4 * 50

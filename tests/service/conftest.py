@@ -26,7 +26,7 @@ class Client:
 
     def connect(self) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app)
-        return httpx.AsyncClient(transport=transport, base_url="http://test")
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

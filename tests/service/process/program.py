@@ -60,27 +60,41 @@ def patch(plan):
     from service.process import server
     from tests.service.fake import FakeTagger
 
-    class Slow(FakeTagger):
+    folder = Path(plan["folder"])
+
+    def hold(mark, until):
+        """Leaves a mark and waits for another one."""
+        (folder / mark).touch()
+        while not (folder / until).exists():
+            time.sleep(0.01)
+
+    class Held(FakeTagger):
+        """A text with `hold` in it waits for the file `go`."""
+
         def annotate_readings(self, readings, phases=None):
-            if any("slow" in str(reading.text) for reading in readings):
-                time.sleep(plan.get("slow", 0.5))
+            if any("hold" in str(reading.text) for reading in readings):
+                hold("holding", "go")
             return super().annotate_readings(readings, phases)
 
     def open_app(settings, models):
-        folder = plan["folder"]
-        if plan.get("bad"):
+        if (folder / "bad").exists():
             raise CheckpointError(f"{models}: damaged")
-        if plan.get("threads"):
+        if "threads" in plan:
             assert server.share_of_threads(settings) == plan["threads"]
-        while plan.get("wait") and Path(folder, "wait").exists():
-            time.sleep(0.01)
-        app = create_app(settings, Registry([Served(Slow("en", poison="sesame"))]))
+        if plan.get("waits"):
+            hold("loading", "load")
+        app = create_app(settings, Registry([Served(Held("en", poison="sesame"))]))
         app.add_middleware(Count, folder=folder)
         app.state.keys = Noted("keys", folder)
         app.state.models = Noted("models", folder)
         return app
 
     server.open_app = open_app
+
+
+def say(text):
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main():
@@ -101,9 +115,9 @@ def main():
     else:
         patch(plan)
     try:
-        run(settings, Path("models"), say=lambda text: print(text, flush=True))
+        run(settings, Path("models"), say=say)
     except (supervisor.WorkerError, ValueError) as error:
-        print(f"error: {error}", flush=True)
+        say(f"error: {error}")
         sys.exit(1)
 
 
