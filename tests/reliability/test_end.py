@@ -13,6 +13,9 @@ from tests.service.process.hammer import Hammer
 from tests.service.process.running import PATIENCE, is_alive, running, until
 
 
+HALF = "content-type: application/json\r\ncontent-length: 99\r\n\r\n{"
+
+
 def tag(server, text):
     return httpx.post(f"{server.url}/v1/tag", json={"text": text}, timeout=PATIENCE)
 
@@ -68,7 +71,7 @@ def test_what_takes_too_long_is_ended_and_said(tmp_path):
     with running(tmp_path, settings=settings) as server, ThreadPoolExecutor(1) as pool:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), PATIENCE) as half:
-            half.sendall(b"POST /v1/tag HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n{")
+            half.sendall(f"POST /v1/tag HTTP/1.1\r\nhost: {host}\r\n{HALF}".encode())
             held = pool.submit(tag, server, "hold")
             until((tmp_path / "holding").exists, "the tagging")
             server.process.send_signal(signal.SIGTERM)

@@ -120,7 +120,7 @@ def test_400(client, body):
         ({"text": "a", "offset_unit": "bytes"}, ["/offset_unit"]),
         ({"text": "a", "include": "tags"}, ["/include"]),
         ({"text": "a", "include": ["tags", "scores"]}, ["/include/1"]),
-        ({"text": 5, "min_score": 2}, ["/text", "/min_score"]),
+        ({"text": 5, "min_score": 2}, ["/min_score", "/text"]),
     ],
 )
 def test_422(client, body, pointers):

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import uvicorn
 
 from tagbelt.client import (
     AsyncClient,
@@ -31,7 +30,7 @@ from tagbelt.client import (
     TooLargeError,
     UnauthorizedError,
 )
-from tests.service.fake import FakeTagger, fake_app
+from tests.service.fake import FakeTagger
 from tests.service.live import serving
 from tests.tagbelt.client.scripted import CLIENTS, Blocking, problem, reply, scripted, tagged
 
@@ -414,21 +413,6 @@ def test_nobody_listens(kind):
         assert client.ready() is False
         with pytest.raises(ConnectionFailedError):
             client.load("en")
-
-
-def test_a_unix_socket(kind, tmp_path):
-    path = tmp_path / "tagbelt.sock"
-    server = uvicorn.Server(uvicorn.Config(fake_app(), log_level="error"))
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            with CLIENTS[kind](uds=path) as client:
-                assert labels(client.tag("Toyota")) == ["ORG"]
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def test_only_the_client_needs_httpx():
