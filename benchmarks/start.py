@@ -28,7 +28,7 @@ from benchmarks.options import parser
 from benchmarks.options import run as run_program
 from benchmarks.record import Row, tell, write_result
 from data.artifact import CONFIG, write_sums
-from service.taggers import find_checkpoints
+from service.models.store import Store
 
 REPEATS = 10
 REQUESTS = 50
@@ -44,9 +44,14 @@ _NOT_COPIED = shutil.ignore_patterns(
 )
 
 
+def checkpoints(source: Path) -> list[Path]:
+    """The checkpoints that a server would find there."""
+    return [place.path for place in Store(source).scan().places]
+
+
 def models_folder(source: Path, count: int, target: Path) -> Path:
     """A folder with `count` models: those at `source`, and renamed copies where it has fewer."""
-    bundled = find_checkpoints(source)
+    bundled = checkpoints(source)
     for number in range(count):
         copy = target / f"{number}"
         shutil.copytree(bundled[number % len(bundled)], copy)
@@ -144,7 +149,7 @@ def sizes(source: Path) -> list[Row]:
     """Rows of the sizes in MB: checkpoints, wheel, image; what is not there is left out."""
     rows = [
         _row(f"size, checkpoint {path.name}", "MB", [_size(path)])
-        for path in find_checkpoints(source)
+        for path in checkpoints(source)
     ]
     for name, size in (("size, wheel", wheel_mb()), ("size, image", image_mb())):
         if size is None:

@@ -1,7 +1,7 @@
 """Word vectors, computed once a form: a table of the forms met so far, bounded."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
@@ -98,9 +98,11 @@ class Lexicon:
         while True:
             with self._lock:
                 # Anew each time: another thread may have made the table forget some.
-                new = self._unknown(forms, rows)
+                missing = [form for form in dict.fromkeys(forms) if form not in self._rows]
+                older = self._older[0]
+                new = [form for form in missing if form not in rows and form not in older]
                 if not new:
-                    self._add(forms, rows, computed)
+                    self._add(forms, missing, rows, computed)
                     return Found(self._table, self._look_up(forms))
                 self._misses += len(new)
             vectors = self._compute(new)
@@ -113,18 +115,14 @@ class Lexicon:
         rows[-1] = PADDING_ROW
         return rows
 
-    def _unknown(self, forms: Sequence[str], computed: Collection[str]) -> list[str]:
-        """Forms whose vectors are nowhere, each once."""
-        known = (self._rows, self._older[0], computed)
-        return [form for form in dict.fromkeys(forms) if not any(form in rows for rows in known)]
-
-    def _add(self, forms: Sequence[str], rows: dict[str, int], computed: Table) -> None:
+    def _add(
+        self, forms: Sequence[str], missing: list[str], rows: dict[str, int], computed: Table
+    ) -> None:
         """Add what is missing; a call that alone exceeds the capacity still gets its rows.
 
         Rows that were handed out are never written to again: new forms go behind them, and a
         table that grows or begins anew is a new array.
         """
-        missing = [form for form in dict.fromkeys(forms) if form not in self._rows]
         sources = [(rows, computed), self._older]
         if self._is_full_with(missing):
             full = self._rows, self._table
@@ -135,9 +133,11 @@ class Lexicon:
             self._begin()
         first = len(self._rows) + 1
         self._reserve(first + len(missing))
+        added = self._table[first : first + len(missing)]
         for known, table in sources:
-            found = np.fromiter((known.get(form, -1) for form in missing), np.intp, len(missing))
-            self._table[first : first + len(missing)][found >= 0] = table[found[found >= 0]]
+            if known:
+                found = np.array([known.get(form, -1) for form in missing], np.intp)
+                added[found >= 0] = table[found[found >= 0]]
         self._rows.update(zip(missing, count(first), strict=False))
         self._characters += sum(map(len, missing))
 

@@ -89,9 +89,9 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams={STREAM_PATH})
-    app.add_middleware(FaultNet)
     app.state.keys = access.install(app, settings, rejected=telemetry.metrics.rejected)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(FaultNet)
+    app.add_middleware(SecurityHeaders, over_tls=settings.tls_certificate is not None)
     app.add_middleware(Observe, telemetry=telemetry)
     return app
 

@@ -9,12 +9,12 @@ from service.engine.queue import ClosedError, OverloadedError
 from service.engine.recorder import Work
 from service.models.registry import Registry
 from service.models.served import Served
+from service.models.smoke import smoke_text
 from service.quietlog import log_failure
 
 # A batch that succeeded this recently answers for the models; no test sentence is needed.
 RECENT_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
-SMOKE_TEXT = "Ada Lovelace wrote to Charles Babbage in London."
 
 
 class Health:
@@ -70,7 +70,8 @@ class Health:
 
     async def _try(self, served: Served) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        job = Job(served, [SMOKE_TEXT], deadline, Work(), characters=len(SMOKE_TEXT))
+        text = smoke_text(served)
+        job = Job(served, [text], deadline, Work(), characters=len(text))
         outcomes = await self._engine.run(job)
         if any(isinstance(outcome, Failure) for outcome in outcomes):
             raise RuntimeError(f"model {served.full_name} fails on the test sentence")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import problems
@@ -20,32 +20,41 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
     )
 )
 SECURITY_HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
+    "cross-origin-embedder-policy": "require-corp",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+# A year: browsers that came by TLS once do not come without it again.
+TRANSPORT_SECURITY = {"strict-transport-security": "max-age=31536000"}
+_NOT_CACHED = (b"cache-control", b"no-store")
 
 
 class SecurityHeaders:
     """Adds the security headers to every reply, and keeps replies out of caches by default."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, over_tls: bool = False) -> None:
         self._app = app
+        headers = SECURITY_HEADERS | (TRANSPORT_SECURITY if over_tls else {})
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one connection on."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
-                headers.setdefault("cache-control", "no-store")
+                # The raw list: looking up by name would cost as much as all the rest.
+                headers = message["headers"] = [*message["headers"], *self._headers]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_NOT_CACHED)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -98,8 +107,8 @@ class BodyLimit:
         if scope["type"] != "http" or scope["path"] in self._streams:
             await self._app(scope, receive, send)
             return
-        # A malformed content-length does not get past the HTTP parser.
-        declared = int(Headers(scope=scope).get("content-length", "0"))
+        stated = Headers(scope=scope).get("content-length", "")
+        declared = int(stated) if stated.isdecimal() else 0
         read = 0
 
         async def limited_receive() -> Message:

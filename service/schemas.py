@@ -279,13 +279,6 @@ class ModelCard(ModelName):
     metrics: dict[str, Any] = Field(description="Quality as measured by its training.")
 
 
-class ModelList(_Reply):
-    """The models that are served."""
-
-    default: str = Field(description="The model that answers when a request names none.")
-    models: list[ModelCard] = Field(description="All of them, by name.")
-
-
 class Status(_Reply):
     """A health check that passed."""
 

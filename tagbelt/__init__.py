@@ -1,5 +1,16 @@
 """The front door: the `tagbelt` command, and the names that a Python program starts from."""
 
-from inference.tagger import Annotation, Tagger
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inference.tagger import Annotation, Tagger
 
 __all__ = ["Annotation", "Tagger"]
+
+
+def __getattr__(name: str) -> Any:
+    """The names above, once somebody asks for them: the command has to start fast."""
+    if name in __all__:
+        return getattr(import_module("inference.tagger"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,15 @@ to, and when the supervisor has gone.
 """
 
 import asyncio
+import os
 import pickle
+import shutil
 import socket
 import sys
 from collections.abc import Sequence
 
 from data.artifact import CheckpointError
+from service.models.fleet import RUNTIME_VARIABLE
 from service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS, Channel
 from service.process.server import Server, serve
 from service.process.signals import Signals
@@ -46,6 +49,9 @@ def work(channel: Channel, listener: socket.socket, signals: Signals) -> int:
     except EXPECTED as error:
         channel.send(FAILED, str(error))
         return 1
+    if channel.is_closed:
+        # The supervisor would have removed it.
+        shutil.rmtree(os.environ[RUNTIME_VARIABLE], ignore_errors=True)
     return 0
 
 

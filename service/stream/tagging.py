@@ -1,7 +1,7 @@
 """From the lines of a stream to the lines of its answer, in order, a few chunks ahead."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ class Stream:
         self._max_line_bytes = max_line_bytes
         self._next_line = 1
 
-    async def answer(self) -> AsyncIterator[bytes]:
+    async def answer(self) -> AsyncGenerator[bytes]:
         """The lines of the answer. A stream that must end early says so in its last line."""
         tasks: asyncio.Queue[_Task | None] = asyncio.Queue(CHUNKS_AHEAD)
         reader = asyncio.create_task(self._read(tasks))

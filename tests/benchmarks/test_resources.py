@@ -9,9 +9,8 @@ import pytest
 from benchmarks import rss
 from benchmarks.memory import growth
 from benchmarks.scale import BLOCK, Point, extremes, measure, tag_blocks
-from benchmarks.start import models_folder
+from benchmarks.start import checkpoints, models_folder
 from data.artifact import CONFIG, Header, verify_sums
-from service.taggers import find_checkpoints
 
 BUNDLED = Path(__file__).parents[2] / "checkpoints"
 
@@ -78,10 +77,10 @@ def test_a_process_that_is_gone_has_no_memory():
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_folder_has_as_many_valid_models_as_asked_for(tmp_path, count):
-    found = find_checkpoints(models_folder(BUNDLED, count, tmp_path))
+    found = checkpoints(models_folder(BUNDLED, count, tmp_path))
     assert len(found) == count
     for path in found:
         verify_sums(path)
     assert len({Header.read(path).name for path in found}) == count
     names = {json.loads((path / CONFIG).read_text(encoding="utf-8"))["name"] for path in found}
-    assert names >= {Header.read(path).name for path in find_checkpoints(BUNDLED)[:count]}
+    assert names >= {Header.read(path).name for path in checkpoints(BUNDLED)[:count]}

@@ -172,7 +172,6 @@ def test_a_registry_can_be_described_in_a_file(english, tmp_path):
         "  - name: Tagbelt\n"
         "    class_name: TagbeltRecognizer\n"
         "    type: predefined\n"
-        "    supported_languages: [en]\n"
         f"    checkpoint: {english}\n"
         "    threads: 1\n",
         encoding="utf-8",

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import typer
+
 PLAN = "FAKE_PLAN"
 
 
@@ -107,6 +109,7 @@ def main():
     from service.process import supervisor
     from service.process.launch import run
     from service.settings import load_settings
+    from tagbelt.failures import told
 
     settings = load_settings(**plan["settings"])
     if settings.workers > 1:
@@ -115,10 +118,10 @@ def main():
     else:
         patch(plan)
     try:
-        run(settings, Path("models"), say=say)
-    except (supervisor.WorkerError, ValueError) as error:
-        say(f"error: {error}")
-        sys.exit(1)
+        with told("serve"):
+            run(settings, Path("models"), say=say)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
 
 
 if __name__ == "__main__":

@@ -351,7 +351,7 @@ def test_connections_are_used_again(kind):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         with CLIENTS[kind](base_url=f"http://127.0.0.1:{server.server_port}") as client:
             for _ in range(3):

@@ -106,12 +106,14 @@ def test_keys(kind):
 
 
 def test_a_rate_that_is_used_up(kind):
-    retry = Retry(retries=0)
-    with serving(rate_per_second=0.01, rate_burst=1) as url:
-        with CLIENTS[kind](base_url=url, retry=retry) as client:
+    make, retry = CLIENTS[kind], Retry(retries=0)
+    with (
+        serving(rate_per_second=0.01, rate_burst=1) as url,
+        make(base_url=url, retry=retry) as client,
+    ):
+        client.tag("a")
+        with pytest.raises(OverloadedError) as raised:
             client.tag("a")
-            with pytest.raises(OverloadedError) as raised:
-                client.tag("a")
     assert raised.value.retry_after > 1
 
 
