@@ -148,8 +148,7 @@ def _row(experiment: str, unit: str, values: list[float]) -> Row:
 def sizes(source: Path) -> list[Row]:
     """Rows of the sizes in MB: checkpoints, wheel, image; what is not there is left out."""
     rows = [
-        _row(f"size, checkpoint {path.name}", "MB", [_size(path)])
-        for path in checkpoints(source)
+        _row(f"size, checkpoint {path.name}", "MB", [_size(path)]) for path in checkpoints(source)
     ]
     for name, size in (("size, wheel", wheel_mb()), ("size, image", image_mb())):
         if size is None:

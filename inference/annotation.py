@@ -9,7 +9,7 @@ Marginals = tuple[dict[str, float], ...]
 
 
 class Named(NamedTuple):
-    """An entity of one reading of a text: as `Entity`, but only the whole reading has a score."""
+    """An entity of one path: as `Entity`, but only the whole path has a score."""
 
     label: str
     start: int

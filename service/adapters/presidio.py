@@ -178,8 +178,8 @@ async def analyze(
 
     def render() -> bytes:
         allowed = frozenset(body.allow_list or ())
-        pairs = zip(good, answer.served, strict=True)
-        lists = [list(results(*pair, body, allowed)) for pair in pairs]
+        # All went to one model; with no texts it is still named.
+        lists = [list(results(one, answer.served[0], body, allowed)) for one in good]
         return to_json(lists[0] if single else lists)
 
     headers = answer.headers

@@ -22,6 +22,8 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
         _supervise(settings, models, say)
         return
     with Signals() as signals, bound(settings) as listener:
+        if settings.uds is not None:
+            signals.clean_up = settings.uds.unlink
         # Here and not above: one that looks after others needs none of it.
         from service.process.server import serve
 

@@ -16,21 +16,19 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 SIGNALLED = 128
 
 
-def _exit(signum: int, _: FrameType | None) -> None:
-    raise SystemExit(SIGNALLED + signum)
-
-
 class Signals:
     """Handles SIGTERM, SIGINT and SIGHUP while it is entered; later ones are as before.
 
-    Until `on_end` is set, the first two raise SystemExit and KeyboardInterrupt as usual. Then
-    they call it, once; a second one ends the process at once, with what is open left as it is.
-    SIGHUP calls `on_hangup`, when that is set.
+    The first two call `on_end` once it is set, and a second one ends the process at once. Before,
+    SIGINT raises KeyboardInterrupt and SIGTERM ends the process: an exception might get lost in
+    the import or the load that it meets. Whatever ends at once calls `clean_up` first. SIGHUP
+    calls `on_hangup` when that is set.
     """
 
     def __init__(self, *, second_ends: bool = True) -> None:
         self.on_end: Callable[[], None] | None = None
         self.on_hangup: Callable[[], None] | None = None
+        self.clean_up: Callable[[], None] = lambda: None
         self._second_ends = second_ends
         self._is_ending = False
         self._before: dict[signal.Signals, Any] = {}
@@ -47,18 +45,21 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _end(self, signum: int, frame: FrameType | None) -> None:
+    def _end(self, signum: int, _: FrameType | None) -> None:
         if self.on_end is None:
             if signum == signal.SIGINT:
                 raise KeyboardInterrupt
-            _exit(signum, frame)
+            self._exit(signum)
         elif not self._is_ending:
             self._is_ending = True
             self.on_end()
         elif self._second_ends:
             logger.warning("a second signal: ended at once")
-            logging.shutdown()
-            os._exit(SIGNALLED + signum)
+            self._exit(signum)
+
+    def _exit(self, signum: int) -> None:
+        self.clean_up()
+        os._exit(SIGNALLED + signum)
 
     def _hangup(self, _: int, __: FrameType | None) -> None:
         if self.on_hangup is not None:

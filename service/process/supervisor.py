@@ -72,11 +72,12 @@ class Supervisor:
 
         Raises WorkerError when a worker fails before all are ready for the first time.
         """
-        with tempfile.TemporaryDirectory(prefix="tagbelt-") as runtime, ExitStack() as at_end:
-            share_metrics(Path(runtime, "metrics"))
-            os.environ[RUNTIME_VARIABLE] = runtime
+        with ExitStack() as at_end:
             wakeup = at_end.enter_context(Wakeup())
+            runtime = at_end.enter_context(tempfile.TemporaryDirectory(prefix="tagbelt-"))
             at_end.callback(self._kill)
+            os.environ[RUNTIME_VARIABLE] = runtime
+            share_metrics(Path(runtime, "metrics"))
             self._selector.register(wakeup, selectors.EVENT_READ, self._signalled)
             # One first: what is wrong with a model or a setting is then told once.
             self._start(self._workers[0])

@@ -44,12 +44,8 @@ class Plan(Generic[T]):
         self, items: Iterable[T] | AsyncIterable[T]
     ) -> AsyncIterator[Steps[list[Tagged[T]]]]:
         """As `batches`, for items that may have to be waited for."""
-        if not isinstance(items, AsyncIterable):
-            for steps in self.batches(items):
-                yield steps
-            return
         batcher = Batcher[T](self.core.limits)
-        async for item in items:
+        async for item in _each(items):
             if (batch := batcher.add(item)) is not None:
                 yield self._tag(batch)
         if (batch := batcher.rest()) is not None:
@@ -57,6 +53,15 @@ class Plan(Generic[T]):
 
     def _tag(self, batch: Batch[T]) -> Steps[list[Tagged[T]]]:
         return self.core.tag_batch(batch, self.members, self.timeout, self.whole)
+
+
+async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
 
 
 class Core:

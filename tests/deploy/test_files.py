@@ -1,9 +1,11 @@
 """The Dockerfile, the compose file and their helpers say what a careful reader would look for."""
 
+import http.client
 import http.server
 import os
 import re
 import runpy
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
+
+from service.process.server import REST_SECONDS
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -92,6 +97,11 @@ def test_the_service_is_checked_limited_and_restarted(compose):
     assert service["mem_limit"]
 
 
+def test_the_service_is_given_the_time_that_an_orderly_end_takes(compose):
+    grace = int(compose["services"]["tagbelt"]["stop_grace_period"].removesuffix("s"))
+    assert grace > Settings().drain_seconds + Settings().shutdown_seconds + REST_SECONDS
+
+
 def test_only_training_is_behind_a_profile_and_it_only_writes_runs(compose):
     assert "profiles" not in compose["services"]["tagbelt"]
     train = compose["services"]["train"]
@@ -131,8 +141,28 @@ def test_the_images_report_to_nobody(stages):
     assert stages["train"][0] == "FROM base AS train"
 
 
-@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1)])
-def test_the_health_check_reports_what_readyz_says(status, code):
+class UnixServer(http.server.HTTPServer):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
+
+
+def check(server: http.server.HTTPServer, **environment: str) -> int:
+    """The health check's exit code while the server answers one request."""
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    done = subprocess.run(
+        [sys.executable, "-I", str(DEPLOY / "healthcheck.py")],
+        env=os.environ | environment,
+        check=False,
+    )
+    thread.join()
+    return done.returncode
+
+
+def handler(status: int, asked: list[str]) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
@@ -142,18 +172,35 @@ def test_the_health_check_reports_what_readyz_says(status, code):
         def log_message(self, *_: object) -> None:
             pass
 
+    return Handler
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1)])
+def test_the_health_check_reports_what_readyz_says(status, code):
     asked: list[str] = []
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        environment = os.environ | {"TAGBELT_PORT": str(server.server_port)}
-        command = [sys.executable, "-I", str(DEPLOY / "healthcheck.py")]
-        assert subprocess.run(command, env=environment, check=False).returncode == code
-        thread.join()
+    with http.server.HTTPServer(("127.0.0.1", 0), handler(status, asked)) as server:
+        assert check(server, TAGBELT_PORT=str(server.server_port)) == code
     assert asked == ["/readyz"]
 
 
-def test_the_health_check_fails_when_nobody_listens():
+def test_the_health_check_knows_unix_sockets(tmp_path):
+    asked: list[str] = []
+    path = str(tmp_path / "socket")
+    with UnixServer(path, handler(200, asked)) as server:
+        assert check(server, TAGBELT_UDS=path) == 0
+    assert asked == ["/readyz"]
+
+
+def test_the_health_check_knows_tls(monkeypatch):
+    monkeypatch.setenv("TAGBELT_TLS_CERTIFICATE", "certificate.pem")
+    monkeypatch.setenv("TAGBELT_PORT", "8443")
+    made = runpy.run_path(str(DEPLOY / "healthcheck.py"))["connection"]()
+    assert isinstance(made, http.client.HTTPSConnection)
+    assert made.port == 8443
+
+
+def test_the_health_check_fails_when_nobody_listens(monkeypatch):
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
-        port = server.server_port
-    assert runpy.run_path(str(DEPLOY / "healthcheck.py"))["ready"](port) is False
+        monkeypatch.setenv("TAGBELT_PORT", str(server.server_port))
+    program = runpy.run_path(str(DEPLOY / "healthcheck.py"))
+    assert program["is_ready"](program["connection"]()) is False

@@ -1,7 +1,5 @@
 """Whatever is sent to an adapter, the answer is a reply or an error in its own shape."""
 
-import json
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

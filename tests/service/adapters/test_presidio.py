@@ -49,6 +49,10 @@ def test_what_cannot_be_done_is_an_error_in_the_apis_shape(models, body, error):
     assert error in reply.json()["error"]
 
 
+def test_an_empty_list_has_an_empty_reply(models):
+    assert found(models, "/analyze", {"text": [], "language": "en"}) == []
+
+
 def test_the_language_chooses_the_model(models):
     def digest(language):
         reply = post(models, "/analyze", {"text": TEXT, "language": language})

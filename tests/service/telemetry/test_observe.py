@@ -313,11 +313,12 @@ def test_every_line_of_a_request_has_its_id(http, lines):
     async def all_at_once() -> None:
         async with http.connect() as client:
             await asyncio.gather(*(ask(client, number) for number in range(20)))
+            await ask(client, 20)
+            logger.info("outside")
 
     asyncio.run(all_at_once())
     ids = {line["request_id"] for line in lines.all("service") if line["message"] == "at work"}
-    assert ids == {f"r{number}" for number in range(20)}
-    logger.info("outside")
+    assert ids == {f"r{number}" for number in range(21)}
     assert "request_id" not in lines.all("service")[-1]
 
 
@@ -363,9 +364,9 @@ def test_gauges_are_kept_fresh_while_an_app_runs():
 
     async def run() -> None:
         telemetry.metrics.watch(look)
-        async with telemetry.running():
+        async with asyncio.timeout(20), telemetry.running():
             while not looks:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.01)
 
     asyncio.run(run())
     assert "tagbelt_queue_depth 5.0" in telemetry.metrics.exposition()[0].decode()

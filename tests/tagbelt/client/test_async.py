@@ -87,6 +87,19 @@ def test_a_source_is_read_no_further_than_the_requests_under_way():
     asyncio.run(main())
 
 
+def test_a_source_that_is_waited_for(url):
+    async def source():
+        for number in range(10):
+            await asyncio.sleep(0)
+            yield {"id": number, "text": "Toyota"}
+
+    async def main():
+        async with AsyncClient(url, max_items=4) as client:
+            return [(item["id"], r.entities[0].label) async for item, r in client.stream(source())]
+
+    assert asyncio.run(main()) == [(number, "ORG") for number in range(10)]
+
+
 def test_a_stream_that_is_left_ends_its_requests():
     async def main():
         held = Held()
