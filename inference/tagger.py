@@ -24,8 +24,6 @@ from inference.scorer import Scorer
 from inference.tags import tag_table
 from inference.threads import available_threads
 
-__all__ = ["Annotation", "Tagger"]
-
 # Texts are worked on in blocks, so that memory stays bounded however many there are. A block is
 # large enough for its sentences to sort into full batches of close lengths.
 _BLOCK_TEXTS = 2048

@@ -12,7 +12,7 @@ from data.conll import write_conll
 from data.schemes import Scheme, tags_to_spans
 from data.tokenize import tokenize
 from data.types import Entity, Sentence, Unit
-from inference.tagger import Annotation
+from inference import Annotation
 from tagbelt.documents import Bad, Document, Field
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, get_type_hints
 
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,14 +27,19 @@ _LONG_TOKENS = 50_000
 class AdapterRoute(APIRoute):
     """A route that answers every problem in the shape of the API it speaks.
 
-    An endpoint with a `body` gets it read by that schema, then the request and what stands in
-    the path; one without is called as the framework does.
+    The framework describes an endpoint that has a `body`, and this class calls it with the body,
+    the request and what stands in the path. It leaves others to the framework.
     """
 
     @staticmethod
     def refusal(request: Request, error: ProblemError) -> Response:
         """A problem in the API's own shape."""
         raise NotImplementedError
+
+    @staticmethod
+    async def read(request: Request, schema: Any) -> Any:
+        """The body, as `schema` has it. Raises ProblemError."""
+        return await read_json(request, schema)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What the framework calls for each request."""
@@ -45,7 +51,7 @@ class AdapterRoute(APIRoute):
             try:
                 if schema is None:
                     return await plain(request)
-                body = await read_json(request, schema)
+                body = await self.read(request, schema)
                 response: Response = await endpoint(body, request, **request.path_params)
                 return response
             except ProblemError as error:
@@ -58,7 +64,9 @@ class AdapterRoute(APIRoute):
         return handle
 
 
-def described_errors(schema: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+def described_errors(
+    schema: type[BaseModel], media_type: str = JSON
+) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of an adapter's errors: its own shape, or a problem.
 
     What is refused before it reaches the adapter (a missing key, say) is a problem.
@@ -67,7 +75,7 @@ def described_errors(schema: Mapping[str, Any]) -> dict[int | str, dict[str, Any
     return {
         "default": {
             "description": "An error, as this API tells it; before it is reached, as a problem",
-            "content": {JSON: {"schema": dict(schema)}, MEDIA_TYPE: problem},
+            "content": {media_type: {"schema": schema.model_json_schema()}, MEDIA_TYPE: problem},
         }
     }
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Header, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Header, Request
+from fastapi.openapi.models import Example
 from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.routing import Match
@@ -97,6 +97,15 @@ class ComprehendRoute(AdapterRoute):
         body = json.dumps({"__type": name, "Message": error.detail})
         return Response(body, status, media_type=MEDIA_TYPE, headers=headers)
 
+    @staticmethod
+    async def read(request: Request, schema: Any) -> Any:  # noqa: ARG004
+        """The body, as the operation that the request names has it. Raises ProblemError."""
+        target = request.headers.get(TARGET_HEADER, "")
+        if target not in OPERATIONS:
+            detail = f"{target!r} is no operation; X-Amz-Target must be one of: "
+            raise ProblemError(_UNKNOWN_OPERATION, detail + ", ".join(OPERATIONS))
+        return parse_json(await request.body(), OPERATIONS[target])
+
 
 class TargetedRoute(ComprehendRoute):
     """A route for requests that name an operation of AWS's; others go elsewhere."""
@@ -122,19 +131,20 @@ def _error_of(kind: Kind) -> tuple[str, int]:
     return "InvalidRequestException", 400
 
 
-_EXAMPLES = {
-    "DetectEntities": {"Text": "Angela Merkel visited Toyota in Nagoya.", "LanguageCode": "en"},
+OPERATIONS: dict[str, type[DetectEntitiesRequest] | type[BatchDetectEntitiesRequest]] = {
+    TARGET_PREFIX + "DetectEntities": DetectEntitiesRequest,
+    TARGET_PREFIX + "BatchDetectEntities": BatchDetectEntitiesRequest,
+}
+"""What each target of the header takes."""
+
+EXAMPLES: dict[str, Example] = {
+    "DetectEntities": {
+        "value": {"Text": "Angela Merkel visited Toyota in Nagoya.", "LanguageCode": "en"}
+    },
     "BatchDetectEntities": {
-        "TextList": ["Angela Merkel visited Toyota.", "Nagoya"],
-        "LanguageCode": "en",
+        "value": {"TextList": ["Angela Merkel visited Toyota.", "Nagoya"], "LanguageCode": "en"}
     },
 }
-_TARGETS = [TARGET_PREFIX + name for name in _EXAMPLES]
-
-
-def _either(*models: type[BaseModel]) -> dict[str, Any]:
-    # Flat schemas only: a nested one would refer to definitions that are not carried over.
-    return {"anyOf": [model.model_json_schema() for model in models]}
 
 
 class ComprehendResponse(Response):
@@ -143,18 +153,11 @@ class ComprehendResponse(Response):
     media_type = MEDIA_TYPE
 
 
-_BODY = {
-    "required": True,
-    "content": {
-        MEDIA_TYPE: {
-            "schema": _either(DetectEntitiesRequest, BatchDetectEntitiesRequest),
-            "examples": {name: {"value": value} for name, value in _EXAMPLES.items()},
-        }
-    },
-}
+Operation = DetectEntitiesRequest | BatchDetectEntitiesRequest
+_Body = Annotated[Operation, Body(media_type=MEDIA_TYPE, openapi_examples=EXAMPLES)]
 _Target = Annotated[
     str | None,
-    Header(description="The operation.", json_schema_extra={"enum": _TARGETS}),
+    Header(description="The operation.", json_schema_extra={"enum": [*OPERATIONS]}),
 ]
 
 # Where the API's clients send their requests, "/", others come in too; it is described at /aws/.
@@ -163,7 +166,7 @@ router = APIRouter(
     route_class=ComprehendRoute,
     tags=["adapters"],
     default_response_class=ComprehendResponse,
-    responses=described_errors(ComprehendError.model_json_schema()),
+    responses=described_errors(ComprehendError, MEDIA_TYPE),
 )
 
 
@@ -172,22 +175,16 @@ router = APIRouter(
     "/aws/",
     summary="AWS Comprehend: detect entities",
     response_model=DetectEntitiesReply | BatchDetectEntitiesReply,
-    openapi_extra={"requestBody": _BODY},
 )
-async def call(request: Request, x_amz_target: _Target = None) -> Response:
+async def call(body: _Body, request: Request, x_amz_target: _Target = None) -> Response:  # noqa: ARG001
     """DetectEntities and BatchDetectEntities. POST / with the header X-Amz-Target is the same.
 
     The access key id is the API key; the signature is not checked.
     """
-    target = x_amz_target or ""
-    if target == TARGET_PREFIX + "DetectEntities":
-        response = await detect(parse_json(await request.body(), DetectEntitiesRequest), request)
-    elif target == TARGET_PREFIX + "BatchDetectEntities":
-        batch = parse_json(await request.body(), BatchDetectEntitiesRequest)
-        response = await detect_batch(batch, request)
+    if isinstance(body, BatchDetectEntitiesRequest):
+        response = await detect_batch(body, request)
     else:
-        detail = f"{target!r} is no operation; X-Amz-Target must be one of: {', '.join(_TARGETS)}"
-        raise ProblemError(_UNKNOWN_OPERATION, detail)
+        response = await detect(body, request)
     response.headers.update(_ids(request))
     return response
 

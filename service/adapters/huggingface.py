@@ -124,7 +124,7 @@ class HuggingFaceRoute(AdapterRoute):
 router = APIRouter(
     route_class=HuggingFaceRoute,
     tags=["adapters"],
-    responses=described_errors(HuggingFaceError.model_json_schema()),
+    responses=described_errors(HuggingFaceError),
 )
 
 

@@ -1,8 +1,10 @@
 """The Open Inference Protocol (KServe's V2) over REST, with Triton's binary tensor extension."""
 
 import json
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
+from fastapi.openapi.models import Example
 from starlette.responses import JSONResponse, Response
 
 from service import problems
@@ -17,7 +19,7 @@ from service.adapters.answering import (
 from service.adapters.open_inference_bodies import (
     columns,
     joined,
-    split,
+    read_request,
     texts_of,
     wanted_outputs,
 )
@@ -42,24 +44,24 @@ class OpenInferenceRoute(AdapterRoute):
         body = json.dumps({"error": error.detail})
         return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
 
+    @staticmethod
+    async def read(request: Request, schema: Any) -> Any:  # noqa: ARG004
+        """The body, with binary data or without. Raises ProblemError."""
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise ProblemError(problems.MEDIA, "send the body without a content-encoding")
+        return read_request(await request.body(), request.headers.get(LENGTH_HEADER))
+
 
 router = APIRouter(
     prefix="/v2",
     route_class=OpenInferenceRoute,
     tags=["adapters"],
-    responses=described_errors(shapes.OpenInferenceError.model_json_schema()),
+    responses=described_errors(shapes.OpenInferenceError),
 )
 
-_BODY = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": InferRequest.model_json_schema(),
-            "examples": {"Two texts": {"value": shapes.EXAMPLE}},
-        },
-        OCTETS: {"schema": {"type": "string", "format": "binary"}},
-    },
-}
+EXAMPLES: dict[str, Example] = {"Two texts": {"value": shapes.EXAMPLE}}
+# Besides JSON.
+_BINARY = {"requestBody": {"content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @router.get("/", include_in_schema=False)
@@ -145,25 +147,27 @@ async def model(request: Request, name: str, version: str = "") -> Response:
     "/models/{name}/versions/{version}/infer",
     summary="Open Inference: tag with a version",
     response_model=shapes.InferResponse,
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=_BINARY,
 )
 @router.post(
     "/models/{name}/infer",
     summary="Open Inference: tag",
     response_model=shapes.InferResponse,
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=_BINARY,
 )
-async def infer(request: Request, name: str, version: str = "") -> Response:
+async def infer(
+    body: Annotated[InferRequest, Body(openapi_examples=EXAMPLES)],
+    request: Request,
+    name: str,
+    version: str = "",
+) -> Response:
     """Tags the texts of the tensor `text`. Offsets are in code points.
 
     With the header Inference-Header-Content-Length the body is that much JSON and then binary
     tensors, as in the reply when binary outputs are asked for.
     """
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise ProblemError(problems.MEDIA, "send the body without a content-encoding")
-    body, blob = split(await request.body(), request.headers.get(LENGTH_HEADER))
     wanted = wanted_outputs(body)
-    items, faults = texts_of(body, blob)
+    items, faults = texts_of(body)
     query = Query(items, model=_full(name, version), field=INPUT)
     answer = await ask_except(request, query, faults)
     head = {**_model_members(answer, name), **({} if body.id is None else {"id": body.id})}

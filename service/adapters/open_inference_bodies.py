@@ -30,17 +30,16 @@ def _invalid(detail: str) -> ProblemError:
     return ProblemError(problems.INVALID, detail)
 
 
-def split(raw: bytes, stated: str | None) -> tuple[InferRequest, bytes]:
-    """The JSON of a request, and the binary data after it. Raises ProblemError.
+def read_request(raw: bytes, stated: str | None) -> InferRequest:
+    """A request, with the binary data that follows its JSON. Raises ProblemError.
 
     `stated` is the header that says how long the JSON is; None when all of it is.
     """
     length = len(raw) if stated is None else _length(stated)
     if length > len(raw):
-        raise _invalid(
-            f"Inference-Header-Content-Length is {length}; the body has {len(raw)} bytes"
-        )
-    return parse_json(raw[:length], InferRequest), raw[length:]
+        detail = f"Inference-Header-Content-Length is {length}; the body has {len(raw)} bytes"
+        raise _invalid(detail)
+    return parse_json(raw[:length], InferRequest).followed_by(raw[length:])
 
 
 def _length(stated: str) -> int:
@@ -49,7 +48,7 @@ def _length(stated: str) -> int:
     raise _invalid("Inference-Header-Content-Length must be a number of bytes")
 
 
-def texts_of(body: InferRequest, blob: bytes) -> tuple[list[Any], dict[int, Fault]]:
+def texts_of(body: InferRequest) -> tuple[list[Any], dict[int, Fault]]:
     """The items of the tensor `text`, and what is wrong with those that are no text.
 
     Raises ProblemError for a tensor that is not as the model's metadata says.
@@ -60,7 +59,7 @@ def texts_of(body: InferRequest, blob: bytes) -> tuple[list[Any], dict[int, Faul
     tensor = body.inputs[0]
     if tensor.datatype != BYTES:
         raise _invalid(f"the datatype of {INPUT!r} must be {BYTES}, not {tensor.datatype!r}")
-    items, faults = _elements(tensor, blob)
+    items, faults = _elements(tensor, body.blob)
     if tensor.shape not in ([len(items)], [len(items), 1]):
         raise _invalid(f"{INPUT!r} has {len(items)} elements and the shape {tensor.shape}")
     return items, faults

@@ -1,8 +1,8 @@
 """The JSON of the Open Inference Protocol (KServe's V2), and which tensors we take and give."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from service.adapters.inputs import Name
 from service.adapters.tensors import BYTES, FP32, INT32
@@ -78,6 +78,18 @@ class InferRequest(_Part):
     outputs: list[RequestOutput] | None = Field(
         default=None, description="The tensors to answer with; all unless given.", max_length=100
     )
+
+    _blob: bytes = PrivateAttr(default=b"")
+
+    @property
+    def blob(self) -> bytes:
+        """The binary data that followed the JSON."""
+        return self._blob
+
+    def followed_by(self, blob: bytes) -> Self:
+        """This with its binary data."""
+        self._blob = blob
+        return self
 
 
 class _Reply(BaseModel):

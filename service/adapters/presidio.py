@@ -153,7 +153,7 @@ class PresidioRoute(AdapterRoute):
 router = APIRouter(
     route_class=PresidioRoute,
     tags=["adapters"],
-    responses=described_errors(PresidioError.model_json_schema()),
+    responses=described_errors(PresidioError),
 )
 
 
@@ -231,17 +231,17 @@ def check_honoured(body: AnalyzeRequest) -> None:
 
 
 def chosen_model(request: Request, body: AnalyzeRequest) -> Served:
-    """The model that answers. Raises ProblemError, 422, when none has what is asked for."""
+    """The model that answers. Raises ProblemError, 404, when none has what is asked for."""
     for served in _speakers(request, body.language):
         if not body.entities or not entity_types(served).isdisjoint(body.entities):
             return served
-    raise ProblemError(problems.INVALID, NO_RECOGNIZER)
+    raise ProblemError(problems.UNKNOWN_MODEL, NO_RECOGNIZER)
 
 
 def _speakers(request: Request, language: str | None) -> list[Served]:
     models = models_of(request.app.state.registry, language)
     if not models:
-        raise ProblemError(problems.INVALID, NO_RECOGNIZER)
+        raise ProblemError(problems.UNKNOWN_MODEL, NO_RECOGNIZER)
     return models
 
 

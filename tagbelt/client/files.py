@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 from data.conll import read_conll
 from data.types import Entity
-from inference.tagger import Annotation
+from inference import Annotation
 from tagbelt.client.errors import error_of
 from tagbelt.client.options import FileOptions, TagOptions, check_names
 from tagbelt.client.results import FileCounts, ItemError, Result
