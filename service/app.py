@@ -74,6 +74,8 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # We have our own, which knows of queues and batches.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers=HANDLERS,
     )
     app.state.settings = settings
@@ -85,7 +87,8 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.state.tagging = Tagging(registry, engine, settings)
     # The routes that are asked most often come first: they are tried in order.
     for router in (v1.router, stream.router, probes.router, models.router, *ADAPTERS):
-        app.include_router(router)
+        # Their routes themselves: a router within a router costs each request a second search.
+        app.routes.extend(router.routes)
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams={STREAM_PATH})

@@ -67,7 +67,7 @@ class TagOptions(BaseModel):
         description="What start and end count in a text; for tokens they count tokens.",
     )
     include: list[Literal["tokens", "tags", "alternatives"]] = Field(
-        default=[],
+        default_factory=list,
         max_length=100,
         description="More to answer with: the tokens, their IOB2 tags, each token's likely tags.",
     )
@@ -87,9 +87,9 @@ class TagRequest(TagOptions):
     )
 
     text: str = Field(default="", description="One text.")
-    texts: Texts = Field(default=[], description="Texts; each is tagged on its own.")
+    texts: Texts = Field(default_factory=list, description="Texts; each is tagged on its own.")
     tokens: TokenLists = Field(
-        default=[], description="Sentences that are split into tokens already."
+        default_factory=list, description="Sentences that are split into tokens already."
     )
 
     @model_validator(mode="after")
@@ -107,7 +107,8 @@ class TagRequest(TagOptions):
     @property
     def field(self) -> InputField:
         """The input field that was given."""
-        return next(field for field in INPUT_FIELDS if field in self.model_fields_set)
+        given = self.model_fields_set
+        return "text" if "text" in given else "texts" if "texts" in given else "tokens"
 
     @property
     def items(self) -> list[Any]:

@@ -19,7 +19,7 @@ from service.adapters.answering import (
     rendered,
     rounded,
 )
-from service.adapters.inputs import Names, TextOrTexts, listed
+from service.adapters.inputs import ModelName, Names, TextOrTexts, listed
 from service.problems import ProblemError
 from service.tagging import Query, ask
 
@@ -144,7 +144,7 @@ async def default_model(
 async def named_model(
     body: Annotated[TokenClassificationRequest, Body(openapi_examples=EXAMPLES)],
     request: Request,
-    name: str,
+    name: ModelName,
 ) -> Response:
     """Token classification. A text is answered with a list, a list with a list of lists.
 

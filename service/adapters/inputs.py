@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from fastapi import Path
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -23,6 +24,10 @@ TextOrTexts = Annotated[
 # Bounded, since an error quotes them.
 Name = Annotated[str, Field(max_length=200)]
 Names = Annotated[list[Name], Field(max_length=1000)]
+
+
+ModelName = Annotated[str, Path(description="A model: its name, or name@version.", examples=["en"])]
+Version = Annotated[str, Path(description="A version of the model.", examples=["1"])]
 
 
 def listed(given: Any) -> list[Any]:

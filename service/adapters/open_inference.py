@@ -16,6 +16,7 @@ from service.adapters.answering import (
     described_errors,
     rendered,
 )
+from service.adapters.inputs import ModelName, Version
 from service.adapters.open_inference_bodies import (
     columns,
     joined,
@@ -60,6 +61,7 @@ router = APIRouter(
 )
 
 EXAMPLES: dict[str, Example] = {"Two texts": {"value": shapes.EXAMPLE}}
+_Body = Annotated[InferRequest, Body(openapi_examples=EXAMPLES)]
 # Besides JSON.
 _BINARY = {"requestBody": {"content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}}
 
@@ -98,19 +100,33 @@ async def ready(request: Request) -> Response:
 
 
 @router.get(
-    "/models/{name}/versions/{version}/ready",
-    summary="Open Inference: is a version ready?",
-    response_model=shapes.ModelReady,
-)
-@router.get(
     "/models/{name}/ready",
     summary="Open Inference: is a model ready?",
     response_model=shapes.ModelReady,
 )
-async def model_ready(request: Request, name: str, version: str = "") -> Response:
+async def model_ready(request: Request, name: ModelName) -> Response:
     """A model that is served is ready; another is unknown, 404."""
-    served = _registry(request).get(_full(name, version))
-    return JSONResponse({"name": served.name, "ready": True})
+    return _readiness(request, name)
+
+
+@router.get(
+    "/models/{name}/versions/{version}/ready",
+    summary="Open Inference: is a version ready?",
+    response_model=shapes.ModelReady,
+)
+async def version_ready(request: Request, name: ModelName, version: Version) -> Response:
+    """A version that is served is ready; another is unknown, 404."""
+    return _readiness(request, f"{name}@{version}")
+
+
+@router.get(
+    "/models/{name}",
+    summary="Open Inference: describe a model",
+    response_model=shapes.ModelMetadata,
+)
+async def model(request: Request, name: ModelName) -> Response:
+    """The model's versions, and the tensors it takes and gives."""
+    return _metadata(request, name)
 
 
 @router.get(
@@ -118,15 +134,52 @@ async def model_ready(request: Request, name: str, version: str = "") -> Respons
     summary="Open Inference: describe a version",
     response_model=shapes.ModelMetadata,
 )
-@router.get(
-    "/models/{name}",
-    summary="Open Inference: describe a model",
-    response_model=shapes.ModelMetadata,
+async def version(request: Request, name: ModelName, version: Version) -> Response:
+    """The same as for the model, where that version is served."""
+    return _metadata(request, f"{name}@{version}")
+
+
+@router.post(
+    "/models/{name}/infer",
+    summary="Open Inference: tag",
+    response_model=shapes.InferResponse,
+    openapi_extra=_BINARY,
 )
-async def model(request: Request, name: str, version: str = "") -> Response:
-    """The model's versions, and the tensors it takes and gives."""
+async def infer(body: _Body, request: Request, name: ModelName) -> Response:
+    """Tags the texts of the tensor `text`. Offsets are in code points.
+
+    With the header Inference-Header-Content-Length the body is that much JSON and then binary
+    tensors, as in the reply when binary outputs are asked for.
+    """
+    return await _infer(body, request, name)
+
+
+@router.post(
+    "/models/{name}/versions/{version}/infer",
+    summary="Open Inference: tag with a version",
+    response_model=shapes.InferResponse,
+    openapi_extra=_BINARY,
+)
+async def infer_version(
+    body: _Body, request: Request, name: ModelName, version: Version
+) -> Response:
+    """The same as for the model, by one of its versions."""
+    return await _infer(body, request, f"{name}@{version}")
+
+
+def _registry(request: Request) -> Registry:
+    registry: Registry = request.app.state.registry
+    return registry
+
+
+def _readiness(request: Request, name: str) -> Response:
+    served = _registry(request).get(name)
+    return JSONResponse({"name": served.name, "ready": True})
+
+
+def _metadata(request: Request, name: str) -> Response:
     registry = _registry(request)
-    served = registry.get(_full(name, version))
+    served = registry.get(name)
     versions = [one.served.version for one in registry.snapshot.versions(served.name)]
     outputs = [
         {"name": output, "datatype": datatype, "shape": [-1]}
@@ -143,55 +196,26 @@ async def model(request: Request, name: str, version: str = "") -> Response:
     )
 
 
-@router.post(
-    "/models/{name}/versions/{version}/infer",
-    summary="Open Inference: tag with a version",
-    response_model=shapes.InferResponse,
-    openapi_extra=_BINARY,
-)
-@router.post(
-    "/models/{name}/infer",
-    summary="Open Inference: tag",
-    response_model=shapes.InferResponse,
-    openapi_extra=_BINARY,
-)
-async def infer(
-    body: Annotated[InferRequest, Body(openapi_examples=EXAMPLES)],
-    request: Request,
-    name: str,
-    version: str = "",
-) -> Response:
-    """Tags the texts of the tensor `text`. Offsets are in code points.
-
-    With the header Inference-Header-Content-Length the body is that much JSON and then binary
-    tensors, as in the reply when binary outputs are asked for.
-    """
+async def _infer(body: InferRequest, request: Request, model: str) -> Response:
     wanted = wanted_outputs(body)
     items, faults = texts_of(body)
-    query = Query(items, model=_full(name, version), field=INPUT)
-    answer = await ask_except(request, query, faults)
-    head = {**_model_members(answer, name), **({} if body.id is None else {"id": body.id})}
-    length = 0
+    answer = await ask_except(request, Query(items, model=model, field=INPUT), faults)
+    head = _model_members(answer, model)
+    if body.id is not None:
+        head["id"] = body.id
+    # How much of the reply is JSON is known when it is made, maybe in a thread.
+    lengths: list[int] = []
 
     def render() -> bytes:
-        nonlocal length
         content, length = joined(head, columns(answer.outcomes), wanted)
+        lengths.append(length)
         return content
 
     content = await rendered(answer, render)
-    if length == len(content):
+    if lengths == [len(content)]:
         return Response(content, media_type=JSON, headers=answer.headers)
-    headers = {**answer.headers, LENGTH_HEADER: str(length)}
+    headers = {**answer.headers, LENGTH_HEADER: str(lengths[0])}
     return Response(content, media_type=OCTETS, headers=headers)
-
-
-def _registry(request: Request) -> Registry:
-    registry: Registry = request.app.state.registry
-    return registry
-
-
-def _full(name: str, version: str) -> str:
-    return f"{name}@{version}" if version else name
 
 
 def _model_members(answer: Answer, asked: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Queue:
         self._jobs: deque[Job] = deque()
         self._characters = 0
         self._ready = threading.Condition(threading.Lock())
+        self._is_awaited = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -61,13 +62,16 @@ class Queue:
     def _append(self, job: Job) -> None:
         self._jobs.append(job)
         self._characters += job.characters
-        self._ready.notify()
+        if self._is_awaited:  # to notify costs more than all the rest, and most find it at work
+            self._ready.notify()
 
     def take(self, *, wait: bool) -> Job | None:
         """The job that waits longest; None when there is none, or nothing will come any more."""
         with self._ready:
             while wait and not self._jobs and not self._closed:
+                self._is_awaited = True
                 self._ready.wait()
+            self._is_awaited = False
             if not self._jobs:
                 return None
             job = self._jobs.popleft()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.quietlog import log_failure
 from service.settings import Settings
 from service.telemetry.access import AccessLog
 from service.telemetry.exchange import Exchange
@@ -46,5 +47,8 @@ class Telemetry:
     async def _keep_fresh(self) -> None:
         # A scrape may be answered by another process, which reads what this one has written.
         while True:
-            self.metrics.refresh()
+            try:
+                self.metrics.refresh()
+            except Exception as error:
+                log_failure("the gauges could not be brought up to date", error)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -36,7 +36,6 @@ def test_what_is_found_is_filtered_as_asked(models, body, expected):
     [
         ({"text": 5}, "/text: Give a text, or a list of texts"),
         ({"text": [TEXT, None]}, "text/1: this item must be a string"),
-        ({"entities": ["EMAIL_ADDRESS"]}, "No matching recognizers were found"),
         ({"score_threshold": 2}, "/score_threshold: Input should be less than or equal to 1"),
         ({"allow_list_match": "fuzzy"}, "/allow_list_match: Input should be 'exact' or 'regex'"),
         ({"anonymizers": {}}, "/anonymizers: Extra inputs are not permitted"),
@@ -76,7 +75,14 @@ def test_of_models_for_one_language_the_first_that_has_an_entity_answers(make_cl
 @pytest.mark.parametrize("path", ["/supportedentities", "/recognizers"])
 def test_a_language_without_a_model_has_no_recognizers(models, path):
     reply = models.get(f"{path}?language=he")
-    assert reply.status_code == 422
+    assert reply.status_code == 404
+    assert "No matching recognizers" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("wanted", [{"language": "he"}, {"entities": ["EMAIL_ADDRESS"]}])
+def test_what_no_model_finds_has_no_recognizers(models, wanted):
+    reply = post(models, "/analyze", {"text": TEXT, "language": "en", **wanted})
+    assert reply.status_code == 404
     assert "No matching recognizers" in reply.json()["error"]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from service.process.drain import stop_listening
 from service.process.server import Server
 from service.process.sockets import bound, listen
 from service.settings import Settings
@@ -131,20 +132,23 @@ def test_a_request_that_is_on_its_way_in_is_waited_for(cut):
 
 def begun(server):
     return any(
-        connection._is_begun or connection.cycle and not connection.cycle.response_complete
+        connection._is_begun or (connection.cycle and not connection.cycle.response_complete)
         for connection in server.server_state.open
     )
 
 
 def test_idle_connections_are_closed_at_once():
-    with serving(shutdown_seconds=3600) as server:
-        with connected(server) as idle, connected(server) as silent:
-            idle.sendall(LIVEZ)
-            assert idle.recv(1 << 16)
-            server.end()
-            assert idle.recv(1) == b""
-            # One that never asked anything was given a moment to.
-            assert silent.recv(1) == b""
+    with (
+        serving(shutdown_seconds=3600) as server,
+        connected(server) as idle,
+        connected(server) as silent,
+    ):
+        idle.sendall(LIVEZ)
+        assert idle.recv(1 << 16)
+        server.end()
+        assert idle.recv(1) == b""
+        # One that never asked anything was given a moment to.
+        assert silent.recv(1) == b""
 
 
 def test_a_request_that_waits_unread_keeps_its_connection_open():
@@ -170,29 +174,37 @@ def test_a_request_that_waits_unread_keeps_its_connection_open():
         assert b"Toyota" in connection.recv(1 << 16)
 
 
-def test_who_connected_but_was_not_accepted_yet_is_served():
-    """The event loop is kept busy, so that the kernel alone has taken the connections."""
-    with serving() as server:
-        busy, seen = threading.Event(), threading.Event()
+def test_who_has_connected_is_taken_in_and_then_nobody():
+    taken = []
 
-        def occupy():
-            seen.set()
-            assert busy.wait(60)
+    async def take_in(connection):
+        taken.append(connection)
 
-        server._loop.call_soon_threadsafe(occupy)
-        assert seen.wait(60)
-        with connected(server) as first, connected(server) as second:
-            for connection in (first, second):
-                connection.sendall(LIVEZ)
-            server._loop.call_soon_threadsafe(server._loop.create_task, server_end(server))
-            server.end()
-            busy.set()
-            for connection in (first, second):
-                [(head, status)] = replies(connection)
-                assert status == {"status": "ok"}
-                assert closes(head)
+    class Deaf:
+        """Stands for an event loop that looked before they connected."""
+
+        def close(self):
+            pass
+
+    async def main():
+        await asyncio.gather(*await stop_listening([Deaf()], [listener], take_in))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        where = listener.getsockname()
+        with socket.create_connection(where) as first, socket.create_connection(where) as second:
+            asyncio.run(main())
+            names = [connection.getpeername() for connection in taken]
+            assert names == [first.getsockname(), second.getsockname()]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(where)
+    for connection in taken:
+        connection.close()
 
 
-async def server_end(server):
-    await asyncio.sleep(0)
-    server.end()
+def test_a_connection_that_was_taken_in_is_served():
+    ours, theirs = socket.socketpair()
+    with serving() as server, ours:
+        theirs.setblocking(False)
+        asyncio.run_coroutine_threadsafe(server._take_in(theirs), server._loop).result(60)
+        ours.sendall(LIVEZ)
+        assert ours.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")

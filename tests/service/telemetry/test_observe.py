@@ -15,6 +15,7 @@ from service.errors import HANDLERS
 from service.middleware import BodyLimit, FaultNet
 from service.quietlog import logger
 from service.settings import Settings
+from service.telemetry import wiring
 from service.telemetry.metrics import Moment
 from service.telemetry.observe import Observe
 from service.telemetry.wiring import Telemetry
@@ -354,21 +355,25 @@ def test_metrics_are_served_in_the_format_that_is_asked_for(http):
     assert http.request("POST", "/metrics").status_code == 405
 
 
-def test_gauges_are_kept_fresh_while_an_app_runs():
+def test_gauges_are_kept_fresh_while_an_app_runs(monkeypatch, lines):
+    monkeypatch.setattr(wiring, "REFRESH_SECONDS", 0.01)
     telemetry = Telemetry(Settings())
     looks = []
 
     def look() -> Moment:
         looks.append(None)
+        if len(looks) == 1:
+            raise RuntimeError
         return Moment(queue_depth=5)
 
     async def run() -> None:
         telemetry.metrics.watch(look)
         async with asyncio.timeout(20), telemetry.running():
-            while not looks:
+            while len(looks) < 2:
                 await asyncio.sleep(0.01)
 
     asyncio.run(run())
+    assert "RuntimeError" in lines.all("service")[0]["message"]
     assert "tagbelt_queue_depth 5.0" in telemetry.metrics.exposition()[0].decode()
 
 

@@ -57,7 +57,10 @@ class Worker:
     def values(self, command: str = "show") -> dict[str, float]:
         self._in.write(f"{command}\n")
         self._in.flush()
-        lines = list(iter(self._out.readline, "# EOF\n"))
+        lines = []
+        while (line := self._out.readline()) != "# EOF\n":
+            assert line, "the worker has ended"
+            lines.append(line)
         samples = [line.rsplit(" ", 1) for line in lines if line[0] != "#"]
         return {name: float(value) for name, value in samples}
 
