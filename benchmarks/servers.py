@@ -3,14 +3,15 @@
 import http.client
 import json
 import os
-import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +22,13 @@ from benchmarks.machine import ROOT
 
 PRODUCT = "tagbelt"
 READY_SECONDS = 60.0
+POLL_SECONDS = 0.01
 
 
 class Server:
     """A server that runs. `log` is a file with what it wrote."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         self.process = process
         self.url = url
         self.log = log
@@ -37,6 +39,14 @@ class Server:
         pid = self.process.pid
         path = Path(f"/proc/{pid}/task/{pid}/children")
         return [int(number) for number in path.read_text(encoding="ascii").split()]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether /readyz says so."""
+        try:
+            return self.ask("GET", "/readyz")[0] == HTTPStatus.OK
+        except OSError:
+            return False
 
     def resident_mb(self) -> float:
         """Resident memory of all its processes together, pages they share counted twice."""
@@ -70,47 +80,40 @@ def serving(
 
     Raises LoadError when it does not come up.
     """
+    port = free_port()
+    command = [*before, sys.executable, "-m", module, "serve", str(models), "--port", str(port)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAGBELT_")}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
-        command = [*before, sys.executable, "-m", module, "serve", str(models), "--port", "0"]
-        kept = {name: value for name, value in os.environ.items() if name[:8] != "TAGBELT_"}
         with path.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
-                [*command, *options],
-                cwd=ROOT,
-                env=kept,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
+                [*command, *options], cwd=ROOT, env=kept, stdout=subprocess.DEVNULL, stderr=log
             )
+        server = Server(process, f"http://127.0.0.1:{port}", path)
         try:
-            server = Server(process, _url(process, path), path)
             _await_ready(server)
             yield server
         finally:
             _end(process)
 
 
-def _url(process: subprocess.Popen[str], log: Path) -> str:
-    """Where it says that it is."""
-    said = ""
-    for line in process.stdout or ():
-        said += line
-        if "Try: " in line and (found := re.search(r"https?://[^/ ]+", said)):
-            return found.group()
-    raise LoadError(f"the server did not start:\n{said}{log.read_text(encoding='utf-8')}")
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _await_ready(server: Server) -> None:
     end = time.monotonic() + READY_SECONDS
-    while server.ask("GET", "/readyz")[0] != 200:
-        if time.monotonic() > end:
-            raise LoadError("the server did not get ready")
-        time.sleep(0.01)
+    while not server.is_ready:
+        if server.process.poll() is not None or time.monotonic() > end:
+            log = server.log.read_text(encoding="utf-8")
+            raise LoadError(f"the server did not get ready:\n{log}")
+        time.sleep(POLL_SECONDS)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End it in order, and hard when that does not help; its workers end with it."""
     process.terminate()
     try:
@@ -118,5 +121,3 @@ def _end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

@@ -83,6 +83,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.state.registry = registry
     app.state.models = manager
     app.state.health = health
+    app.state.recorder = telemetry.metrics
     app.state.open_streams = 0
     app.state.tagging = Tagging(registry, engine, settings)
     # The routes that are asked most often come first: they are tried in order.

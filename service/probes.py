@@ -10,7 +10,13 @@ from service.schemas import Status
 router = APIRouter()
 
 
-@router.get("/livez", tags=["health"], summary="Is the process alive?", response_model=Status)
+@router.get(
+    "/livez",
+    tags=["health"],
+    summary="Is the process alive?",
+    response_model=Status,
+    responses=errors(),
+)
 async def livez() -> dict[str, str]:
     """Answers as long as the event loop turns. Restart the process when it does not."""
     return {"status": "ok"}

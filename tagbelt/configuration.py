@@ -24,10 +24,14 @@ from service.settings import (
 
 MASK = "********"
 # Variables with our prefix that are no settings of the server.
-OTHERS = frozenset(
-    ENV_PREFIX + name
-    for name in "API_KEY COMPOSE CONFIG DATA GID NATIVE RUNTIME TEST_ROOT UID URL".split()
-)
+OTHERS = {
+    f"{ENV_PREFIX}{name}"
+    for name in (
+        *("API_KEY", "URL"),  # of the client
+        *("CONFIG", "RUNTIME"),
+        *("COMPOSE", "DATA", "GID", "NATIVE", "TEST_ROOT", "UID"),  # of scripts and tests
+    )
+}
 # Kubernetes sets these in every container for a service that is called tagbelt.
 _LINKS = re.compile(ENV_PREFIX + r"(SERVICE_(HOST|PORT)(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)")
 _LINK_HINT = (
@@ -53,8 +57,11 @@ class Configuration:
         named = os.environ.get(CONFIG_VARIABLE)
         path = file or (Path(named) if named else None)
         in_file = {} if path is None else read_toml(path)
-        unknown = [_unknown(f"{path}: {key}", key, Settings.model_fields) for key in in_file]
-        complaints = [complaint for complaint in unknown if complaint is not None]
+        complaints = [
+            _complaint(f"{path}: {key}", _meant(key))
+            for key in in_file
+            if key not in Settings.model_fields
+        ]
         if complaints:
             raise SettingsError("\n".join(complaints))
         with _variable(CONFIG_VARIABLE, path):
@@ -116,22 +123,25 @@ def _toml(value: object) -> str:
 
 def _misspelt(environment: Iterable[str]) -> Iterator[str]:
     """A warning for each variable that looks like a setting and is none."""
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
     for variable in sorted(environment):
         name = variable.upper()
-        if name.startswith(ENV_PREFIX) and name not in OTHERS and not _LINKS.fullmatch(name):
-            complaint = _unknown(variable, name, known)
-            if complaint is not None:
-                yield complaint
+        if not name.startswith(ENV_PREFIX) or name in OTHERS or _LINKS.fullmatch(name):
+            continue
+        field = name.removeprefix(ENV_PREFIX).lower()
+        if field not in Settings.model_fields:
+            meant = _meant(field)
+            yield _complaint(variable, meant and f"{ENV_PREFIX}{meant.upper()}")
 
 
-def _unknown(shown: str, name: str, known: Iterable[str]) -> str | None:
-    """What to say of a name; None when it is known."""
-    names = list(known)
-    if name in names:
-        return None
-    close = get_close_matches(name, names, n=1)
-    return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
+def _complaint(name: str, meant: str | None) -> str:
+    return f"{name} is not a setting" + (f"; did you mean {meant}?" if meant else "")
+
+
+def _meant(name: str) -> str | None:
+    """The setting that somebody meant who wrote this."""
+    known = list(Settings.model_fields)
+    longer = [field for field in known if field.startswith(name)]
+    return next(iter(longer or get_close_matches(name, known, n=1)), None)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from service.access.hosts import check_exposure
 from service.access.keys import KeyRing, logger
 from service.settings import Settings
 
-EXPOSED = ("Retry-After", "Traceparent", "X-Model-Digest", "X-Request-ID")
+EXPOSED = ("Retry-After", "Server-Timing", "X-Model-Digest", "X-Request-ID")
 """Reply headers that scripts of other origins may read."""
 
 

@@ -72,11 +72,13 @@ def described_errors(
     What is refused before it reaches the adapter (a missing key, say) is a problem.
     """
     problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    content = {media_type: {"schema": schema.model_json_schema()}, MEDIA_TYPE: problem}
     return {
+        429: {"description": "Overloaded", "content": dict(content)},
         "default": {
             "description": "An error, as this API tells it; before it is reached, as a problem",
-            "content": {media_type: {"schema": schema.model_json_schema()}, MEDIA_TYPE: problem},
-        }
+            "content": content,
+        },
     }
 
 

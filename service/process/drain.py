@@ -15,7 +15,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.quietlog import logger
+from service.process.signals import logger
 
 TICK_SECONDS = 0.02
 # Who has only just connected is about to ask.

@@ -2,6 +2,7 @@
 
 import logging.config
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from service.process.signals import Signals
@@ -23,7 +24,7 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
         return
     with Signals() as signals, bound(settings) as listener:
         if settings.uds is not None:
-            signals.clean_up = settings.uds.unlink
+            signals.clean_up = partial(settings.uds.unlink, missing_ok=True)
         # Here and not above: one that looks after others needs none of it.
         from service.process.server import serve
 

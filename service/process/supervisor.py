@@ -25,6 +25,7 @@ RUNTIME_VARIABLE = "TAGBELT_RUNTIME"
 PROGRAM = (sys.executable, "-P", "-m", "service.process.worker")
 # What a worker has beyond its own limits before it is ended by force.
 GRACE_SECONDS = 10.0
+EXIT_SECONDS = 5.0
 
 
 class WorkerError(RuntimeError):
@@ -134,8 +135,7 @@ class Supervisor:
         assert worker.process is not None
         self._selector.unregister(worker.channel.fileno())
         worker.channel.close()
-        worker.process.kill()  # one that has closed its end and hangs must not keep us
-        code = worker.process.wait()
+        code = _exit_code(worker.process)
         forget_worker(worker.process.pid)
         how = _how(code) if worker.failure is None else worker.failure
         pid, worker.process, worker.channel = worker.process.pid, None, None
@@ -200,6 +200,15 @@ class Supervisor:
             assert worker.process is not None
             worker.process.kill()
             worker.process.wait()
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    """Of a worker that has closed its end of the channel, as the last thing it does."""
+    try:
+        return process.wait(EXIT_SECONDS)
+    except subprocess.TimeoutExpired:  # hangs, and must not keep us
+        process.kill()
+        return process.wait()
 
 
 def _how(code: int) -> str:

@@ -66,6 +66,7 @@ async def stream(options: Annotated[StreamOptions, Query()], request: Request) -
     check_labels(registry, options)
     served = registry.get(None if options.model == AUTO else options.model)
     if app.state.open_streams >= settings.max_streams:
+        app.state.recorder.rejected("streams")
         raise ProblemError(
             problems.OVERLOADED,
             f"{settings.max_streams} streams are open already; "

@@ -12,7 +12,6 @@ import pytest
 from tests.service.process.hammer import Hammer
 from tests.service.process.running import PATIENCE, is_alive, running, until
 
-
 HALF = "content-type: application/json\r\ncontent-length: 99\r\n\r\n{"
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,26 +19,74 @@ ROOT = Path(__file__).parents[2]
 def no_settings(monkeypatch):
     for name in [name for name in os.environ if name.startswith("TAGBELT_")]:
         monkeypatch.delenv(name)
+    # A server that starts in this process must not change the logging of other tests.
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)
 
 
-def test_it_serves_until_it_is_told_to_stop(checkpoint):
-    command = [sys.executable, "-m", "tagbelt", "serve", str(checkpoint), "--port", "0"]
+@contextmanager
+def started(*arguments):
+    command = [sys.executable, "-m", "tagbelt", "serve", *map(str, arguments), "--port", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
-        said = ""
-        while "Try:" not in said:
-            line = process.stderr.readline()
-            assert line, said
-            said += line
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def greeting(process):
+    said = ""
+    while "Try:" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return said
+
+
+def test_it_serves_until_it_is_told_to_stop(checkpoint):
+    with started(checkpoint) as process:
+        said = greeting(process)
         assert "Serving tiny 1 (LOC, ORG, PER)" in said
         address = re.search(r"The page:  (http://127\.0\.0\.1:\d+)/", said)[1]
         answer = httpx.post(f"{address}/v1/tag", json={"text": "Mara Ellison owns a boat ."})
         [found] = answer.json()["results"][0]["entities"]
         assert (found["label"], found["start"], found["end"]) == ("PER", 0, 12)
         process.send_signal(signal.SIGINT)
-        assert process.wait() in (0, 130)
+        assert process.wait() == 0
         assert "Traceback" not in process.stderr.read()
+
+
+def test_two_workers_serve_the_bundled_models():
+    with started("--workers", "2", "--threads", "1", "--log-format", "text") as process:
+        address = re.search(r"http://127\.0\.0\.1:\d+", greeting(process)).group()
+        texts = {"en": "Ada Lovelace lived in London.", "zh": "李明在上海工作。"}
+        for _ in range(8):  # new connections, so that both are asked
+            for model, text in texts.items():
+                reply = httpx.post(f"{address}/v1/tag", json={"text": text, "model": model})
+                assert reply.json()["results"][0]["entities"], text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+        log = process.stderr.read()
+        assert log.count("Finished server process") == 2
+        assert "Traceback" not in log
+
+
+def test_sigterm_is_handled_from_the_start():
+    """The first process of a container has to handle it, or it is ignored."""
+    with started("--workers", "1") as process:
+        while not handles(process.pid, signal.SIGTERM):
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 143
+        assert process.stderr.read() == ""
+
+
+def handles(pid, number):
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)
+    return bool(caught >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +130,49 @@ def test_no_model_is_one_line(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tagbelt.models.__file__", str(tmp_path / "tagbelt" / "models.py"))
     assert cli("serve").err == "tagbelt serve: no checkpoints/ here: say which checkpoint to use\n"
+
+
+def test_a_certificate_that_is_not_there_is_one_line(cli, checkpoint, tmp_path):
+    missing = tmp_path / "nothing.pem"
+    done = cli("serve", checkpoint, "--tls-certificate", missing, "--tls-key", missing)
+    assert done.code == 1
+    assert done.err == (
+        f"tagbelt serve: tls_certificate={missing}: cannot be read: No such file or directory\n"
+    )
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line_however_many_workers(process, tmp_path):
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    done = process("serve", tmp_path, "--workers", "2", "--port", "0")
+    assert done.code == 1
+    assert done.err.startswith(f"tagbelt serve: {tmp_path}")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_show_config_is_a_file_that_says_the_same(cli, tmp_path):
+    first = cli("serve", "--show-config", "--port", 9000, "--workers", 2, "--versions", "all")
+    assert first.code == 0
+    assert "port = 9000  # argument\n" in first.out
+    assert 'host = "127.0.0.1"  # default\n' in first.out
+    file = tmp_path / "tagbelt.toml"
+    file.write_text(first.out, encoding="utf-8")
+    second = cli("serve", "--show-config", "--config", file, "--host", "::1")
+    assert f"port = 9000  # file {file}\n" in second.out
+    assert f'versions = "all"  # file {file}\n' in second.out
+    assert 'host = "::1"  # argument\n' in second.out
+
+
+def test_what_is_misspelt_is_told(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("TAGBELT_WORKER", "2")
+    done = cli("serve", "--show-config")
+    assert done.code == 0
+    assert done.err == (
+        "tagbelt serve: TAGBELT_WORKER is not a setting; did you mean TAGBELT_WORKERS?\n"
+    )
+    file = tmp_path / "tagbelt.toml"
+    file.write_text("timeout = 5\n", encoding="utf-8")
+    done = cli("serve", "--config", file)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"tagbelt serve: {file}: timeout is not a setting; did you mean timeout_seconds?"
+    )

@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from service.settings import Settings
@@ -15,4 +17,15 @@ def plain_environment(monkeypatch):
 def url():
     """The URL of a server with a model for English, the default, and one for Chinese."""
     with serving([FakeTagger("en"), FakeTagger("zh", language="zh")]) as found:
+        yield found
+
+
+KEY = "tb_" + "k" * 43
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """The URL of a server that answers to KEY alone."""
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    with serving(FakeTagger(), api_keys=f"client:tag:{digest}") as found:
         yield found

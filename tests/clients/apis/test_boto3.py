@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.clients.apis.conftest import KEY
 from tests.service.fake import SCORE, FakeTagger
 from tests.service.live import serving
 
@@ -78,3 +79,11 @@ def test_a_fault_of_the_server():
         client = connect(url)
         with pytest.raises(client.exceptions.InternalServerException):
             client.detect_entities(Text="bad", LanguageCode="en")
+
+
+def test_the_access_key_id_is_the_key(guarded):
+    reply = connect(guarded, KEY).detect_entities(Text="Toyota", LanguageCode="en")
+    assert [one["Text"] for one in reply["Entities"]] == ["Toyota"]
+    with pytest.raises(exceptions.ClientError) as raised:
+        connect(guarded, "tb_other").detect_entities(Text="Toyota", LanguageCode="en")
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 401

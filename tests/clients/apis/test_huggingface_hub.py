@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.clients.apis.conftest import KEY
 from tests.service.fake import NAMES, SCORE, FakeTagger
 from tests.service.live import serving
 
@@ -60,3 +61,12 @@ def test_a_text_that_is_too_long_is_told(client):
     with serving(FakeTagger(), max_characters=3) as url, wanted as raised:
         client.token_classification("four", model=url)
     assert raised.value.response.status_code == 422
+
+
+def test_the_token_is_the_key(guarded):
+    with hub.InferenceClient(model=guarded, token=KEY) as client:
+        assert [one.word for one in client.token_classification("Toyota")] == ["Toyota"]
+    with hub.InferenceClient(model=guarded, token="tb_other") as client:
+        with pytest.raises(hub.errors.HfHubHTTPError) as raised:
+            client.token_classification("Toyota")
+    assert raised.value.response.status_code == 401

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.clients.apis.conftest import KEY
+
 triton = pytest.importorskip("tritonclient.http", reason="the client of Triton is not installed")
 utils = pytest.importorskip("tritonclient.utils")
 
@@ -84,3 +86,13 @@ def test_errors_are_told(client, model, options, message):
         options = {"outputs": [triton.InferRequestedOutput(name) for name in options["outputs"]]}
     with pytest.raises(utils.InferenceServerException, match=message):
         client.infer(model, texts(), **options)
+
+
+def test_the_key_is_a_header(guarded):
+    client = triton.InferenceServerClient(guarded.removeprefix("http://"))
+    with pytest.raises(utils.InferenceServerException) as raised:
+        client.infer("fake", texts())
+    assert raised.value.status() == "401"
+    reply = client.infer("fake", texts(), headers={"Authorization": f"Bearer {KEY}"})
+    assert reply.as_numpy("error").tolist() == [b"", b"", b""]
+    client.close()

@@ -18,6 +18,12 @@ from tests.service.process.certificates import make_certificate
 from tests.service.process.running import running, until
 
 
+@pytest.fixture
+def quiet(monkeypatch):
+    """A server that starts in this process must not change the logging of other tests."""
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)
+
+
 def test_a_request_and_an_error_over_a_socket():
     with serving() as url, httpx.Client(base_url=url) as http:
         assert http.get("/readyz").status_code == 200
@@ -134,6 +140,7 @@ def test_threads_are_divided_unless_they_are_given():
     assert share_of_threads(Settings(workers=2, threads=5)) == 5
 
 
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_bad_certificate_is_told_before_anything_is_loaded(tmp_path, workers):
     missing = tmp_path / "nothing.pem"
@@ -142,6 +149,7 @@ def test_a_bad_certificate_is_told_before_anything_is_loaded(tmp_path, workers):
         run(settings, tmp_path, say=pytest.fail)
 
 
+@pytest.mark.usefixtures("quiet")
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         run(Settings(port=0), tmp_path, say=pytest.fail)
