@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tagbelt.failures import told
+from tagbelt.keys import app as keys_app
 from tagbelt.models import default_model
 from tagbelt.serving import command as serve_command
 from training.script import command as train_command
@@ -67,6 +68,7 @@ Separator = Annotated[
 
 app.command("train")(train_command)
 app.command("serve")(serve_command)
+app.add_typer(keys_app, name="keys")
 
 
 @app.command()

@@ -3,13 +3,14 @@
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tagbelt.failures import told
 
 if TYPE_CHECKING:
     from service.access.keyfile import Key
@@ -50,7 +51,7 @@ def new(
     With --file the key alone is written to standard output. Without, the entry for a key file is,
     and the key is told on standard error.
     """
-    with _errors("new"):
+    with told("keys new"):
         from service.access.keyfile import PREFIX
         from service.access.keys import digest_of
 
@@ -73,7 +74,7 @@ def new(
 @app.command("list")
 def list_keys(file: Annotated[Path, typer.Argument(help="A key file.")]) -> None:
     """Check a key file and list its keys: name, scopes, rate, expiry."""
-    with _errors("list"):
+    with told("keys list"):
         from service.access.keyfile import read_file
 
         for row in _rows(read_file(file)):
@@ -123,14 +124,3 @@ def _append(file: Path, entry: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as out:
         out.write(entry)
-
-
-@contextmanager
-def _errors(command: str) -> Iterator[None]:
-    from service.settings import SettingsError
-
-    try:
-        yield
-    except (SettingsError, OSError) as error:
-        typer.echo(f"tagbelt keys {command}: {error}", err=True)
-        raise typer.Exit(1) from None

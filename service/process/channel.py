@@ -44,8 +44,9 @@ class Channel:
             yield what, text
 
     def send_object(self, value: bytes) -> None:
-        """Sends bytes of any kind, before anything else."""
-        self._end.sendall(len(value).to_bytes(8, "big") + value)
+        """Sends bytes of any kind, before anything else, if the other end is still there."""
+        with suppress(OSError):
+            self._end.sendall(len(value).to_bytes(8, "big") + value)
 
     def receive_object(self) -> bytes:
         """The counterpart of `send_object`. Raises EOFError when the other end has gone."""

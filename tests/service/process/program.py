@@ -106,7 +106,7 @@ def main():
 
         sys.exit(work(sys.argv[1:]))
     plan = json.loads(sys.argv[1])
-    from service.process import supervisor
+    from service.process import spawn
     from service.process.launch import run
     from service.settings import load_settings
     from tagbelt.failures import told
@@ -114,7 +114,7 @@ def main():
     settings = load_settings(**plan["settings"])
     if settings.workers > 1:
         os.environ[PLAN] = sys.argv[1]
-        supervisor.PROGRAM = (sys.executable, __file__)
+        spawn.PROGRAM = (sys.executable, __file__)
     else:
         patch(plan)
     try:
