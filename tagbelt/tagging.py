@@ -47,7 +47,7 @@ class TagOptions:
     target: TargetKind
     source: SourceKind | None = None
     whole: bool = False
-    field: str = Field.text
+    field: str = Field.text.value
     columns: tuple[str, ...] | None = None
     separator: str = "whitespace"
     precision: Precision = "auto"

@@ -59,7 +59,8 @@ class Guard:
         self._origins = frozenset(settings.cors_origins)
         # Nobody is asked for a key, and only this machine is meant to be served.
         self._local = not ring.required and not settings.allow_anonymous
-        checked = self._local or settings.allowed_hosts
+        # A unix socket has no name that a web page could take for its own.
+        checked = (self._local and settings.uds is None) or settings.allowed_hosts
         self._hosts = HostRule(settings.allowed_hosts) if checked else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

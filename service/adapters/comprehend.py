@@ -92,19 +92,16 @@ class ComprehendRoute(AdapterRoute):
     @staticmethod
     def refusal(request: Request, error: ProblemError) -> Response:
         """The error as an exception that AWS's SDKs know."""
-        name, status = _error_of(error.kind)
-        headers = {**(error.headers or {}), **_ids(request), "x-amzn-errortype": name}
+        name, status = error_of(error.kind)
+        headers = {**(error.headers or {}), **request_ids(request), "x-amzn-errortype": name}
         body = json.dumps({"__type": name, "Message": error.detail})
         return Response(body, status, media_type=MEDIA_TYPE, headers=headers)
 
     @staticmethod
-    async def read(request: Request, schema: Any) -> Any:  # noqa: ARG004
+    async def read(request: Request, _: Any) -> Any:
         """The body, as the operation that the request names has it. Raises ProblemError."""
-        target = request.headers.get(TARGET_HEADER, "")
-        if target not in OPERATIONS:
-            detail = f"{target!r} is no operation; X-Amz-Target must be one of: "
-            raise ProblemError(_UNKNOWN_OPERATION, detail + ", ".join(OPERATIONS))
-        return parse_json(await request.body(), OPERATIONS[target])
+        schema = operation(request.headers.get(TARGET_HEADER, ""))
+        return parse_json(await request.body(), schema)
 
 
 class TargetedRoute(ComprehendRoute):
@@ -117,13 +114,14 @@ class TargetedRoute(ComprehendRoute):
         return Match.NONE, {}
 
 
-def _ids(request: Request) -> dict[str, str]:
+def request_ids(request: Request) -> dict[str, str]:
     """The header in which AWS's SDKs look for the request's id."""
     known = request.scope.get("state", {}).get("request_id")
     return {"x-amzn-requestid": known or str(uuid4())}
 
 
-def _error_of(kind: Kind) -> tuple[str, int]:
+def error_of(kind: Kind) -> tuple[str, int]:
+    """AWS's name and status of a kind of problem."""
     if kind in _ERRORS:
         return _ERRORS[kind]
     if kind.status >= 500:
@@ -136,6 +134,15 @@ OPERATIONS: dict[str, type[DetectEntitiesRequest] | type[BatchDetectEntitiesRequ
     TARGET_PREFIX + "BatchDetectEntities": BatchDetectEntitiesRequest,
 }
 """What each target of the header takes."""
+
+
+def operation(target: str) -> type[DetectEntitiesRequest] | type[BatchDetectEntitiesRequest]:
+    """What an operation takes. Raises ProblemError for one that is not ours."""
+    if target not in OPERATIONS:
+        detail = f"{target!r} is no operation here, only: {', '.join(OPERATIONS)}"
+        raise ProblemError(_UNKNOWN_OPERATION, detail)
+    return OPERATIONS[target]
+
 
 EXAMPLES: dict[str, Example] = {
     "DetectEntities": {
@@ -157,6 +164,7 @@ class ComprehendResponse(JSONResponse):
         return content
 
 
+Members = Callable[[], dict[str, Any]]
 Operation = DetectEntitiesRequest | BatchDetectEntitiesRequest
 _Body = Annotated[Operation, Body(media_type=MEDIA_TYPE, openapi_examples=EXAMPLES)]
 _Target = Annotated[
@@ -175,6 +183,7 @@ router = APIRouter(
 
 
 @root_router.post("/")
+@router.post("/aws", include_in_schema=False)
 @router.post(
     "/aws/",
     summary="AWS Comprehend: detect entities",
@@ -183,18 +192,22 @@ router = APIRouter(
 async def call(body: _Body, request: Request, x_amz_target: _Target = None) -> Response:  # noqa: ARG001
     """DetectEntities and BatchDetectEntities. POST / with the header X-Amz-Target is the same.
 
-    The access key id is the API key; the signature is not checked.
+    The access key id is the API key; the signature is not checked. Clients that speak RPC v2 CBOR
+    post to /service/Comprehend_20171127/operation/{operation}.
     """
+    answer, members = await answered(body, request)
+    content = await rendered(answer, lambda: to_json(members()))
+    return ComprehendResponse(content, headers={**answer.headers, **request_ids(request)})
+
+
+async def answered(body: Operation, request: Request) -> tuple[Answer, Members]:
+    """The answer to an operation, and what makes its reply's members. Raises ProblemError."""
     if isinstance(body, BatchDetectEntitiesRequest):
-        response = await detect_batch(body, request)
-    else:
-        response = await detect(body, request)
-    response.headers.update(_ids(request))
-    return response
+        return await _detect_batch(body, request)
+    return await _detect(body, request)
 
 
-async def detect(body: DetectEntitiesRequest, request: Request) -> Response:
-    """The reply to DetectEntities. Raises ProblemError."""
+async def _detect(body: DetectEntitiesRequest, request: Request) -> tuple[Answer, Members]:
     if body.Bytes is not None or body.DocumentReaderConfig is not None:
         raise ProblemError(problems.INVALID, "only plain text is read: send it as Text")
     if body.Text is None:
@@ -205,23 +218,20 @@ async def detect(body: DetectEntitiesRequest, request: Request) -> Response:
     answer = await ask(request, Query([body.Text], model=model, field="Text"))
     (annotation,) = all_good(answer, "Text", single=True)
     types = ENTITY_TYPES if body.EndpointArn is None else None
-    return await _reply(answer, lambda: {"Entities": entities(annotation, types)})
+    return answer, lambda: {"Entities": entities(annotation, types)}
 
 
-async def detect_batch(body: BatchDetectEntitiesRequest, request: Request) -> Response:
-    """The reply to BatchDetectEntities. Raises ProblemError."""
+async def _detect_batch(
+    body: BatchDetectEntitiesRequest, request: Request
+) -> tuple[Answer, Members]:
     if len(body.TextList) > MAX_DOCUMENTS:
         detail = f"TextList holds {len(body.TextList)} texts and the limit is {MAX_DOCUMENTS}"
         raise ProblemError(_BATCH_SIZE, detail)
     faults = {i: fault for i, text in enumerate(body.TextList) if (fault := _size_fault(text))}
     model = _speaker(request, body.LanguageCode)
-    answer = await ask_except(request, Query(body.TextList, model=model, field="TextList"), faults)
-    return await _reply(answer, lambda: batch_members(answer))
-
-
-async def _reply(answer: Answer, members: Callable[[], dict[str, Any]]) -> Response:
-    content = await rendered(answer, lambda: to_json(members()))
-    return ComprehendResponse(content, headers=answer.headers)
+    query = Query(body.TextList, model=model, field="TextList")
+    answer = await ask_except(request, query, faults)
+    return answer, lambda: batch_members(answer)
 
 
 def _size_fault(text: object) -> Fault | None:

@@ -46,7 +46,7 @@ class OpenInferenceRoute(AdapterRoute):
         return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
 
     @staticmethod
-    async def read(request: Request, schema: Any) -> Any:  # noqa: ARG004
+    async def read(request: Request, _: Any) -> Any:
         """The body, with binary data or without. Raises ProblemError."""
         if request.headers.get("content-encoding", "identity") != "identity":
             raise ProblemError(problems.MEDIA, "send the body without a content-encoding")
@@ -103,20 +103,22 @@ async def ready(request: Request) -> Response:
     "/models/{name}/ready",
     summary="Open Inference: is a model ready?",
     response_model=shapes.ModelReady,
+    responses={503: {"model": shapes.ModelReady, "description": "It cannot answer now"}},
 )
 async def model_ready(request: Request, name: ModelName) -> Response:
-    """A model that is served is ready; another is unknown, 404."""
-    return _readiness(request, name)
+    """Whether the model answers; 404 when it is not served."""
+    return await _readiness(request, name)
 
 
 @router.get(
     "/models/{name}/versions/{version}/ready",
     summary="Open Inference: is a version ready?",
     response_model=shapes.ModelReady,
+    responses={503: {"model": shapes.ModelReady, "description": "It cannot answer now"}},
 )
 async def version_ready(request: Request, name: ModelName, version: Version) -> Response:
-    """A version that is served is ready; another is unknown, 404."""
-    return _readiness(request, f"{name}@{version}")
+    """Whether the version answers; 404 when it is not served."""
+    return await _readiness(request, f"{name}@{version}")
 
 
 @router.get(
@@ -172,9 +174,11 @@ def _registry(request: Request) -> Registry:
     return registry
 
 
-def _readiness(request: Request, name: str) -> Response:
+async def _readiness(request: Request, name: str) -> Response:
     served = _registry(request).get(name)
-    return JSONResponse({"name": served.name, "ready": True})
+    trouble = await request.app.state.health.trouble()
+    members = {"name": served.name, "ready": trouble is None}
+    return JSONResponse(members, 200 if trouble is None else 503)
 
 
 def _metadata(request: Request, name: str) -> Response:

@@ -138,7 +138,7 @@ class ModelMetadata(_Reply):
 
 
 class ModelReady(_Reply):
-    """A model that is loaded."""
+    """Whether a model answers."""
 
     name: str
     ready: bool

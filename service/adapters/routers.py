@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from service.adapters import comprehend, huggingface, open_inference, presidio
+from service.adapters import comprehend, comprehend_cbor, huggingface, open_inference, presidio
 
 ROUTERS: tuple[APIRouter, ...] = (
     open_inference.router,
@@ -10,5 +10,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     comprehend.router,
     # POST / with the header X-Amz-Target is AWS's, and without it Hugging Face's.
     comprehend.root_router,
+    comprehend_cbor.router,
     huggingface.router,
 )

@@ -33,7 +33,7 @@ class Sink {
   }
 }
 
-const isTooMuch = ({ status, type }) => status === 413 || type.endsWith("#too-many-items");
+const isTooMuch = ({ status, type = "" }) => status === 413 || type.endsWith("#too-many-items");
 
 // `request` holds what the page has chosen: {model, members}. `on` has three callbacks:
 // progress(job), wait(seconds) and stuck(problem), a promise that ends when it may go on.

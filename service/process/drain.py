@@ -71,9 +71,12 @@ class Connection(HttpToolsProtocol):
             self.end_after_reply()
 
     def end_after_reply(self) -> None:
-        """Have the reply that is due say, and mean, that the connection ends with it."""
+        """Have the reply that is due say, and mean, that the connection ends with it.
+
+        One that has begun cannot say so any more; the connection is closed when it is idle.
+        """
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and cycle.keep_alive:
+        if cycle is not None and not cycle.response_started and cycle.keep_alive:
             cycle.keep_alive = False
             self._last = cycle
 

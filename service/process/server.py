@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
 
     def reload(self, *, models: bool = True) -> None:
         """Read certificate and keys again, and what models there are; returns at once."""
-        if self._loop is not None:
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reload, models)
 
     def _reload(self, models: bool) -> None:
@@ -119,16 +119,16 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end what the web server has started."""
         settings = self._settings
-        # Nobody listens on the way of an orphan's clients but the next server, once we are gone.
+        # An orphan's place is wanted by the next server, which cannot listen before it has gone.
         pause = 0.0 if self.is_orphan else settings.drain_seconds
         logger.info("draining: no longer ready, and still answering for %g s", pause)
-        self._limit_to(pause + settings.shutdown_seconds + REST_SECONDS)
-        self._app.state.health.drain()
-        self._connections.drain()
-        await asyncio.sleep(pause)
-        arriving = await stop_listening(self.servers, sockets or [], self._take_in)
-        await finish(self._connections, arriving, seconds=settings.shutdown_seconds)
-        await super().shutdown(sockets=sockets)
+        with _limited_to(pause + settings.shutdown_seconds + REST_SECONDS):
+            self._app.state.health.drain()
+            self._connections.drain()
+            await asyncio.sleep(pause)
+            arriving = await stop_listening(self.servers, sockets or [], self._take_in)
+            await finish(self._connections, arriving, seconds=settings.shutdown_seconds)
+            await super().shutdown(sockets=sockets)
 
     async def _take_in(self, connection: socket.socket) -> None:
         """Serve a connection that was accepted by hand."""
@@ -143,21 +143,27 @@ class Server(uvicorn.Server):
                 ssl=self._tls,
             )
 
-    def _limit_to(self, seconds: float) -> None:
-        """End the process then, whatever hangs."""
-
-        def give_up() -> None:
-            logger.error("not ended in order after %g s: ended at once", seconds)
-            os._exit(1)
-
-        timer = threading.Timer(seconds, give_up)
-        timer.daemon = True
-        timer.start()
-
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Nothing: signals are handled from before the server is there until after it has gone."""
         yield
+
+
+@contextmanager
+def _limited_to(seconds: float) -> Iterator[None]:
+    """Ends the process if the block takes longer, whatever it is that hangs."""
+
+    def give_up() -> None:
+        logger.error("not ended in order after %g s: ended at once", seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _config(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Config:

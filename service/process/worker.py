@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 def work(channel: Channel, listener: socket.socket, signals: Signals) -> int:
     """Serves what comes through the channel."""
     try:
+        # Pickled by the process that started this one, on a wire that nobody else has.
         settings, models = pickle.loads(channel.receive_object())
     except EOFError:
         return 1

@@ -1,8 +1,22 @@
 """What a person does on the page, and what they see."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from tests.service.fake import FakeTagger
+
 SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
+
+
+@contextmanager
+def held(tagger: FakeTagger) -> Iterator[None]:
+    """Calls of the tagger wait until the end of the block, however it ends."""
+    tagger.gate.clear()
+    try:
+        yield
+    finally:
+        tagger.gate.set()
 
 
 def tag(page: Any, text: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.browser.actions import (
     SENTENCE,
     focused,
+    held,
     marks,
     open_tab,
     settle,
@@ -307,11 +308,10 @@ def test_the_latency_and_the_shares_of_the_server_are_told(open_page):
 def test_the_last_of_two_requests_wins(open_page):
     tagger = FakeTagger()
     page = open_page(tagger)
-    tagger.gate.clear()
-    page.fill("#text", "Toyota")
-    page.click("#submit")
-    page.fill("#text", "Nagoya")
-    page.click("#submit")
-    tagger.gate.set()
+    with held(tagger):
+        page.fill("#text", "Toyota")
+        page.click("#submit")
+        page.fill("#text", "Nagoya")
+        page.click("#submit")
     settle(page)
     assert [name for name, _ in marks(page)] == ["Nagoya"]

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tests.browser.actions import focused, forgive, marks, open_tab, settle, tag
+from tests.browser.actions import focused, forgive, held, marks, open_tab, settle, tag
 from tests.service.fake import FakeTagger
 
 
@@ -92,19 +92,18 @@ def test_a_server_that_stays_busy_is_an_error_in_the_end(open_page):
 def test_escape_stops_a_request_and_then_clears_the_text(open_page):
     tagger = FakeTagger()
     page = open_page(tagger)
-    tagger.gate.clear()
-    page.fill("#text", "Toyota")
-    page.press("#text", "Control+Enter")
-    page.wait_for_selector("#busy", state="visible")
-    page.press("#text", "Escape")
-    settle(page)
+    with held(tagger):
+        page.fill("#text", "Toyota")
+        page.press("#text", "Control+Enter")
+        page.wait_for_selector("#busy", state="visible")
+        page.press("#text", "Escape")
+        settle(page)
     assert page.input_value("#text") == "Toyota"
     page.press("#text", "Escape")
     assert page.input_value("#text") == ""
     assert page.inner_text("#toast").startswith("Cleared")
     page.press("#text", "Control+z")
     assert page.input_value("#text") == "Toyota"
-    tagger.gate.set()
 
 
 def test_a_key_is_asked_for_kept_for_the_tab_and_never_shown(open_page):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.actions import forgive, tag
+from tests.browser.actions import forgive, held, tag
 from tests.service.fake import FakeTagger
 
 CONLL = """\
@@ -168,11 +168,10 @@ def test_a_busy_server_is_asked_again_when_it_says(open_page):
 def test_a_file_is_stopped_and_keeps_what_is_done(open_page):
     tagger = FakeTagger()
     page = open_page(tagger)
-    tagger.gate.clear()
-    choose(page, "a.txt", b"Toyota\n" * 300)
-    page.click(".job button:text-is('Stop')")
-    finished(page, "stopped")
-    tagger.gate.set()
+    with held(tagger):
+        choose(page, "a.txt", b"Toyota\n" * 300)
+        page.click(".job button:text-is('Stop')")
+        finished(page, "stopped")
     assert "stopped" in page.inner_text(".job")
     choose(page, "b.txt", b"Toyota")
     page.wait_for_selector(".job[data-state=done]")

@@ -25,3 +25,11 @@ def characters(tmp_path_factory):
     (folder / CONFIG).write_text(json.dumps(header), encoding="utf-8")
     write_sums(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def nlp(english):
+    """A blank English pipeline with the bundled model."""
+    from tests.clients.pipelines import pipeline
+
+    return pipeline(english)

@@ -1,41 +1,19 @@
 """The component in real spaCy pipelines."""
 
-import os
-import pickle
-import shutil
-import subprocess
-import sys
-import tomllib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data.artifact import CheckpointError
 from inference.tagger import Tagger
-from tests.clients.conftest import ROOT
 
 spacy = pytest.importorskip("spacy")
 
-from spacy.tokens import Doc, DocBin  # noqa: E402
+from spacy.tokens import Doc  # noqa: E402
 from spacy.training import Example  # noqa: E402
 
 from tagbelt.spacy_component import MISALIGNED, TagbeltComponent  # noqa: E402
-
-TEXT = "Angela Merkel visited Nagoya. Barack Obama was born in  Hawaii."
-PEOPLE = ["Angela Merkel", "Barack Obama"]
-PLACES = ["Nagoya", "Hawaii"]
-
-
-def pipeline(checkpoint, language="en", **config):
-    nlp = spacy.blank(language)
-    nlp.add_pipe("tagbelt", config={"checkpoint": checkpoint, "threads": 1, **config})
-    return nlp
-
-
-@pytest.fixture(scope="module")
-def nlp(english):
-    return pipeline(english)
+from tests.clients.pipelines import PEOPLE, PLACES, TEXT, pipeline, places, places_of, texts  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +24,6 @@ def tagger(english):
 @pytest.fixture(scope="module")
 def zh_tagger(characters):
     return Tagger.load(characters, threads=1)
-
-
-def texts(spans, label=None):
-    return [span.text for span in spans if label is None or span.label_ == label]
-
-
-def places(spans):
-    return [(span.label_, span.start_char, span.end_char, span.text) for span in spans]
-
-
-def places_of(entities):
-    return [(e.label, e.start, e.end, e.text) for e in entities]
 
 
 def test_entities_with_their_scores(nlp):
@@ -219,66 +185,6 @@ def test_a_model_of_words_by_text(english, tagger):
     assert sorted([*places(doc.ents), *told]) == sorted(places_of(tagger.tag([text])[0]))
 
 
-def test_documents_keep_their_scores(nlp):
-    doc = nlp(TEXT)
-    scores = [span._.tagbelt_score for span in doc.ents]
-    (stored,) = DocBin(docs=[doc], store_user_data=True).get_docs(nlp.vocab)
-    assert [span._.tagbelt_score for span in stored.ents] == scores
-    (stored,) = DocBin(docs=[doc]).get_docs(nlp.vocab)
-    assert stored.spans["tagbelt"].attrs["scores"] == scores
-
-
-def test_a_pipeline_comes_back_from_the_disk(nlp, tmp_path):
-    nlp.to_disk(tmp_path / "pipeline")
-    again = spacy.load(tmp_path / "pipeline")
-    assert places(again(TEXT).ents) == places(nlp(TEXT).ents)
-    assert not (tmp_path / "pipeline" / "tagbelt" / "checkpoint").exists()
-
-
-def test_a_pipeline_comes_back_from_bytes(nlp, english, characters):
-    stored = nlp.to_bytes()
-    again = pipeline(english).from_bytes(stored)
-    assert places(again(TEXT).ents) == places(nlp(TEXT).ents)
-    with pytest.raises(ValueError, match="was saved with a checkpoint of digest"):
-        pipeline(characters).from_bytes(stored)
-
-
-def test_another_checkpoint_in_its_place_is_refused(english, characters, tmp_path):
-    place = tmp_path / "model"
-    shutil.copytree(english, place)
-    pipeline(str(place)).to_disk(tmp_path / "pipeline")
-    shutil.rmtree(place)
-    shutil.copytree(characters, place)
-    with pytest.raises(ValueError, match=r"put that checkpoint back, name the place"):
-        spacy.load(tmp_path / "pipeline")
-    moved = {"components": {"tagbelt": {"checkpoint": english}}}
-    assert texts(spacy.load(tmp_path / "pipeline", config=moved)(TEXT).ents, "PER") == PEOPLE
-
-
-def test_a_pipeline_may_take_its_checkpoint_along(english, characters, tmp_path):
-    place = tmp_path / "model"
-    shutil.copytree(english, place)
-    pipeline(str(place), copy_checkpoint=True).to_disk(tmp_path / "first")
-    shutil.rmtree(place)
-    (tmp_path / "first").rename(tmp_path / "moved")
-    again = spacy.load(tmp_path / "moved")
-    assert texts(again(TEXT).ents, "PER") == PEOPLE
-    again.to_disk(tmp_path / "moved")  # where it was read from
-    again.to_disk(tmp_path / "third")
-    shutil.copytree(characters, place)  # another one where the first was
-    third = spacy.load(tmp_path / "third")
-    assert texts(third(TEXT).ents, "PER") == PEOPLE
-    copied = pickle.loads(pickle.dumps(third.get_pipe("tagbelt")))
-    assert texts(copied(third.make_doc(TEXT)).ents, "PER") == PEOPLE
-
-
-def test_a_component_can_be_sent_to_another_process(nlp):
-    component = nlp.get_pipe("tagbelt")
-    copied = pickle.loads(pickle.dumps(component))
-    assert copied.digest == component.digest
-    assert places(copied(nlp.make_doc(TEXT)).ents) == places(nlp(TEXT).ents)
-
-
 def test_without_a_checkpoint_there_is_no_component(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint here"):
         pipeline(str(tmp_path))
@@ -328,27 +234,3 @@ def test_spacy_can_score_it(nlp):
 def test_it_says_what_it_sets(nlp):
     assert "doc.ents" in nlp.get_pipe_meta("tagbelt").assigns
     assert isinstance(nlp.get_pipe("tagbelt"), TagbeltComponent)
-
-
-def test_spacy_finds_it_by_its_entry_point(english, tmp_path):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    [(name, place)] = project["entry-points"]["spacy_factories"].items()
-    # As an installer would have it, whatever is installed here.
-    installed = tmp_path / "installed-1.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Name: installed\nVersion: 1\n", encoding="utf-8")
-    entry = f"[spacy_factories]\n{name} = {place}\n"
-    (installed / "entry_points.txt").write_text(entry, encoding="utf-8")
-    program = (
-        "import spacy, sys\n"
-        "nlp = spacy.blank('en')\n"
-        "nlp.add_pipe('tagbelt', config={'checkpoint': sys.argv[1], 'threads': 1})\n"
-        "sys.stdout.write(str(nlp('Angela Merkel visited Nagoya.').ents))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, english],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
-    )
-    assert done.stdout == "(Angela Merkel, Nagoya)", done.stderr

@@ -1,6 +1,7 @@
 """The end of a server: nothing that reached it is lost."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -80,6 +81,33 @@ def test_what_takes_too_long_is_ended_and_said(tmp_path):
             (tmp_path / "go").touch()
         assert server.process.wait(PATIENCE) == 0
     assert "2 connections were not done 0.2 s after the server stopped listening" in server.log
+
+
+def test_a_stream_is_finished(tmp_path):
+    with running(tmp_path) as server, httpx.Client(timeout=PATIENCE) as http:
+
+        def lines():
+            yield b'{"text": "Toyota"}\n'
+            drain(server)
+            yield b'{"text": "Nagoya"}\n'
+
+        headers = {"content-type": "application/x-ndjson"}
+        url = f"{server.url}/v1/tag/stream"
+        with http.stream("POST", url, content=lines(), headers=headers) as reply:
+            found = [json.loads(line) for line in reply.iter_lines()]
+        assert [line["entities"][0]["text"] for line in found[:2]] == ["Toyota", "Nagoya"]
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_model_that_hangs_does_not_keep_it_from_ending(tmp_path):
+    settings = {"drain_seconds": 0, "shutdown_seconds": 0.1}
+    with running(tmp_path, rest=0.5, settings=settings) as server, ThreadPoolExecutor(1) as pool:
+        held = pool.submit(tag, server, "hold")
+        until((tmp_path / "holding").exists, "the tagging")
+        assert server.end() == 1
+        with pytest.raises(httpx.HTTPError):
+            held.result()
+    assert "not ended in order after 0.6 s: ended at once" in server.log
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path):

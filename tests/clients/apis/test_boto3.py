@@ -25,9 +25,14 @@ def connect(url, key="any"):
     )
 
 
-@pytest.fixture(params=["", "/aws/"])
-def client(url, request):
-    return connect(url + request.param)
+@pytest.fixture(params=["json", "json at /aws/", "json at /aws", "smithy-rpc-v2-cbor"])
+def client(url, request, monkeypatch):
+    protocol, _, path = request.param.partition(" at ")
+    # A service may speak several; clients in other languages choose otherwise than this one.
+    monkeypatch.setattr("botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", (protocol,))
+    made = connect(url + path)
+    assert made.meta.service_model.resolved_protocol == protocol
+    return made
 
 
 def test_detect_entities(client):

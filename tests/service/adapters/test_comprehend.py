@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from service.adapters import cbor
 from service.adapters.comprehend import ENTITY_TYPES, entities
 from tests.service.adapters.conftest import found, post
 from tests.service.fake import FakeTagger
@@ -103,3 +104,28 @@ def test_a_failing_model(make_client):
     with make_client(FakeTagger(poison="bad")) as client:
         body = {"Text": "bad", "LanguageCode": "en"}
         assert refused(client, body)[:2] == (500, "InternalServerException")
+
+
+def test_the_binary_protocol(models):
+    def ask(operation, body):
+        content = body if isinstance(body, bytes) else cbor.dumps(body)
+        path = f"/service/Comprehend_20171127/operation/{operation}"
+        reply = models.request("POST", path, content=content)
+        assert reply.headers["content-type"] == "application/cbor"
+        assert reply.headers["smithy-protocol"] == "rpc-v2-cbor"
+        assert reply.headers["x-amzn-requestid"]
+        return reply.status_code, cbor.loads(reply.content)
+
+    body = {"TextList": ["上海", 5], "LanguageCode": "zh"}
+    plain = found(models, "/", body, **BATCH)
+    assert ask("BatchDetectEntities", body) == (200, plain)
+    for operation, bad, kind in [
+        ("DetectEntities", {"Text": "a", "LanguageCode": "fr"}, "UnsupportedLanguageException"),
+        ("DetectEntities", {"Text": 1.5, "LanguageCode": "en"}, "InvalidRequestException"),
+        ("DetectEntities", [], "InvalidRequestException"),
+        ("DetectEntities", b"\xff", "SerializationException"),
+        ("DetectSyntax", {"Text": "a"}, "UnknownOperationException"),
+    ]:
+        status, members = ask(operation, bad)
+        assert (status, members["__type"]) == (400, f"com.amazonaws.comprehend#{kind}")
+        assert members["Message"]

@@ -14,12 +14,12 @@ def test_every_api_has_some():
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_the_reply_is_as_written(models, path):
+def test_the_reply_is_as_written(warm, path):
     golden = json.loads(path.read_text(encoding="utf-8"))
     asked, expected = golden["request"], golden["reply"]
     content = json.dumps(asked["body"]) if "body" in asked else None
     headers = {"content-type": "application/json", **asked.get("headers", {})}
-    reply = models.request(asked["method"], asked["path"], content=content, headers=headers)
+    reply = warm.request(asked["method"], asked["path"], content=content, headers=headers)
     assert reply.status_code == expected["status"]
     assert reply.json() == expected["body"]
     assert {name: reply.headers.get(name) for name in expected["headers"]} == expected["headers"]

@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -175,14 +176,17 @@ def test_a_compressed_body_is_not_read(models):
 
 
 def test_readiness_is_that_of_the_models(models):
-    live, ready = models.get("/v2/health/live"), models.get("/v2/health/ready")
-    assert (live.status_code, live.json()) == (200, {"live": True})
-    assert (ready.status_code, ready.json()) == (503, {"ready": False})
+    def ask(path):
+        reply = models.get(f"/v2/{path}")
+        return reply.status_code, reply.json()
 
-
-def test_ready_after_the_warm_up(warm):
-    ready = warm.get("/v2/health/ready")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True})
+    assert ask("health/live") == (200, {"live": True})
+    assert ask("health/ready") == (503, {"ready": False})
+    assert ask("models/en/ready") == (503, {"name": "en", "ready": False})
+    asyncio.run(models.app.state.health.warm_up())
+    assert ask("health/ready") == (200, {"ready": True})
+    assert ask("models/en/ready") == (200, {"name": "en", "ready": True})
+    assert ask("models/none/ready")[0] == 404
 
 
 def test_the_document_describes_every_route(models):

@@ -92,6 +92,7 @@ def patch(plan):
         return app
 
     server.open_app = open_app
+    server.REST_SECONDS = plan.get("rest", server.REST_SECONDS)
 
 
 def say(text):

@@ -5,7 +5,7 @@ import json
 
 import httpx
 
-from tagbelt.client import AsyncClient, Client, Retry
+from tagbelt.client import AsyncClient, Client, Result, Retry
 
 
 class Time:
@@ -52,6 +52,8 @@ class Blocking:
 
 
 CLIENTS = {"blocking": Client, "asyncio": Blocking}
+SOLE = {"blocking": {}, "asyncio": {"concurrency": 1}}
+"""Options for one request at a time."""
 
 
 def scripted(kind, replies, *, random=lambda: 0.5, retries=4, **options):
@@ -101,3 +103,8 @@ def problem(status, slug="a-problem", headers=None, **members):
     }
     kind = {"content-type": "application/problem+json"}
     return reply(status, content=json.dumps(body), headers={**kind, **(headers or {})})
+
+
+def labels(outcome):
+    assert isinstance(outcome, Result), outcome
+    return [entity.label for entity in outcome.entities]

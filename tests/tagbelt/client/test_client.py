@@ -1,20 +1,11 @@
 """Both clients against a real server."""
 
 import pickle
-import re
-import socket
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tagbelt.client import (
-    AsyncClient,
     Client,
-    ConnectionFailedError,
     DeadlineError,
     Entity,
     FieldProblem,
@@ -24,23 +15,19 @@ from tagbelt.client import (
     PathEntity,
     Problem,
     Report,
-    Result,
     StatusError,
     Token,
-    TooLargeError,
     UnauthorizedError,
 )
-from tests.service.fake import FakeTagger
-from tests.service.live import serving
-from tests.tagbelt.client.scripted import CLIENTS, Blocking, problem, reply, scripted, tagged
+from tests.tagbelt.client.scripted import (
+    labels,
+    problem,
+    reply,
+    scripted,
+    tagged,
+)
 
 SCORE = 0.876543
-SOLE = {"blocking": {}, "asyncio": {"concurrency": 1}}
-
-
-def labels(outcome):
-    assert isinstance(outcome, Result), outcome
-    return [entity.label for entity in outcome.entities]
 
 
 def test_a_text(client):
@@ -100,6 +87,7 @@ def test_a_text_that_is_bad_on_its_own_fails_alone(client):
     assert isinstance(bad, ItemError)
     assert (bad.problem.slug, bad.problem.status) == ("not-unicode", 422)
     assert "half of a surrogate pair" in bad.problem.detail
+    assert bad.problem.request_id
     with pytest.raises(InvalidRequestError, match="surrogate") as raised:
         client.tag("\ud83d")
     assert raised.value.problem.slug == "not-unicode"
@@ -161,36 +149,6 @@ def test_a_blocking_stream_reads_no_further_than_the_request_under_way(url):
         next(stream)
         assert len(read) == 5  # the fifth did not fit any more
         stream.close()
-
-
-def test_the_limits_of_the_server_are_learnt(kind):
-    sizes = []
-
-    def picky(request, _):
-        count = len(re.findall(rb'"\w', request.content.partition(b"[")[2]))
-        sizes.append(count)
-        if count > 3:
-            return problem(422, "too-many-items")
-        return tagged(count)
-
-    client, _, _ = scripted(kind, [picky] * 20, max_items=8, **SOLE[kind])
-    with client:
-        assert len(client.tag_many([f"t{n}" for n in range(14)])) == 14
-    assert sizes == [8, 4, 2, 2, 4, 2, 2, 2, 2, 2]
-
-
-def test_bodies_are_kept_to_what_the_server_takes():
-    with serving(max_body_bytes=4096, max_characters=3000, max_tokens=100) as url:
-        for make in CLIENTS.values():
-            with make(base_url=url) as client:
-                found = client.tag_many(["Toyota " * n for n in range(0, 425, 25)])
-                assert [len(f.entities) for f in found] == list(range(0, 425, 25))
-                long, short = client.tag_many(["a" * 5000, "Toyota"])
-                assert long.problem.status == 413
-                assert "4096 bytes" in long.problem.detail
-                assert labels(short) == ["ORG"]
-                with pytest.raises(TooLargeError):
-                    client.tag("a" * 5000)
 
 
 def test_a_refusal_says_which_field_and_which_request(client):
@@ -317,122 +275,3 @@ def test_an_error_of_any_shape_becomes_a_problem(kind, answer, expected):
 
 def _members(value):
     return {name: getattr(value, name) for name in value.__slots__}
-
-
-def test_threads_share_a_client(url):
-    def ask(number):
-        return client.tag_many([f"{number} Toyota", "李明"] * 6)[number % 12]
-
-    with Client(url) as client, ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(ask, range(100)))
-    expected = [len(f"{number} ") if number % 2 == 0 else 0 for number in range(100)]
-    assert [outcome.entities[0].start for outcome in found] == expected
-
-
-def test_connections_are_used_again(kind):
-    connections = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def setup(self):
-            connections.append(self.client_address)
-            super().setup()
-
-        def do_POST(self):
-            self.rfile.read(int(self.headers["content-length"]))
-            body = b'{"model": null, "results": [{"entities": []}]}'
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
-        with CLIENTS[kind](base_url=f"http://127.0.0.1:{server.server_port}") as client:
-            for _ in range(3):
-                assert client.tag("a").model is None
-        server.shutdown()
-        thread.join()
-    assert len(connections) == 1
-
-
-def test_a_server_that_hangs_is_given_up_at_the_deadline(kind):
-    tagger = FakeTagger()
-    with serving(tagger) as url, CLIENTS[kind](base_url=url) as client:
-        assert labels(client.tag("Toyota")) == ["ORG"]
-        tagger.gate.clear()
-        try:
-            with pytest.raises(DeadlineError, match=r"no answer within 0\.3 s|the server gave up"):
-                client.tag("Toyota", timeout=0.3)
-        finally:
-            tagger.gate.set()
-
-
-def test_a_body_that_drips_in_is_given_up_at_the_deadline(kind):
-    late = pytest.raises(DeadlineError, match=r"no answer within 0\.3 s")
-    with dripping() as url, CLIENTS[kind](base_url=url) as client, late:
-        client.tag("a", timeout=0.3)
-
-
-class dripping:
-    """A server that sends a byte of its body whenever 20 ms have passed, for ever."""
-
-    def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.serve)
-        self.thread.start()
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def serve(self):
-        connection, _ = self.listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
-            while not self.ended.wait(0.02):
-                try:
-                    connection.sendall(b" ")
-                except OSError:
-                    return
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-        self.listener.close()
-
-
-def test_nobody_listens(kind):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with CLIENTS[kind](base_url=f"http://127.0.0.1:{port}") as client:
-        assert client.ready() is False
-        with pytest.raises(ConnectionFailedError):
-            client.load("en")
-
-
-def test_only_the_client_needs_httpx():
-    program = (
-        "import sys; sys.modules['httpx'] = None\n"
-        "import tagbelt\n"
-        "try:\n    import tagbelt.client\n"
-        "except ImportError as error:\n    sys.stdout.write(str(error))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "tagbelt[client]" in done.stdout
-
-
-@pytest.mark.parametrize("options", [{"max_items": 0}, {"max_bytes": 100}])
-def test_limits_that_hold_nothing_are_refused(kind, options):
-    with pytest.raises(ValueError, match="max_items must be at least 1"):
-        (Client if kind == "blocking" else AsyncClient)(**options)
-
-
-def test_no_concurrency_at_all_is_refused():
-    with pytest.raises(ValueError, match="concurrency must be at least 1"):
-        Blocking(concurrency=0)

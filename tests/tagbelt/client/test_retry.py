@@ -21,7 +21,7 @@ from tagbelt.client import (
     StatusError,
 )
 from tagbelt.client.retry import Deadline, retry_after
-from tests.tagbelt.client.scripted import problem, reply, scripted, tagged
+from tests.tagbelt.client.scripted import SOLE, problem, reply, scripted, tagged
 
 PASSING = {
     "overloaded": problem(429),
@@ -133,17 +133,14 @@ def test_many_texts_have_one_deadline_and_a_stream_one_for_each_request(kind):
         time.now += 2
         return tagged()
 
-    client, sent, _ = scripted(kind, [slow] * 3, max_items=1, **ONE_AT_A_TIME[kind])
+    client, sent, _ = scripted(kind, [slow] * 3, max_items=1, **SOLE[kind])
     with client, pytest.raises(DeadlineError):
         client.tag_many(["a", "b", "c"], timeout=3.5)
     assert len(sent) == 2
 
-    client, sent, _ = scripted(kind, [slow] * 3, max_items=1, **ONE_AT_A_TIME[kind])
+    client, sent, _ = scripted(kind, [slow] * 3, max_items=1, **SOLE[kind])
     with client:
         assert len(list(client.stream(["a", "b", "c"], timeout=3.5))) == 3
-
-
-ONE_AT_A_TIME = {"blocking": {}, "asyncio": {"concurrency": 1}}
 
 
 def test_a_deadline_that_the_server_kept_is_not_tried_again(kind):

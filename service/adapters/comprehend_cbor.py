@@ -1,0 +1,62 @@
+"""AWS Comprehend's calls in AWS's binary protocol, RPC v2 CBOR, which newer clients speak."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from service import problems
+from service.adapters import cbor
+from service.adapters.answering import rendered
+from service.adapters.comprehend import (
+    TARGET_PREFIX,
+    ComprehendRoute,
+    Operation,
+    answered,
+    error_of,
+    operation,
+    request_ids,
+)
+from service.bodies import invalid
+from service.problems import ProblemError
+
+MEDIA_TYPE = "application/cbor"
+PROTOCOL = {"smithy-protocol": "rpc-v2-cbor"}
+NAMESPACE = "com.amazonaws.comprehend#"
+"""Stands before the names of exceptions."""
+
+
+class CborRoute(ComprehendRoute):
+    """A route that reads and writes CBOR."""
+
+    @staticmethod
+    def refusal(request: Request, error: ProblemError) -> Response:
+        """The error as an exception that AWS's SDKs know."""
+        name, status = error_of(error.kind)
+        headers = {**(error.headers or {}), **request_ids(request), **PROTOCOL}
+        body = cbor.dumps({"__type": NAMESPACE + name, "Message": error.detail})
+        return Response(body, status, media_type=MEDIA_TYPE, headers=headers)
+
+    @staticmethod
+    async def read(request: Request, _: Any) -> Any:
+        """The body, as the operation in the path has it. Raises ProblemError."""
+        schema = operation(TARGET_PREFIX + request.path_params["name"])
+        try:
+            return schema.model_validate(cbor.loads(await request.body()))
+        except ValidationError as error:
+            raise invalid(error) from None
+        except ValueError as error:
+            raise ProblemError(problems.MALFORMED, f"the body is not CBOR: {error}") from None
+
+
+router = APIRouter(route_class=CborRoute, include_in_schema=False)
+
+
+@router.post("/service/Comprehend_20171127/operation/{name}")
+async def call(body: Operation, request: Request, name: str) -> Response:  # noqa: ARG001
+    """The same operations as at /aws/."""
+    answer, members = await answered(body, request)
+    content = await rendered(answer, lambda: cbor.dumps(members()))
+    headers = {**answer.headers, **request_ids(request), **PROTOCOL}
+    return Response(content, media_type=MEDIA_TYPE, headers=headers)
