@@ -44,6 +44,7 @@ async def read_json(request: Request, schema: type[Schema]) -> Schema:
     content_type = request.headers.get("content-type", "")
     if content_type != "application/json":
         check_content_type(content_type)
+    check_encoding(request)
     return parse_json(raw, schema)
 
 
@@ -54,6 +55,14 @@ def check_content_type(stated: str) -> None:
         sent = f"not {kind!r}" if kind else "which is missing"
         detail = f"send the header content-type: application/json, {sent}"
         raise ProblemError(problems.MEDIA, detail)
+
+
+def check_encoding(request: Request) -> None:
+    """Raises ProblemError, 415, for a compressed body: a small one could unpack to any size."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        detail = f"send the body as it is, without content-encoding: {encoding}"
+        raise ProblemError(problems.MEDIA, detail, headers={"accept-encoding": "identity"})
 
 
 def parse_json(raw: bytes, schema: type[Schema]) -> Schema:
@@ -77,6 +86,8 @@ def _loads(raw: bytes) -> object:
         detail = f"the body is not JSON: {error.msg} at character {error.pos}"
     except (UnicodeDecodeError, RecursionError):
         detail = "the body must be JSON in UTF-8, not nested too deeply"
+    except ValueError:
+        detail = "the body holds a whole number of thousands of digits"
     raise ProblemError(problems.MALFORMED, detail)
 
 

@@ -18,10 +18,13 @@ from service.engine.recorder import Work
 from service.items import Fault, text_fault, token_list_fault
 from service.models.registry import Registry
 from service.models.served import AUTO, Served
-from service.problems import ProblemError
+from service.problems import FieldError, ProblemError
 from service.settings import Settings
 
 RETRY_AFTER_SECONDS = 1
+MOST_READ = 2_000_000
+"""Characters, or tokens, that one request may have read in all its n-best readings: seconds of
+work, and tens of megabytes of reply."""
 TIMEOUT_HEADER = "x-request-timeout"
 DIGEST_HEADER = "x-model-digest"
 
@@ -86,6 +89,7 @@ class Tagging:
         outcomes: list[Annotation | Fault | None] = [
             check(item, self._settings) for item in query.items
         ]
+        _check_readings(query, outcomes)
         deadline = time.monotonic() + self._timeout(request)
         shares = _shares(served, outcomes)
         jobs = [
@@ -169,6 +173,21 @@ class Tagging:
             raise ProblemError(problems.GONE, "the client has left") from None
         except ClosedError:
             raise ProblemError(problems.NOT_READY, "the server is ending") from None
+
+
+def _check_readings(query: Query, outcomes: Sequence[Annotation | Fault | None]) -> None:
+    """Raises ProblemError, 422, for more readings than can be found in good time."""
+    if not query.paths:
+        return
+    pairs = zip(query.items, outcomes, strict=True)
+    size = sum(len(item) for item, fault in pairs if fault is None and isinstance(item, str | list))
+    if query.paths * size > MOST_READ:
+        unit = "tokens" if query.tokens else "characters"
+        detail = (
+            f"{query.paths} readings of {size} {unit} are too many: the limit is "
+            f"{MOST_READ // query.paths} {unit}; send them in several requests, or lower n_best"
+        )
+        raise ProblemError(problems.INVALID, detail, errors=[FieldError("/n_best", detail)])
 
 
 _FAILED = Fault(problems.INTERNAL, "the model failed on this item")

@@ -15,6 +15,17 @@ MAY_IMPORT = {
     "service": {"data", "inference"},
     "tagbelt": {"data", "model", "inference", "training", "service"},
 }
+# Between the rooms of `service`: what each may use besides the plain modules at its top.
+ROOMS = {
+    "engine": {"models"},
+    "models": set(),
+    "access": set(),
+    "telemetry": {"engine", "models"},
+    "adapters": {"engine", "models"},
+    "stream": {"models"},
+    "process": {"access", "models", "telemetry"},
+}
+WIRING = {"app", "process"}
 TORCH = {"torch", "torchcrf", "onnx"}
 WITHOUT_TORCH = ["data", "inference", "service"]
 
@@ -48,6 +59,24 @@ def breaches(package, forbidden):
 def test_a_package_imports_only_what_it_may(package):
     assert list((ROOT / package).glob("*.py")), f"{package} has no modules"
     assert breaches(package, MAY_IMPORT.keys() - MAY_IMPORT[package] - {package}) == []
+
+
+def rooms_used(path):
+    """The rooms and modules of `service` that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            first, *rest = node.module.split(".")
+            if first == "service":
+                yield from rest[:1] or [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_service_uses_only_the_rooms_it_may(room):
+    files = sorted((ROOT / "service" / room).rglob("*.py"))
+    assert files
+    own_wiring = WIRING if room == "process" else set()
+    forbidden = (ROOMS.keys() | WIRING) - ROOMS[room] - {room} - own_wiring
+    assert [(str(f), used) for f in files for used in rooms_used(f) if used in forbidden] == []
 
 
 @pytest.mark.parametrize("package", WITHOUT_TORCH)

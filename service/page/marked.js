@@ -4,10 +4,11 @@ import { element, percent } from "./dom.js";
 import { hueOf } from "./labels.js";
 import { hideDetails, leaveDetails, showDetails } from "./details.js";
 
+// The label stands there by the style sheet: who copies the text copies the text alone.
 export function mark(entity, text, attributes = {}) {
-  const node = element("mark", { "data-hue": hueOf(entity.label), ...attributes },
-    element("bdi", { class: "name" }, text),
-    element("span", { class: "tag" }, entity.label));
+  const { label } = entity;
+  const node = element("mark", { "data-hue": hueOf(label), "data-tag": label, ...attributes },
+    element("bdi", {}, text));
   if (entity.score !== undefined) node.style.setProperty("--score", entity.score.toFixed(3));
   return node;
 }

@@ -80,9 +80,10 @@ function namedNodes(name) {
 
 // What a body holds: its type in the summary, the tables of new schemas behind it.
 export function schemaNodes(title, schema, isOpen = false) {
-  const line = [element("strong", {}, `${title}: `), ...typeNodes(schema)];
+  const type = typeNodes(schema);
   const inline = schema.properties ? fieldTable(title, schema) : [];
   const tables = [...inline, ...[...mentioned(schema)].flatMap(namedNodes)];
-  if (!tables.length) return [element("p", {}, ...line)];
-  return [element("details", { open: isOpen }, element("summary", {}, ...line), ...tables)];
+  if (!tables.length) return [element("p", {}, element("strong", {}, `${title}: `), ...type)];
+  const words = type.map((node) => node.textContent ?? node).join("");
+  return [element("details", { open: isOpen }, element("summary", {}, `${title}: ${words}`), ...tables)];
 }

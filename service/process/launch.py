@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from service.access.hosts import check_exposure
+from service.access.keys import KeyRing
 from service.process.signals import Signals
 from service.process.sockets import bound
 from service.process.tls import tls_context
@@ -19,6 +21,7 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
     no checkpoint, CheckpointError for one that is damaged, and WorkerError when worker processes
     cannot be started.
     """
+    check_exposure(settings, KeyRing(settings))  # told before anything is loaded
     if settings.workers > 1:
         _supervise(settings, models, say)
         return

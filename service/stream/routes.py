@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service import problems
+from service.bodies import check_encoding
 from service.describe import errors, reference
 from service.models.registry import Registry
 from service.models.served import AUTO
@@ -50,7 +51,7 @@ _REPLY: dict[str, Any] = {
     tags=["tagging"],
     summary="Find the entities of any number of texts",
     response_class=Response,
-    responses={200: _REPLY, **errors(404, 422, 429, 503)},
+    responses={200: _REPLY, **errors(404, 415, 422, 429, 503)},
     openapi_extra={"requestBody": _REQUEST},
 )
 async def stream(options: Annotated[StreamOptions, Query()], request: Request) -> Response:
@@ -63,6 +64,7 @@ async def stream(options: Annotated[StreamOptions, Query()], request: Request) -
     app = request.app
     settings: Settings = app.state.settings
     registry: Registry = app.state.registry
+    check_encoding(request)
     check_labels(registry, options)
     served = registry.get(None if options.model == AUTO else options.model)
     if app.state.open_streams >= settings.max_streams:

@@ -19,7 +19,7 @@ from service.stream.lines import Line, lines
 from service.tagging import Answer, Query, Tagging
 
 PATH = "/v1/tag/stream"
-# A chunk is tagged together; so many wait for their turn to be written.
+# A chunk is tagged together, a longer line alone; so many wait for their turn to be written.
 CHUNK_LINES = 128
 CHUNK_BYTES = 65_536
 CHUNKS_AHEAD = 3
@@ -97,11 +97,12 @@ class Stream:
         size = 0
         async for found in lines(self._body(), limit=self._max_line_bytes):
             for line in found:
-                chunk.append(line)
-                size += len(line.content or b"")
-                if len(chunk) >= CHUNK_LINES or size >= CHUNK_BYTES:
+                length = len(line.content or b"")
+                if chunk and (len(chunk) >= CHUNK_LINES or size + length > CHUNK_BYTES):
                     yield chunk
                     chunk, size = [], 0
+                chunk.append(line)
+                size += length
             if chunk:
                 yield chunk
                 chunk, size = [], 0

@@ -35,22 +35,16 @@ def open_tab(page: Any, name: str) -> None:
 
 
 def marks(page: Any) -> list[tuple[str, str]]:
-    """What is highlighted: the text itself, and the label beside it."""
+    """What is highlighted: the text itself, and its label."""
     return [
-        (mark.query_selector(".name").text_content(), mark.query_selector(".tag").text_content())
+        (mark.text_content(), mark.get_attribute("data-tag"))
         for mark in page.query_selector_all("#marked mark")
     ]
 
 
 def whole_text(page: Any) -> str:
-    """The highlighted text without the labels."""
-    return page.evaluate(
-        """() => {
-            const copy = document.getElementById("marked").cloneNode(true);
-            copy.querySelectorAll(".tag").forEach((tag) => tag.remove());
-            return copy.textContent;
-        }"""
-    )
+    """The text with its marks."""
+    return page.text_content("#marked")
 
 
 def shown_json(page: Any, name: str) -> Any:

@@ -20,18 +20,21 @@
     .map((part) => part / 255)
     .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
     .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
-  const contrast = (element) => {
-    const back = behind(element);
-    const [dim, bright] = [luminance(back), luminance(over(rgba(getComputedStyle(element).color), back))]
-      .sort((a, b) => a - b);
+  const contrastOf = (colour, back) => {
+    const [dim, bright] = [luminance(back), luminance(over(rgba(colour), back))].sort((a, b) => a - b);
     return (bright + 0.05) / (dim + 0.05);
   };
+  // The label behind a mark is text of the style sheet.
+  const contrast = (element) => Math.min(...[null, "::after"]
+    .map((part) => getComputedStyle(element, part))
+    .filter(({ content }, index) => index === 0 || content !== "none")
+    .map(({ color }) => contrastOf(color, behind(element))));
   const needed = ({ fontSize, fontWeight }) => {
     const size = parseFloat(fontSize);
     return size >= 24 || (size >= 18.66 && fontWeight >= 700) ? 3 : 4.5;
   };
   const speaks = (element) => [...element.childNodes].some((node) =>
-    node.nodeType === Node.TEXT_NODE && node.data.trim()) || element.matches("textarea, select, input:not([type=range], [type=checkbox], [type=file])");
+    node.nodeType === Node.TEXT_NODE && node.data.trim()) || element.matches("mark, textarea, select, input:not([type=range], [type=checkbox], [type=file])");
   return [...document.body.querySelectorAll("*")]
     .filter((element) => speaks(element) && element.checkVisibility({ visibilityProperty: true }))
     .filter((element) => contrast(element) < needed(getComputedStyle(element)))

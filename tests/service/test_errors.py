@@ -1,6 +1,7 @@
 """Every error is a problem, with the status and the pointers that it should have."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -81,8 +82,35 @@ def test_json_by_any_spelling_is_read(client, content_type):
     assert reply.status_code == 200
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
+@pytest.mark.parametrize("path", ["/v1/tag", "/v1/tag/stream", "/models/fake", "/analyze"])
+def test_415_for_a_compressed_body(client, path, encoding):
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    body = gzip.compress(b'{"text":"a"}')
+    reply = client.request("POST", path, content=body, headers=headers)
+    assert reply.status_code == 415
+    assert f"without content-encoding: {encoding}" in reply.text
+    assert reply.headers["accept-encoding"] == "identity"
+
+
+def test_a_body_that_is_said_not_to_be_compressed_is_read(client):
+    headers = {"content-type": "application/json", "content-encoding": "identity"}
+    reply = client.request("POST", "/v1/tag", content=b'{"text":"a"}', headers=headers)
+    assert reply.status_code == 200
+
+
 @pytest.mark.parametrize(
-    "body", [b'{"text":', b"{'text':'a'}", b"\xff\xfe{}", b'{"text":"\xe9"}', b"[" * 100_000]
+    "body",
+    [
+        b'{"text":',
+        b"{'text':'a'}",
+        b"\xff\xfe{}",
+        b'{"text":"\xe9"}',
+        b"[" * 100_000,
+        b'{"text":"a","n_best":' + b"9" * 10_000 + b"}",
+        b'{"text":"\\ud800","texts":[' + b"9" * 10_000 + b"]}",
+    ],
+    ids=range(7),
 )
 def test_400(client, body):
     reply = client.post_json(body)
@@ -132,6 +160,28 @@ def test_422(client, body, pointers):
 
 def test_422_names_the_labels_there_are(client):
     assert "PER, ORG, LOC" in client.tag(text="a", labels=["PERSON"]).json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "most", "unit"),
+    [
+        ({"texts": ["a" * 90_000] * 2, "n_best": 20}, 100_000, "characters"),
+        ({"tokens": [["a"] * 20_000] * 6, "n_best": 20}, 100_000, "tokens"),
+        ({"texts": ["a" * 90_000] * 9, "n_best": 3}, 666_666, "characters"),
+    ],
+)
+def test_422_for_more_readings_than_one_request_may_ask_for(client, body, most, unit):
+    problem = assert_problem(client.tag(**body), 422, "invalid-request")
+    assert f"the limit is {most} {unit}; send them in several" in problem["detail"]
+    assert problem["errors"][0]["pointer"] == "/n_best"
+
+
+def test_the_longest_text_may_have_all_its_readings(client):
+    # What is too long on its own is not read, and so does not count.
+    longest, longer = "a" * 100_000, "a" * 100_001
+    first, second = client.results(texts=[longest, longer], n_best=20)
+    assert first["paths"]
+    assert "error" in second
 
 
 def test_422_lists_a_bounded_number_of_errors(client):
