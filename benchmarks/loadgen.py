@@ -27,6 +27,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _PIECE = 1 << 16
 _SPARE_FILES = 64
+_LOOK_SECONDS = 0.1
 
 OnReply = Callable[[int, bytes], None]
 """Is told of each reply: the status, and head and body as they came."""
@@ -72,9 +73,11 @@ class Tally:
         """Of one core, what the generator took."""
         return self.cpu_seconds / self.seconds
 
-    def rate(self, status: int = 200) -> float:
-        """Replies of a status a second."""
-        return self.counts[status] / self.seconds
+    def rate(self, status: int = 200, begin: float = 0.0, end: float | None = None) -> float:
+        """Replies of a status a second, of those that came between two moments of the run."""
+        end = self.seconds if end is None else end
+        came = zip(self.ended, self.statuses, strict=True)
+        return sum(found == status and begin < at <= end for at, found in came) / (end - begin)
 
     def times(self, status: int = 200) -> list[float]:
         """Seconds from when each request with this status was due to the end of its reply."""
@@ -167,14 +170,25 @@ class Generator:
             connection.socket.close()
         self._epoll.close()
 
-    def closed(self, seconds: float) -> Tally:
-        """Every client asks, and asks again as soon as it is answered."""
+    def closed(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> Tally:
+        """Every client asks, and asks again as soon as it is answered, until `is_over` or time is.
+
+        A client whose connection is closed on it makes another one.
+        """
         self._start()
-        for _ in range(self._limit):
-            self._ask(0.0)
-        while self._now() < seconds and not self._is_refused:
-            for _ in range(self._take_replies(seconds - self._now())):
+        while self._now() < seconds and not self._is_refused and not is_over():
+            for _ in range(self._limit - len(self._out)):
                 self._ask(self._now())
+            self._take_replies(min(_LOOK_SECONDS, seconds - self._now()))
+        return self._finished()
+
+    def once(self, count: int = 1) -> Tally:
+        """So many requests, one after the other."""
+        self._start()
+        for _ in range(count):
+            self._ask(self._now())
+            while self._out:
+                self._take_replies(_LOOK_SECONDS)
         return self._finished()
 
     def open(self, rate: float, seconds: float) -> Tally:
@@ -240,34 +254,32 @@ class Generator:
         self._epoll.register(connection.descriptor, select.EPOLLIN)
         return connection
 
-    def _take_replies(self, patience: float) -> int:
-        """Wait for something to happen, not longer than `patience` seconds; count the replies."""
+    def _take_replies(self, patience: float) -> None:
+        """Wait for something to happen, not longer than `patience` seconds, and see to it."""
         # An epoll waits in whole milliseconds; a select on it does not.
-        if not select.select([self._epoll], (), (), max(0.0, patience))[0]:
-            return 0
-        return sum(self._handle(number, event) for number, event in self._epoll.poll(0))
+        if select.select([self._epoll], (), (), max(0.0, patience))[0]:
+            for descriptor, event in self._epoll.poll(0):
+                self._handle(descriptor, event)
 
-    def _handle(self, descriptor: int, event: int) -> int:
+    def _handle(self, descriptor: int, event: int) -> None:
         connection = self._out.get(descriptor)
         if connection is None:  # an idle one, closed by the server
             self._forget(descriptor)
-            return 0
+            return
         try:
             if event & select.EPOLLOUT:
                 connection.write()
                 if not connection.unsent:
                     self._epoll.modify(descriptor, select.EPOLLIN)
             if not event & ~select.EPOLLOUT:
-                return 0
+                return
             is_whole = connection.read()
         except BlockingIOError:
-            return 0
+            return
         except OSError:
             is_whole = None
-        if is_whole is False:
-            return 0
-        self._end(connection, int(connection.received[9:12]) if is_whole else LOST)
-        return 1
+        if is_whole is not False:
+            self._end(connection, int(connection.received[9:12]) if is_whole else LOST)
 
     def _end(self, connection: _Connection, status: int) -> None:
         tally = self._tally

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.child import ChildError
 from benchmarks.environments import EnvironmentMissingError
+from benchmarks.loadgen import LoadError
 from benchmarks.materials import MaterialError
 from benchmarks.record import RESULTS
 
@@ -37,5 +38,5 @@ def run(main: Callable[[], None]) -> None:
     """Run a measurement; what a user can put right ends in a message and not in a traceback."""
     try:
         main()
-    except (ChildError, EnvironmentMissingError, MaterialError) as error:
+    except (ChildError, EnvironmentMissingError, LoadError, MaterialError) as error:
         sys.exit(f"error: {error}")

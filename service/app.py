@@ -15,7 +15,7 @@ from service.describe import definitions
 from service.engine.engine import Engine
 from service.errors import HANDLERS
 from service.health import Health
-from service.middleware import BodyLimit, FaultNet, SecurityHeaders
+from service.middleware import BodyLimit, FaultNet, HeadAsGet, SecurityHeaders
 from service.models import routes as models
 from service.models.manager import Manager
 from service.models.registry import Registry
@@ -92,6 +92,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
         app.routes.extend(router.routes)
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams={STREAM_PATH})
     app.state.keys = access.install(app, settings, rejected=telemetry.metrics.rejected)
     app.add_middleware(FaultNet)

@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from service import problems
 from service.problems import FieldError, Kind, ProblemError
@@ -28,11 +29,21 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     elif error.status_code == problems.NOT_FOUND.status:
         kind, detail = problems.NOT_FOUND, "nothing is served at this path; /docs lists what is"
     elif error.status_code == problems.METHOD.status:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed(request)
         kind, detail = problems.METHOD, f"this path answers: {allowed}"
+        return problems.response(kind, detail, request.scope["path"], headers={"allow": allowed})
     else:
         kind, detail = Kind("", error.status_code, error.detail, ""), error.detail
     return problems.response(kind, detail, request.scope["path"], headers=error.headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes at a path; the framework names those of the first."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -89,6 +89,29 @@ class FaultNet:
             await reply(scope, receive, send)
 
 
+class HeadAsGet:
+    """Answers HEAD as GET without the body: most of the framework's routes would refuse it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one connection on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if "body" in message else message)
+
+        # A copy: the server that sends the reply must still know that it was HEAD.
+        asked = {**scope, "method": "GET"}
+        try:
+            await self._app(asked, receive, send_head)
+        finally:
+            scope.update({name: asked[name] for name in ("route",) if name in asked})
+
+
 class BodyLimit:
     """Refuses to read a body of more than `max_bytes`, declared or not.
 
@@ -110,12 +133,17 @@ class BodyLimit:
         stated = Headers(scope=scope).get("content-length", "")
         declared = int(stated) if stated.isdecimal() else 0
         read = 0
+        more = True
 
         async def limited_receive() -> Message:
-            nonlocal read
+            nonlocal read, more
             if declared > self._max_bytes:
                 raise self._too_large()
             message = await receive()
+            if more and message["type"] == "http.disconnect":
+                # The framework's own exception would pass for a fault of ours.
+                raise ProblemError(problems.GONE, "the client has left")
+            more = message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > self._max_bytes:
                 raise self._too_large()

@@ -8,9 +8,9 @@ import { askForKey, hideError, needsKey, showError, watchKey } from "./errors.js
 import { EXAMPLES } from "./examples.js";
 import { watchFiles } from "./filecards.js";
 import { inWords, asMembers, showLeast, watchLeast } from "./filter.js";
-import { chooseModel, chosenModel, currentLanguages, loadModels, showCard } from "./models.js";
+import { chooseModel, chosenModel, currentLanguages, loadModels, requestLabels, showCard } from "./models.js";
 import { URL_PATH, bodyFor } from "./request.js";
-import { clearResult, labelsOfRequest, refresh, setStale, showResult } from "./result.js";
+import { clearResult, refresh, setStale, showResult } from "./result.js";
 import { settingsFromLink, watchShare } from "./share.js";
 import { lasting } from "./storage.js";
 import { currentTab, watchTabs } from "./tabs.js";
@@ -244,7 +244,7 @@ watchCopies();
 watchShare();
 watchKey(again);
 watchFiles(() => {
-  const labels = labelsOfRequest();
+  const labels = requestLabels();
   return { model: chosenModel(), members: asMembers(labels), words: inWords(labels) };
 }, askForKey);
 showLength();

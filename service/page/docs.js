@@ -16,6 +16,10 @@ const methodNode = (method) =>
 
 const titleOf = (tag) => tag.replace(/^./, (letter) => letter.toUpperCase());
 
+// A path may break before a slash, not within a word.
+const breakable = (path) =>
+  element("span", {}, ...path.split(/(?=\/)/).flatMap((part) => [element("wbr"), part]));
+
 const shownValue = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 const code = (text) => element("pre", { tabindex: "0" }, text);
@@ -122,7 +126,7 @@ function contentsNodes(groups, hasKeys) {
   const link = (id, ...children) => element("a", { href: `#${id}` }, ...children);
   return [
     ...groups.flatMap(([tag, entries]) => [element("h2", {}, titleOf(tag)),
-      ...entries.map(([path, method]) => link(idOf(method, path), methodNode(method), path))]),
+      ...entries.map(([path, method]) => link(idOf(method, path), methodNode(method), breakable(path)))]),
     element("h2", {}, "For all"),
     ...(hasKeys ? [link("authorization", "Authorization")] : []), link("problems", "Problems"),
   ];

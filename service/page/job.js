@@ -5,9 +5,9 @@ import { call, pause } from "./api.js";
 import { conllRows, jsonLine, kindOf, parserFor } from "./formats.js";
 import { slicesOf } from "./lines.js";
 
-const MOST_ITEMS = 128;
+const MOST_ITEMS = 256;
 const MOST_BYTES = 200_000;
-const AHEAD = 2; // batches on their way at one time
+const AHEAD = 3; // batches on their way at one time
 const PARTS = 64; // strings that are gathered before they become one Blob
 const LISTED = 200; // bad lines that are listed; all are counted
 const SAMPLES = 3;

@@ -19,7 +19,7 @@ const spelled = ({ name, version }) => `${name}@${version}`;
 export const chosenModel = () => (served.length > 1 ? $("model").value : null);
 
 // The model behind a name, with or without @version; undefined for auto.
-export const modelNamed = (name) =>
+const modelNamed = (name) =>
   served.find((model) => model.name === name || spelled(model) === name);
 
 const current = () => modelNamed(chosenModel() ?? standard);
@@ -29,11 +29,8 @@ export const currentLanguages = () =>
 
 const union = (models) => [...new Set(models.flatMap(({ labels }) => labels))].sort();
 
-// The labels that a request to the chosen model may name; of auto those of the one that answered.
-export function labelsFor(answered) {
-  const model = current() ?? modelNamed(answered);
-  return model ? [...model.labels] : union(served);
-}
+// The labels that a request to the chosen model may name; of auto those of all models.
+export const requestLabels = () => (current() ? [...current().labels] : union(served));
 
 const row = (name, ...value) => element("div", {}, element("dt", {}, name), element("dd", {}, ...value));
 
@@ -99,7 +96,7 @@ export function chooseModel(name) {
 export async function loadModels() {
   const { reply } = await call("/v1/models");
   const before = $("model").value;
-  served = reply.models;
+  served = reply.models.filter(({ state = "loaded" }) => state === "loaded");
   standard = reply.default;
   const several = new Set(served.map(({ language }) => language)).size > 1;
   $("model").replaceChildren(...(served.length > 1 ? [option(AUTO, "auto (by script)")] : []), ...options());

@@ -3,7 +3,7 @@
 import { $, count, milliseconds } from "./dom.js";
 import { filter, keeps, showChips } from "./filter.js";
 import { showMarked } from "./marked.js";
-import { labelsFor } from "./models.js";
+import { requestLabels } from "./models.js";
 import { showReadings } from "./readings.js";
 import { URL_PATH, curlCommand, filteredBody, filteredReply, pretty } from "./request.js";
 import { showEntities, showTokens } from "./tables.js";
@@ -13,12 +13,10 @@ import { showTiming } from "./timing.js";
 let shown = null;
 
 // Which model answered, as name@version. With `auto` each result says so itself.
-export function answeredBy({ reply }) {
+function answeredBy({ reply }) {
   const { model } = reply;
   return reply.results[0].model ?? (model ? `${model.name}@${model.version}` : "");
 }
-
-export const labelsOfRequest = () => labelsFor(shown ? answeredBy(shown) : "");
 
 function statusLine(kept, all) {
   const number = kept.length === all.length
@@ -42,13 +40,12 @@ export function refresh() {
   if (!shown) return;
   const { entities } = shown.reply.results[0];
   const kept = entities.filter(keeps);
-  const labels = labelsOfRequest();
   showChips(entities, refresh);
   $("labels").parentElement.hidden = !entities.length && !filter.off.size;
   showEntities($("panel-entities"), kept, showMarked($("marked"), [...shown.text], kept));
   showNote(kept, entities);
   $("status").textContent = statusLine(kept, entities);
-  const body = filteredBody(shown.body, labels);
+  const body = filteredBody(shown.body, requestLabels());
   $("request").textContent = pretty(body);
   $("json").textContent = pretty(filteredReply(shown.reply));
   $("curl").textContent = curlCommand(location.origin + URL_PATH, body);

@@ -2,12 +2,16 @@
 
 import { $, element, milliseconds } from "./dom.js";
 
-const HUES = { network: 7, queue: 4, tokenize: 3, infer: 0, decode: 1 };
+const HUES = { network: 7, queue: 4, tokenize: 3, infer: 0, decode: 1, other: 5 };
+const NAMES = { network: "network and browser", other: "rest of the server" };
 
+// The whole call in parts. Where the header has a total, what its phases leave is told as well.
 function segments(took, phases) {
-  const known = phases.filter(([name, value]) => name in HUES && value >= 0);
-  const served = known.reduce((sum, [, value]) => sum + value, 0);
-  return [["network", Math.max(0, took - served)], ...known];
+  const known = phases.filter(([name]) => name in HUES);
+  const sum = known.reduce((total, [, value]) => total + value, 0);
+  const total = Object.fromEntries(phases).total ?? sum;
+  const rest = total > sum ? [["other", total - sum]] : [];
+  return [["network", Math.max(0, took - Math.max(total, sum))], ...known, ...rest];
 }
 
 // Without a Server-Timing header only the whole is known.
@@ -22,7 +26,7 @@ export function showTiming(took, phases) {
     return segment;
   }));
   const list = element("dl", {}, ...parts.map(([name, value]) => element("div", {},
-    element("dt", { "data-hue": HUES[name] }, name === "network" ? "network and rest" : name),
+    element("dt", { "data-hue": HUES[name] }, NAMES[name] ?? name),
     element("dd", {}, milliseconds(value)))));
   node.replaceChildren(element("h3", {}, `Latency ${milliseconds(took)}`), strip, list);
 }

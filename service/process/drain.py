@@ -12,9 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
-
+from service.process.bounds import Bounded, Patience
 from service.process.signals import logger
 
 TICK_SECONDS = 0.02
@@ -23,11 +21,11 @@ FRESH_SECONDS = 0.5
 MOST_TAKEN_IN = 4096
 
 
-class Connections(ServerState):
+class Connections(Patience):
     """The connections of a server, and whether it is about to end."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **seconds: float) -> None:
+        super().__init__(**seconds)
         self.is_draining = False
 
     def drain(self) -> None:
@@ -42,7 +40,7 @@ class Connections(ServerState):
         return cast("list[Connection]", list(self.connections))
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Bounded):
     """One connection, which is never closed on a request that has arrived."""
 
     server_state: Connections

@@ -18,6 +18,7 @@ from service.app import create_app
 from service.models.fleet import fleet_of_environment
 from service.models.loading import checkpoint_loader
 from service.models.manager import open_models
+from service.process.bounds import BYTES_PER_SECOND
 from service.process.drain import Connection, Connections, finish, stop_listening
 from service.process.greeting import greeting
 from service.process.reload import reload
@@ -88,7 +89,9 @@ class Server(uvicorn.Server):
         started: Callable[["Server", str], None],
     ) -> None:
         super().__init__(_config(app, tls))
-        self.server_state = self._connections = Connections()
+        self.server_state = self._connections = Connections(
+            head=settings.timeout_seconds, body=settings.max_body_bytes / BYTES_PER_SECOND
+        )
         self.is_orphan = False
         self._app = app
         self._settings = settings

@@ -294,7 +294,7 @@ def test_the_latency_and_the_shares_of_the_server_are_told(open_page):
 
     def timed(route):
         reply = route.fetch()
-        shares = "queue;dur=0.1, tokenize;dur=0.2, infer;dur=2.4, decode;dur=0.3"
+        shares = "queue;dur=0.1, tokenize;dur=0.2, infer;dur=2.4, decode;dur=0.3, total;dur=3.5"
         route.fulfill(response=reply, headers={**reply.headers, "server-timing": shares})
 
     page.route("**/v1/tag", timed)
@@ -302,6 +302,7 @@ def test_the_latency_and_the_shares_of_the_server_are_told(open_page):
     told = page.inner_text("#timing")
     for part in ("Latency", "queue", "0.1 ms", "tokenize", "infer", "2.4 ms", "decode", "0.3 ms"):
         assert part in told, told
+    assert "rest of the server\n0.5 ms" in told
     assert "ms" in page.inner_text("#status")
 
 

@@ -54,6 +54,18 @@ def test_a_reply_that_is_no_json(open_page):
     forgive(page, "502")
 
 
+def test_every_field_at_fault_is_listed(open_page):
+    page = open_page()
+    faults = [{"pointer": f"/labels/{index}", "detail": "is unknown"} for index in range(2)]
+    problem = {"title": "Invalid request", "detail": "/labels/0: is unknown", "errors": faults}
+    page.route("**/v1/tag", lambda route: route.fulfill(status=422, json=problem))
+    tag(page, "Toyota")
+    assert page.inner_text("#error-title") == "Invalid request"
+    listed = [item.inner_text() for item in page.query_selector_all("#error-fields li")]
+    assert listed == ["/labels/0 is unknown", "/labels/1 is unknown"]
+    forgive(page, "422")
+
+
 def test_a_busy_server_is_asked_again_and_escape_gives_up(open_page):
     page = open_page()
     waits = iter(["1", "50"])

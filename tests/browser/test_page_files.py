@@ -21,7 +21,13 @@ more\tO
 
 上海\tB-LOC
 """
-JSON_LINES = '{"id": 7, "text": "Toyota 👩‍🚀Ana"}\n\nnot json\n{"id": 8}\n{"tokens": ["Nagoya", "x"]}\n'
+JSON_LINES = """\
+{"id": 7, "text": "Toyota 👩‍🚀Ana"}
+
+not json
+{"id": 8}
+{"tokens": ["Nagoya", "x"]}
+"""
 
 
 def choose(page: Any, name: str, content: bytes) -> None:
@@ -117,11 +123,11 @@ def test_conll_comes_back_as_conll_and_as_json_lines(open_page):
 
 def test_many_lines_go_in_batches_and_come_back_in_order(open_page):
     page = open_page(settings={"max_items": 50})  # fewer than the page tries first
-    lines = [f"number {index} {'é' * (index % 70)}" for index in range(9000)]
+    lines = [f"number {index} {'é' * (index % 70)}" for index in range(3000)]
     choose(page, "long.txt", "\n".join(lines).encode())
     finished(page)
     assert [line["text"] for line in records(page)] == lines
-    assert "9,000 lines" in page.inner_text(".job")
+    assert "3,000 lines" in page.inner_text(".job")
     forgive(page, "422")
 
 
@@ -206,7 +212,7 @@ def test_the_filter_goes_with_a_file(open_page):
     assert [e["text"] for e in records(page)[0]["entities"]] == ["Nagoya"]
 
 
-@pytest.mark.parametrize("size", [0, 1 << 18, (1 << 18) + 1])
+@pytest.mark.parametrize("size", [0, (1 << 18) + 1])
 def test_lines_at_the_edges_of_slices(open_page, size):
     page = open_page()
     content = ("é" * 40 + "\n").encode() * (size // 81) + b"Toyota" * bool(size)

@@ -35,12 +35,34 @@ def test_the_instance_is_a_valid_reference(client):
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/v1/tag", "POST"), ("POST", "/livez", "GET"), ("DELETE", "/v1/models/fake", "GET")],
+    [
+        ("GET", "/v1/tag", "POST"),
+        ("HEAD", "/v1/tag", "POST"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("DELETE", "/v1/models/fake", "GET, HEAD"),
+        # A page and an API, which are routes of their own.
+        ("OPTIONS", "/", "GET, HEAD, POST"),
+        ("PUT", "/page/app.js", "GET, HEAD"),
+    ],
 )
 def test_405(client, method, path, allowed):
     reply = client.request(method, path)
-    assert allowed in assert_problem(reply, 405, "method-not-allowed")["detail"]
-    assert allowed in reply.headers["allow"]
+    assert reply.headers["allow"] == allowed
+    if method != "HEAD":
+        detail = assert_problem(reply, 405, "method-not-allowed")["detail"]
+        assert detail == f"this path answers: {allowed}"
+
+
+def test_head_is_get_without_the_body(client):
+    asyncio.run(client.app.state.health.warm_up())
+    paths = [
+        p for p, item in client.app.openapi()["paths"].items() if "get" in item and "{" not in p
+    ]
+    for path in [*paths, "/", "/metrics", "/v1/models/fake", "/v2/models/fake", "/nowhere"]:
+        get, head = client.get(path), client.request("HEAD", path)
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        names = get.headers.keys() - {"content-length"}
+        assert names <= head.headers.keys(), path
 
 
 def test_413_declared(make_client):
