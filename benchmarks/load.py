@@ -102,7 +102,7 @@ def batches(models: Path, words: list[list[str]], threads: int, rounds: Rounds) 
     words = words[: len(words) // asked.TEXTS * asked.TEXTS]
     texts = asked.joined(words)
     mean = sum(map(len, words)) / len(words)
-    tagger = Tagger.load(_default_model(models), threads=threads)
+    tagger = Tagger.load(default_model(models), threads=threads)
     tallies: list[Tally] = []
     with serving(models, "--threads", str(threads)) as server:
         requests = asked.many(server.url, texts)
@@ -163,7 +163,7 @@ def failures(tallies: list[Tally]) -> int:
     return sum(status != 200 for tally in tallies for status in tally.statuses)
 
 
-def _default_model(models: Path) -> Path:
+def default_model(models: Path) -> Path:
     """The checkpoint that answers when a request names no model: the first by name."""
     return models if (models / "config.json").exists() else min(models.iterdir())
 

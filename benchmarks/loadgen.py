@@ -182,15 +182,6 @@ class Generator:
             self._take_replies(min(_LOOK_SECONDS, seconds - self._now()))
         return self._finished()
 
-    def once(self, count: int = 1) -> Tally:
-        """So many requests, one after the other."""
-        self._start()
-        for _ in range(count):
-            self._ask(self._now())
-            while self._out:
-                self._take_replies(_LOOK_SECONDS)
-        return self._finished()
-
     def open(self, rate: float, seconds: float) -> Tally:
         """Requests are due at random moments, `rate` a second on average (a Poisson process).
 

@@ -23,7 +23,7 @@ from benchmarks.record import Row, tell, write_result
 from benchmarks.servers import Server, serving
 
 FACTOR = 10
-CONNECTIONS = 2048
+CONNECTIONS = 1024
 PEAK_CLIENTS = 16
 GRACE_SECONDS = 0.1
 """How much later than its deadline a reply may be read."""
@@ -96,13 +96,13 @@ def overload(server: Server, texts: Sequence[str], case: Case) -> Row:
     requests = _requests(server.url, texts, case)
     tell(f"{case.name}: the most that is answered")
     before = peak(server.url, requests, case)
-    idle = statistics.median(probe(server.url, texts[0]) for _ in range(PROBES))
+    idle = statistics.median(probe(server, texts[0]) for _ in range(PROBES))
     rate = FACTOR * before
     tell(f"{case.name}: {rate:.0f} requests a second for {case.seconds:g} s")
     with Generator(server.url, requests, CONNECTIONS) as generator, watched(server) as memory:
         generator.closed(0.2)  # connections, and what first use costs
         memory.megabytes.clear()
-        recovery = _Recovery(server.url, texts[0], case.seconds, RECOVERED_TIMES * idle)
+        recovery = _Recovery(server, texts[0], case.seconds, RECOVERED_TIMES * idle)
         tally = generator.open(rate, case.seconds)
     recovered = recovery.seconds()
     after = peak(server.url, requests, case)
@@ -129,20 +129,20 @@ def peak(url: str, requests: Sequence[bytes], case: Case) -> float:
         return generator.closed(seconds).rate()
 
 
-def probe(url: str, text: str) -> float:
-    """Seconds that a single request takes, on a connection that is open."""
+def probe(server: Server, text: str) -> float:
+    """Seconds that a single request takes, connecting included; infinity if it is refused."""
     time.sleep(PROBE_PAUSE)
-    with Generator(url, asked.single(url, [text]), 1) as generator:
-        tally = generator.once(2)
-    return tally.times()[-1] if tally.statuses[-1] == HTTPStatus.OK else float("inf")
+    began = time.perf_counter()
+    status, _ = server.ask("POST", asked.PATH, {"text": text})
+    return time.perf_counter() - began if status == HTTPStatus.OK else float("inf")
 
 
 class _Recovery(threading.Thread):
     """Waits for the end of an overload, and asks until a reply is as quick as from an idle server."""
 
-    def __init__(self, url: str, text: str, after: float, quick: float) -> None:
+    def __init__(self, server: Server, text: str, after: float, quick: float) -> None:
         super().__init__(daemon=True)
-        self._url, self._text, self._quick = url, text, quick
+        self._server, self._text, self._quick = server, text, quick
         self._end = time.perf_counter() + after
         self._took = RECOVERY_LIMIT
         self.start()
@@ -150,7 +150,7 @@ class _Recovery(threading.Thread):
     def run(self) -> None:
         time.sleep(max(0.0, self._end - time.perf_counter()))
         while (now := time.perf_counter() - self._end) < RECOVERY_LIMIT:
-            if probe(self._url, self._text) <= self._quick:
+            if probe(self._server, self._text) <= self._quick:
                 self._took = now
                 return
 

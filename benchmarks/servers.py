@@ -23,6 +23,7 @@ from benchmarks.machine import ROOT
 PRODUCT = "tagbelt"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.01
+LOG_LINES = 10
 
 
 class Server:
@@ -108,8 +109,8 @@ def _await_ready(server: Server) -> None:
     end = time.monotonic() + READY_SECONDS
     while not server.is_ready:
         if server.process.poll() is not None or time.monotonic() > end:
-            log = server.log.read_text(encoding="utf-8")
-            raise LoadError(f"the server did not get ready:\n{log}")
+            said = server.log.read_text(encoding="utf-8").splitlines()[-LOG_LINES:]
+            raise LoadError("\n".join(["the server did not get ready:", *said]))
         time.sleep(POLL_SECONDS)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import problems
@@ -130,8 +129,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["path"] in self._streams:
             await self._app(scope, receive, send)
             return
-        stated = Headers(scope=scope).get("content-length", "")
-        declared = int(stated) if stated.isdecimal() else 0
+        declared = _declared_length(scope)
         read = 0
         more = True
 
@@ -157,3 +155,11 @@ class BodyLimit:
             f"the body is larger than the limit of {self._max_bytes} bytes; "
             "send it in several requests",
         )
+
+
+def _declared_length(scope: Scope) -> int:
+    """What the request says its body's length is; 0 when it says nothing."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0

@@ -160,12 +160,7 @@ class Tagging:
                 for place, outcome in zip(places, await self._engine.run(job, gone), strict=True):
                     outcomes[place] = _fault(outcome)
         except OverloadedError:
-            raise ProblemError(
-                problems.OVERLOADED,
-                f"{len(self._engine.queue)} requests wait already; "
-                f"try again in {RETRY_AFTER_SECONDS} s",
-                headers={"retry-after": str(RETRY_AFTER_SECONDS)},
-            ) from None
+            raise self._overloaded() from None
         except DeadlineError:
             detail = "the request was not answered within the time that it, or the server, allows"
             raise ProblemError(problems.DEADLINE, detail) from None
@@ -173,6 +168,16 @@ class Tagging:
             raise ProblemError(problems.GONE, "the client has left") from None
         except ClosedError:
             raise ProblemError(problems.NOT_READY, "the server is ending") from None
+
+    def _overloaded(self) -> ProblemError:
+        backlog = self._engine.backlog_seconds
+        pause = max(RETRY_AFTER_SECONDS, math.ceil(backlog))
+        return ProblemError(
+            problems.OVERLOADED,
+            f"{len(self._engine.queue)} requests wait already, about {backlog:.2g} s of work; "
+            f"try again in {pause} s",
+            headers={"retry-after": str(pause)},
+        )
 
 
 def _check_readings(query: Query, outcomes: Sequence[Annotation | Fault | None]) -> None:

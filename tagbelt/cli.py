@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from tagbelt.data_tools import app as data_app
 from tagbelt.failures import told
+from tagbelt.judging import report_command
 from tagbelt.keys import app as keys_app
 from tagbelt.models import default_model
 from tagbelt.serving import command as serve_command
@@ -67,8 +69,10 @@ Separator = Annotated[
 
 
 app.command("train")(train_command)
+app.command("report")(report_command)
 app.command("serve")(serve_command)
 app.add_typer(keys_app, name="keys")
+app.add_typer(data_app, name="data")
 
 
 @app.command()

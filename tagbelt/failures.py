@@ -41,6 +41,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     found: list[type[Exception]] = [CheckpointError, ConllError, ModelNotFoundError]
     modules: dict[str, Any] = sys.modules
     for module, name in (
+        ("data.problems", "DataError"),
         ("training.config", "ConfigError"),
         ("service.settings", "SettingsError"),
         ("service.process.supervisor", "WorkerError"),

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inference import Annotation, Phases, Reading
-from service.engine.job import Failure, Job, Outcome, deliver
+from service.engine.job import DeadlineError, Failure, Job, Outcome, deliver
+from service.engine.pace import Pace
 from service.engine.queue import Queue
 from service.engine.recorder import Recorder
 from service.models.served import Served
@@ -26,6 +27,13 @@ class Part:
     """What reading it took."""
 
     @property
+    def weight(self) -> float:
+        """Its share of the job's work."""
+        job = self.job
+        share = len(self.readings) / max(1, len(job.items))
+        return job.characters * job.price_of_token * share
+
+    @property
     def outcomes(self) -> Sequence[Outcome | None]:
         """Those of its items, once it was tagged."""
         return self.job.outcomes[self.first : self.first + len(self.readings)]
@@ -36,17 +44,21 @@ class Part:
         return any(isinstance(outcome, Annotation) for outcome in self.outcomes)
 
 
-def gather(queue: Queue, budget: int, parts: list[Part]) -> bool:
+def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
     """Wait for a job, then add to `parts` what is there until `budget` tokens are together.
 
-    Jobs that are over are passed by. False when the queue is closed and empty.
+    Jobs that are over, or would be before the batch is done, are passed by. False when the queue
+    is closed and empty.
     """
+    weight = 0.0
     while budget > 0:
         job = queue.take(wait=not parts)
         if job is None:
             break
-        if not _is_wanted(job):
+        # The first is always tried: it would be known by no other way that the pace has changed.
+        if not _is_wanted(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
             continue
+        weight += job.weight
         waited = time.monotonic() - job.arrived if job.taken == 0 else None
         parts.append(part := Part(job, job.taken, waited))
         budget -= _read(part, budget)
@@ -56,12 +68,15 @@ def gather(queue: Queue, budget: int, parts: list[Part]) -> bool:
     return bool(parts)
 
 
-def _is_wanted(job: Job) -> bool:
-    """Whether somebody still waits for it, in time."""
-    if not job.is_over and time.monotonic() >= job.deadline:
-        deliver([job])  # which finds that time is over
+def _is_wanted(job: Job, seconds: float) -> bool:
+    """Whether somebody still waits for it, and will when it is done in so many seconds."""
+    if job.is_over:
         return False
-    return not job.is_over
+    if time.monotonic() + seconds < job.deadline:
+        return True
+    job.error = DeadlineError()
+    deliver([job])
+    return False
 
 
 def _read(part: Part, budget: int) -> int:

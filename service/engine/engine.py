@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from service.engine.batch import Part, gather, tag
 from service.engine.job import DeadlineError, GoneError, Job, Outcome, deliver
+from service.engine.pace import Pace
 from service.engine.queue import OverloadedError, Queue
 from service.engine.recorder import Recorder, Silent
 from service.engine.sweeper import Gone, Sweeper
@@ -38,6 +39,7 @@ class Engine:
         self._budget = max_batch_tokens
         self._recorder = recorder or Silent()
         self._stuck_seconds = stuck_seconds
+        self._pace = Pace()
         self._sweeper = Sweeper(self._expire, self.revive)
         self._last_success: float | None = None
         self._busy_since: float | None = None
@@ -64,11 +66,7 @@ class Engine:
         `gone` returns when the client has left. Raises OverloadedError or ClosedError at once,
         later DeadlineError, GoneError, or RuntimeError when the thread died at this job.
         """
-        try:
-            self.queue.put(job)
-        except OverloadedError:
-            self._recorder.rejected("queue_full")
-            raise
+        self._admit(job)
         self._sweeper.watch(job, gone)
         try:
             return await job.future
@@ -83,6 +81,23 @@ class Engine:
             raise
         finally:
             self._sweeper.forget(job)
+
+    @property
+    def backlog_seconds(self) -> float:
+        """How long it takes, at the pace of late, to do what waits."""
+        return self._pace.seconds_for(self.queue.weight)
+
+    def _admit(self, job: Job) -> None:
+        """Queue a job that can be done in time. Refusing now is kinder than being late."""
+        waits = len(self.queue) > 0
+        if waits and time.monotonic() + self.backlog_seconds > job.deadline:
+            self._recorder.rejected("too_late")
+            raise OverloadedError
+        try:
+            self.queue.put(job)
+        except OverloadedError:
+            self._recorder.rejected("queue_full")
+            raise
 
     def revive(self) -> bool:
         """Replace the thread if it died or hangs. True when it was replaced."""
@@ -126,10 +141,10 @@ class Engine:
         """The thread's life, until the queue is closed or it was left behind."""
         parts: list[Part] = []
         try:
-            while generation == self._generation and gather(self.queue, self._budget, parts):
-                self._busy_since = time.monotonic()
+            while generation == self._generation and self._gather(parts):
+                self._busy_since = began = time.monotonic()
                 tag(parts, self._recorder)
-                self._finish(generation, parts)
+                self._finish(generation, parts, time.monotonic() - began)
                 parts = []
         except BaseException as error:
             log_failure("the inference thread died", error)
@@ -137,9 +152,14 @@ class Engine:
                 part.job.error = RuntimeError("the inference thread died")
             deliver(part.job for part in parts)
 
-    def _finish(self, generation: int, parts: Sequence[Part]) -> None:
+    def _gather(self, parts: list[Part]) -> bool:
+        return gather(self.queue, self._budget, self._pace, parts)
+
+    def _finish(self, generation: int, parts: Sequence[Part], seconds: float) -> None:
         if generation == self._generation:
             self._busy_since = None
+            reading = sum(part.seconds for part in parts)
+            self._pace.add(sum(part.weight for part in parts), seconds + reading)
             if any(part.has_success for part in parts):
                 self._last_success = time.monotonic()
         deliver(part.job for part in parts if part.job.remaining == 0)

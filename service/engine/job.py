@@ -67,6 +67,12 @@ class Job:
         return 1 + _MARGINALS_PRICE * self.marginals + _PATH_PRICE * self.paths
 
     @property
+    def weight(self) -> float:
+        """The work left in it: characters times what each costs. Stays while the job waits."""
+        left = 1 - self.taken / max(1, len(self.items))
+        return self.characters * self.price_of_token * left
+
+    @property
     def is_over(self) -> bool:
         """Whether nobody waits for it any more."""
         return self.error is not None or self.future.done()

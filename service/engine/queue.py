@@ -7,7 +7,7 @@ from service.engine.job import Job
 
 
 class OverloadedError(RuntimeError):
-    """As much waits as may wait; nothing was queued."""
+    """As much waits as may wait, or as can be done in time; nothing was queued."""
 
 
 class ClosedError(RuntimeError):
@@ -26,6 +26,7 @@ class Queue:
         self._max_characters = max_characters
         self._jobs: deque[Job] = deque()
         self._characters = 0
+        self._weight = 0.0
         self._ready = threading.Condition(threading.Lock())
         self._is_awaited = False
         self._closed = False
@@ -38,6 +39,11 @@ class Queue:
     def characters(self) -> int:
         """Characters in the jobs that wait."""
         return self._characters
+
+    @property
+    def weight(self) -> float:
+        """The work in the jobs that wait, as `Job.weight` counts it."""
+        return self._weight
 
     @property
     def is_closed(self) -> bool:
@@ -61,7 +67,7 @@ class Queue:
 
     def _append(self, job: Job) -> None:
         self._jobs.append(job)
-        self._characters += job.characters
+        self._count(job, 1)
         if self._is_awaited:  # to notify costs more than all the rest, and most find it at work
             self._ready.notify()
 
@@ -75,7 +81,7 @@ class Queue:
             if not self._jobs:
                 return None
             job = self._jobs.popleft()
-            self._characters -= job.characters
+            self._count(job, -1)
             return job
 
     def remove(self, job: Job) -> bool:
@@ -85,8 +91,13 @@ class Queue:
                 self._jobs.remove(job)
             except ValueError:
                 return False
-            self._characters -= job.characters
+            self._count(job, -1)
             return True
+
+    def _count(self, job: Job, sign: int) -> None:
+        self._characters += sign * job.characters
+        # Sums of fractions drift; an empty queue holds nothing.
+        self._weight = self._weight + sign * job.weight if self._jobs else 0.0
 
     def close(self) -> None:
         """Take nothing more; what waits is still handed out."""

@@ -12,7 +12,10 @@ SEEN = "seen in training with this type"
 RETYPED = "seen in training with other types only"
 UNSEEN = "not seen in training"
 
-_BOUNDS: dict[Unit, tuple[int, ...]] = {"word": (1, 2, 3, 4, 5), "character": (1, 2, 3, 4, 5, 7, 10)}
+_BOUNDS: dict[Unit, tuple[int, ...]] = {
+    "word": (1, 2, 3, 4, 5),
+    "character": (1, 2, 3, 4, 5, 7, 10),
+}
 """Where each group of lengths begins; the last one has no end."""
 
 
@@ -77,7 +80,5 @@ def _rows(
     for name in names:
         if gold[name] or found[name]:
             score = score_of(true[name], gold[name], found[name])
-            rows.append(
-                Row(name, gold[name], found[name], score.precision, score.recall, score.f1)
-            )
+            rows.append(Row(name, gold[name], found[name], score.precision, score.recall, score.f1))
     return rows

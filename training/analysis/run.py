@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.artifact import CONFIG, Header, digest_of
 from data.types import Sentence
-from training.config import ConfigError, RunConfig, parse_config
+from training.config import ConfigError, Layout, RunConfig, parse_config
 from training.corpus import Split, read_split
 from training.reading import read_source
 
@@ -118,7 +118,7 @@ class FinishedRun:
             raise ConfigError(f"{path}: no such file; say dev, test or a file with gold tags")
         sentences = read_source(path, self.config.data).sentences
         file = File(str(path), digest_of(path))
-        return Material(path.name, (file,), _tagged(sentences, str(path)))
+        return Material(str(path), (file,), _tagged(sentences, str(path)))
 
     def surfaces(self) -> dict[str, set[str]]:
         """Return how entities are written in the training files, and the types each has there."""
@@ -145,7 +145,17 @@ def load_run(directory: Path) -> FinishedRun:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path}: not JSON: {error}") from error
+    for split in ("train", "dev", "test"):
+        value["data"][split] = [_own_settings(source) for source in value["data"][split]]
     return FinishedRun(directory, parse_config(value, place=str(path)))
+
+
+def _own_settings(source: Mapping[str, object]) -> dict[str, object]:
+    """Drop the defaults that runs once wrote for each file, before the settings of all."""
+    defaults = Layout().model_dump(mode="json")
+    if not defaults.keys() <= source.keys():
+        return dict(source)
+    return {key: value for key, value in source.items() if value != defaults.get(key, ...)}
 
 
 def _tagged(sentences: Sequence[Sentence], place: str) -> tuple[Sentence, ...]:

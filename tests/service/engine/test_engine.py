@@ -1,16 +1,17 @@
 """The engine over a fake tagger: batches, bounds, deadlines, departures, faults, replacement."""
 
 import asyncio
-import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from inference import Annotation
+from service.engine.batch import gather
 from service.engine.engine import Engine
 from service.engine.job import DeadlineError, Failure, GoneError, Job
-from service.engine.queue import ClosedError, OverloadedError
+from service.engine.pace import Pace
+from service.engine.queue import ClosedError, OverloadedError, Queue
 from service.engine.recorder import Silent, Work
 from service.models.served import Served
 from tests.service.fake import FakeTagger
@@ -296,16 +297,14 @@ def test_a_thread_that_hangs_is_left_behind_and_harms_nothing_when_it_wakes():
             hanging.gate.clear()
             asked = asyncio.create_task(made.run(job(hanging, "stuck", seconds=5)))
             await until(lambda: hanging.calls)
+            left = made._thread
             assert texts(await made.run(job(tagger, "works"))) == ["works"]
             assert made.is_alive
+            assert made._thread is not left
             hanging.gate.set()
             assert texts(await asked) == ["stuck"]  # it came in time after all
             assert texts(await made.run(job(tagger, "still"))) == ["still"]
-            await until(
-                lambda: (
-                    sum(t.name == "inference" and t.is_alive() for t in threading.enumerate()) <= 1
-                )
-            )
+            await until(lambda: not left.is_alive())
 
     asyncio.run(main())
 
@@ -342,3 +341,65 @@ def test_the_account_of_a_request():
             assert len(made._recorder.waited) == 1
 
     asyncio.run(main())
+
+
+def test_what_cannot_be_done_in_time_is_refused_at_once():
+    class Slow(FakeTagger):
+        def annotate_readings(self, readings, phases=None):
+            time.sleep(0.002 * sum(len(reading.text) for reading in readings))
+            return super().annotate_readings(readings, phases)
+
+    async def main():
+        tagger = Slow()
+        served = Served(tagger)
+        with engine() as made:
+            await made.run(job(served, "x" * 50))  # 0.1 s: now the pace is known
+            running = await occupied(made, tagger)
+            waiting = asyncio.create_task(made.run(job(served, "y" * 100)))  # 0.2 s
+            await until(lambda: len(made.queue) == 1)
+            assert made.backlog_seconds > 0.15
+            with pytest.raises(OverloadedError):
+                await made.run(job(served, "z", seconds=0.1))
+            assert made._recorder.reasons == ["too_late"]
+            patient = asyncio.create_task(made.run(job(served, "z")))
+            tagger.gate.set()
+            assert texts(await patient) == ["z"]
+            await asyncio.gather(running, waiting)
+            # With nothing before it, a request is tried whatever the pace was.
+            assert texts(await made.run(job(served, "z", seconds=0.15))) == ["z"]
+            assert made.backlog_seconds == 0
+
+    asyncio.run(main())
+
+
+def test_a_batch_leaves_out_what_would_be_late_by_its_end():
+    async def main():
+        served = Served(FakeTagger())
+        queue = Queue(max_jobs=10, max_characters=1000)
+        pace = Pace()
+        pace.add(work=100, seconds=1.0)
+        hasty = job(served, "h" * 50, seconds=0.4)  # the first is always tried
+        long = job(served, "y" * 500)  # 5 s
+        late = job(served, "late", seconds=4.0)
+        patient = job(served, "patient", seconds=10.0)
+        for one in (hasty, long, late, patient):
+            queue.put(one)
+        parts = []
+        assert gather(queue, 1000, pace, parts)
+        assert [part.job for part in parts] == [hasty, long, patient]
+        with pytest.raises(DeadlineError):
+            await late.future
+
+    asyncio.run(main())
+
+
+def test_the_pace_is_that_of_the_big_batches():
+    pace = Pace()
+    assert pace.seconds_for(100) == 0
+    pace.add(work=10_000, seconds=1.0)
+    for _ in range(5):
+        pace.add(work=10, seconds=0.01)
+    assert pace.seconds_for(10_000) == pytest.approx(1.0, rel=0.1)
+    for _ in range(120):
+        pace.add(work=10, seconds=0.01)
+    assert pace.seconds_for(10) == pytest.approx(0.01, rel=0.2)
