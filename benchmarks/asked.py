@@ -42,9 +42,7 @@ def single(
     return [post(url, path, json.dumps({"text": text}).encode(), headers) for text in texts]
 
 
-def many(
-    url: str, texts: Sequence[str], headers: Mapping[str, str] | None = None
-) -> list[bytes]:
+def many(url: str, texts: Sequence[str], headers: Mapping[str, str] | None = None) -> list[bytes]:
     """Requests of TEXTS texts each; the few that are left over are left out."""
     starts = range(0, len(texts) - TEXTS + 1, TEXTS)
     bodies = (json.dumps({"texts": texts[at : at + TEXTS]}).encode() for at in starts)

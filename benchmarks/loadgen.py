@@ -37,9 +37,7 @@ class LoadError(Exception):
     """What stands in the way of a measurement."""
 
 
-def post(
-    url: str, path: str, body: bytes, headers: Mapping[str, str] | None = None
-) -> bytes:
+def post(url: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
     """A request with a JSON body, as it goes over the wire."""
     lines = [f"POST {path} HTTP/1.1", f"host: {urlsplit(url).netloc}"]
     lines += [f"content-length: {len(body)}", "content-type: application/json"]

@@ -33,9 +33,7 @@ PROBE_PAUSE = 0.02
 RECOVERED_TIMES = 3.0
 RECOVERY_LIMIT = 30.0
 TIMEOUT = "x-request-timeout"
-EXPECTED = frozenset(
-    {HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT}
-)
+EXPECTED = frozenset({HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GATEWAY_TIMEOUT})
 MS = 1000.0
 
 
@@ -167,6 +165,8 @@ def _row(case: Case, tally: Tally, most: float, memory: Memory) -> Row:
         for sent, ended, status in zip(tally.sent, tally.ended, tally.statuses, strict=True)
     ]
     waits = [b - a for a, b in zip(tally.sent, tally.ended, strict=True)]
+    lost = sum(count for status, count in counts.items() if status not in EXPECTED)
+    late = sum(wait > case.deadline + GRACE_SECONDS for wait in waits)
     first, last = memory.thirds()
     refusals = tally.times(HTTPStatus.TOO_MANY_REQUESTS)
     return {
@@ -179,8 +179,9 @@ def _row(case: Case, tally: Tally, most: float, memory: Memory) -> Row:
         "answered": counts[HTTPStatus.OK],
         "refused": counts[HTTPStatus.TOO_MANY_REQUESTS],
         "expired": counts[HTTPStatus.GATEWAY_TIMEOUT],
-        "lost": sum(n for status, n in counts.items() if status not in EXPECTED),
-        "late": sum(wait > case.deadline + GRACE_SECONDS for wait in waits),
+        "lost": lost,
+        "late": late,
+        "failures": spread([float(lost + late)]),
         "goodput": goodput(tally, in_time, most),
         "refusal_p50_ms": MS * percentile(refusals, 0.5) if refusals else None,
         "generator_share": tally.cpu_share,
@@ -190,7 +191,9 @@ def _row(case: Case, tally: Tally, most: float, memory: Memory) -> Row:
     }
 
 
-def goodput(tally: Tally, in_time: Sequence[bool], most: float, parts: int = 6) -> dict[str, object]:
+def goodput(
+    tally: Tally, in_time: Sequence[bool], most: float, parts: int = 6
+) -> dict[str, object]:
     """Replies in time a second as shares of the most there can be, in each part of the run."""
     width = tally.seconds / parts
     shares = []

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from benchmarks.machine import ROOT
 from benchmarks.parts import PLOTS, Parts, read_parts, rows, spread_of
 from benchmarks.record import RESULTS, Row, tell
-from benchmarks.tables import rounded
+from benchmarks.writing import rounded
 
 # Okabe and Ito's colours, which people of any colour vision tell apart; ours is the first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555", "#000000")

@@ -24,6 +24,7 @@ PRODUCT = "tagbelt"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.01
 LOG_LINES = 10
+GREETING = "Try: "
 
 
 class Server:
@@ -43,7 +44,9 @@ class Server:
 
     @property
     def is_ready(self) -> bool:
-        """Whether /readyz says so."""
+        """Whether /readyz says so, and all its workers are there, as the greeting tells."""
+        if GREETING not in self.log.read_text(encoding="utf-8"):
+            return False
         try:
             return self.ask("GET", "/readyz")[0] == HTTPStatus.OK
         except OSError:
@@ -88,7 +91,7 @@ def serving(
         path = Path(folder) / "log"
         with path.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
-                [*command, *options], cwd=ROOT, env=kept, stdout=subprocess.DEVNULL, stderr=log
+                [*command, *options], cwd=ROOT, env=kept, stdout=log, stderr=log
             )
         server = Server(process, f"http://127.0.0.1:{port}", path)
         try:

@@ -1,43 +1,16 @@
 """Tables of the report, each made from the parts, or `not measured` where its part is missing."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.bars import BARS, MISSING, Bar, Spread
 from benchmarks.parts import Parts, rows, spread_of
 from benchmarks.record import Row
-
-Table = Callable[[Parts], str]
-Cells = Sequence[str]
+from benchmarks.service_tables import SERVICE_TABLES
+from benchmarks.writing import TIMES, Table, markdown, part_table, rounded, written
 
 QUICK = "**Quick runs are among these: fewer rounds, smaller sizes, rough figures.**"
-TIMES = "{:.3g}x".format
 HEADERS = {"f1": "F1, %", "first": "first pass", "batch": "batch size"}
-
-
-def markdown(header: Cells, body: Iterable[Cells]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def rounded(value: float) -> str:
-    """Three digits that count: 148,000; 9.87; 0.0123."""
-    value = float(f"{value:.3g}")
-    digits = 0
-    size = abs(value)
-    while size and size < 100 and digits < 6:
-        size, digits = size * 10, digits + 1
-    return f"{value:,.{digits}f}"
-
-
-def written(spread: Spread | None, form: Callable[[float], str] = rounded) -> str:
-    """A median with the quartiles of its rounds."""
-    if spread is None:
-        return MISSING
-    median = form(spread["median"])
-    low, high = (form(spread.get(end, spread["median"])) for end in ("q1", "q3"))
-    return median if low == high == median else f"{median} ({low} to {high})"
 
 
 def bars(parts: Parts) -> str:
@@ -102,7 +75,7 @@ def rates(part: str, *extra: str) -> Table:
             )
             for row in found
         ]
-        return _part(parts, part, ("system", "tokens/s", "ratio", *names), body)
+        return part_table(parts, part, ("system", "tokens/s", "ratio", *names), body)
 
     return table
 
@@ -111,13 +84,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return rounded(value) if isinstance(value, float) else str(value)
-
-
-def _part(parts: Parts, part: str, header: Cells, body: Sequence[Cells]) -> str:
-    """A table with the command that fills it, or what does when it is empty."""
-    if not body:
-        return f"{MISSING.capitalize()}."
-    return f"{markdown(header, body)}\n\n`{parts[part]['command']}`"
 
 
 def batch(parts: Parts) -> str:
@@ -129,7 +95,7 @@ def batch(parts: Parts) -> str:
         found = {row["system"]: row for row in rows(parts, "batch", batch=size)}
         rate = (written(spread_of(found[name], "rate")) if name in found else "" for name in names)
         body.append((f"{size:,}", *rate))
-    return _part(parts, "batch", ("tokens with padding", *names), body)
+    return part_table(parts, "batch", ("tokens with padding", *names), body)
 
 
 def latency(parts: Parts) -> str:
@@ -144,7 +110,7 @@ def latency(parts: Parts) -> str:
         for row in rows(parts, "latency")
     ]
     header = ("system", *(f"{share}, µs" for share in shares), "p50 over ours")
-    return _part(parts, "latency", header, body)
+    return part_table(parts, "latency", header, body)
 
 
 def limits(parts: Parts) -> str:
@@ -161,7 +127,7 @@ def limits(parts: Parts) -> str:
         for row in rows(parts, "limits")
     ]
     header = ("format", "product", "rows", "µs a token", "tokens/s", "Tagbelt's share")
-    return _part(parts, "limits", header, body)
+    return part_table(parts, "limits", header, body)
 
 
 def cost(experiment: str, size: str, *, memory: bool = False) -> Table:
@@ -172,7 +138,7 @@ def cost(experiment: str, size: str, *, memory: bool = False) -> Table:
         body = [(f"{row['size']:,}", written(_spread(row)), _peak(row)) for row in found]
         header = (size, "µs a token", "peak memory, MB")
         width = 3 if memory else 2
-        return _part(parts, "scale", header[:width], [line[:width] for line in body])
+        return part_table(parts, "scale", header[:width], [line[:width] for line in body])
 
     return table
 
@@ -188,7 +154,7 @@ def flatness(parts: Parts) -> str:
         )
         for row in rows(parts, "scale", unit="x")
     ]
-    return _part(parts, "scale", ("against", "dearest at", "cheapest at", "ratio"), body)
+    return part_table(parts, "scale", ("against", "dearest at", "cheapest at", "ratio"), body)
 
 
 def _spread(row: Row, *path: str) -> Spread:
@@ -214,7 +180,7 @@ def memory(parts: Parts) -> str:
         for row in rows(parts, "memory", experiment="growth")
     ]
     header = ("tokens", "when warm", "growth at the end", "highest growth", "tokens/s")
-    return _part(parts, "memory", header, body)
+    return part_table(parts, "memory", header, body)
 
 
 def start(parts: Parts) -> str:
@@ -223,7 +189,7 @@ def start(parts: Parts) -> str:
         (row["experiment"], written(_spread(row)) + f" {row['unit']}")
         for row in rows(parts, "start")
     ]
-    return _part(parts, "start", ("", "median (quartiles)"), body)
+    return part_table(parts, "start", ("", "median (quartiles)"), body)
 
 
 def systems(parts: Parts) -> str:
@@ -258,4 +224,5 @@ TABLES: Mapping[str, Table] = {
     "memory": memory,
     "start": start,
     "systems": systems,
+    **SERVICE_TABLES,
 }

@@ -31,7 +31,7 @@ from service.adapters.comprehend_shapes import (
     DetectEntitiesRequest,
 )
 from service.adapters.languages import models_of
-from service.bodies import parse_json
+from service.bodies import check_encoding, parse_json
 from service.items import Fault
 from service.problems import Kind, ProblemError
 from service.tagging import Answer, Query, ask
@@ -101,6 +101,7 @@ class ComprehendRoute(AdapterRoute):
     async def read(request: Request, _: Any) -> Any:
         """The body, as the operation that the request names has it. Raises ProblemError."""
         schema = operation(request.headers.get(TARGET_HEADER, ""))
+        check_encoding(request)
         return parse_json(await request.body(), schema)
 
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Body, Request
 from fastapi.openapi.models import Example
 from starlette.responses import JSONResponse, Response
 
-from service import problems
 from service.adapters import open_inference_shapes as shapes
 from service.adapters.answering import (
     JSON,
@@ -26,6 +25,7 @@ from service.adapters.open_inference_bodies import (
 )
 from service.adapters.open_inference_shapes import INPUT, OUTPUTS, InferRequest
 from service.adapters.tensors import BYTES
+from service.bodies import check_encoding
 from service.models.registry import Registry
 from service.models.served import AUTO
 from service.problems import ProblemError
@@ -48,8 +48,7 @@ class OpenInferenceRoute(AdapterRoute):
     @staticmethod
     async def read(request: Request, _: Any) -> Any:
         """The body, with binary data or without. Raises ProblemError."""
-        if request.headers.get("content-encoding", "identity") != "identity":
-            raise ProblemError(problems.MEDIA, "send the body without a content-encoding")
+        check_encoding(request)
         return read_request(await request.body(), request.headers.get(LENGTH_HEADER))
 
 

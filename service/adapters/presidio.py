@@ -191,14 +191,16 @@ async def analyze(
 @router.get("/supportedentities", summary="Presidio: entity types", response_model=list[str])
 async def supported_entities(request: Request, language: str | None = None) -> Response:
     """The entity types that /analyze may answer with, in a language or in any."""
-    types = {kind for served in _speakers(request, language) for kind in entity_types(served)}
+    types = {
+        kind for served in _speakers(request, language or None) for kind in entity_types(served)
+    }
     return Response(to_json(sorted(types)), media_type=JSON)
 
 
 @router.get("/recognizers", summary="Presidio: recognizers", response_model=list[str])
 async def recognizers(request: Request, language: str | None = None) -> Response:
     """The models that answer, in a language or in any, the first one first."""
-    names = [recognizer_name(served) for served in _speakers(request, language)]
+    names = [recognizer_name(served) for served in _speakers(request, language or None)]
     return Response(to_json(names), media_type=JSON)
 
 

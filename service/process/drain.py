@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from service.process.bounds import Bounded, Patience
+from service.process.joined import JoinedTransport
 from service.process.signals import logger
 
 TICK_SECONDS = 0.02
@@ -52,6 +53,10 @@ class Connection(Bounded):
         self._is_begun = False
         # The request whose reply we made the last one.
         self._last: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody connects."""
+        super().connection_made(cast(asyncio.Transport, JoinedTransport(transport, self.loop)))
 
     def on_message_begin(self) -> None:
         """A request begins."""

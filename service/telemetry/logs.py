@@ -31,7 +31,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "formatters": {"chosen": {"()": formatter}},
         "handlers": {
             "stderr": {
-                "class": "logging.StreamHandler",
+                "()": "service.telemetry.lines.LineHandler",
                 "formatter": "chosen",
                 "stream": "ext://sys.stderr",
             }

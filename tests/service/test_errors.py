@@ -115,6 +115,13 @@ def test_415_for_a_compressed_body(client, path, encoding):
     assert reply.headers["accept-encoding"] == "identity"
 
 
+def test_a_compressed_body_is_refused_as_aws_tells_it(client):
+    headers = {"x-amz-target": "Comprehend_20171127.DetectEntities", "content-encoding": "gzip"}
+    reply = client.request("POST", "/", content=b"{}", headers=headers)
+    assert reply.status_code == 400
+    assert "without content-encoding: gzip" in reply.json()["Message"]
+
+
 def test_a_body_that_is_said_not_to_be_compressed_is_read(client):
     headers = {"content-type": "application/json", "content-encoding": "identity"}
     reply = client.request("POST", "/v1/tag", content=b'{"text":"a"}', headers=headers)

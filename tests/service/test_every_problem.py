@@ -186,9 +186,7 @@ CASES: dict[Kind, Case] = {
     problems.RATE_LIMITED: Case(
         too_often, "more than 0.01 requests a second; try again in", headers={"retry-after": "100"}
     ),
-    problems.OVERLOADED: Case(
-        full, "1 requests wait already; try again in 1 s", headers={"retry-after": "1"}
-    ),
+    problems.OVERLOADED: Case(full, "1 requests wait already", headers={"retry-after": "1"}),
     problems.INTERNAL: Case(tag(text="a", tagger=FakeTagger(poison="a")), "the model failed"),
     problems.WORKER_FAILED: Case(left_behind, "its files have changed", "/v1/reload"),
     problems.NOT_READY: Case(request("GET", "/readyz"), "warming up", "/readyz"),

@@ -70,7 +70,20 @@ def test_other_origins_are_not_let_in(client):
 def test_the_document_describes_every_endpoint(client):
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/v1/tag"]["post"]
-    problems = {"400", "401", "403", "404", "413", "415", "422", "429", "500", "503", "504", "default"}
+    problems = {
+        "400",
+        "401",
+        "403",
+        "404",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+        "504",
+        "default",
+    }
     assert set(operation["responses"]) == {"200"} | problems
     for status in problems:
         assert list(operation["responses"][status]["content"]) == ["application/problem+json"]

@@ -101,3 +101,8 @@ def test_health_is_text(warm):
     reply = warm.get("/health")
     assert (reply.status_code, reply.text) == (200, "Tagbelt is up")
     assert reply.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("path", ["/supportedentities", "/recognizers"])
+def test_an_empty_language_is_any(models, path):
+    assert models.get(f"{path}?language=").json() == models.get(path).json()

@@ -1,0 +1,1 @@
+"""Annotated text as annotation tools write it: JSON with offsets, brat standoff, CoNLL rows."""

@@ -1,0 +1,112 @@
+"""brat standoff: for each document a .txt file and an .ann file beside it."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from data.formats.record import (
+    Losses,
+    Mark,
+    Offsets,
+    OffsetUnit,
+    Record,
+    checked_text,
+    place,
+    read_mark,
+)
+from data.problems import DataError
+
+_NAME = re.compile(r"[\w-][\w.-]*")
+
+
+def read_brat(source: Path, unit: OffsetUnit, losses: Losses) -> list[Record]:
+    """Read all documents of a folder, or the one of a .txt or .ann file.
+
+    Raises DataError if there are none, one half of a pair is missing, or a file is not UTF-8.
+    """
+    if source.is_dir():
+        stems = sorted(
+            {p.with_suffix("") for p in source.iterdir() if p.suffix in (".txt", ".ann")}
+        )
+    else:
+        stems = [source.with_suffix("")]
+    if not stems:
+        raise DataError(f"{source}: no .txt and .ann files here")
+    return [_record(stem, unit, losses) for stem in stems]
+
+
+def write_brat(records: Iterable[Record], unit: OffsetUnit, target: Path) -> None:
+    """Write each record as a document into a folder, made if there is none.
+
+    Its name is the record's field `name`, if it can be one, or its number. Raises DataError,
+    with nothing written, for a label that .ann files have no room for, and for a folder that
+    has documents already.
+    """
+    if target.is_dir() and any(p.suffix in (".txt", ".ann") for p in target.iterdir()):
+        raise DataError(f"{target}: has documents already; say an empty or a new folder")
+    files = {}
+    for number, record in enumerate(records, start=1):
+        name = record.fields.get("name")
+        usable = isinstance(name, str) and _NAME.fullmatch(name) and name not in files
+        files[str(name) if usable else f"{number:05}"] = (record.text, _rows(record, unit))
+    target.mkdir(parents=True, exist_ok=True)
+    for name, (text, rows) in files.items():
+        (target / f"{name}.txt").write_bytes(text.encode("utf-8"))
+        (target / f"{name}.ann").write_bytes("".join(rows).encode("utf-8"))
+
+
+def _record(stem: Path, unit: OffsetUnit, losses: Losses) -> Record:
+    # Not with_suffix: a name may have dots of its own.
+    text_path, marks_path = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".ann"))
+    text = checked_text(_read(text_path), str(text_path), None)
+    rows = _read(marks_path)
+    marks = tuple(_marks(text, rows, Offsets(text, unit), str(marks_path), losses))
+    return Record(text, marks, fields={"name": stem.name}, path=str(text_path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: is missing; brat has a .txt and an .ann file each") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8: byte at {error.start}") from error
+
+
+def _marks(text: str, rows: str, offsets: Offsets, path: str, losses: Losses) -> Iterator[Mark]:
+    for number, row in enumerate(rows.split("\n"), start=1):
+        row = row.removesuffix("\r")
+        if not row.strip():
+            continue
+        where = (path, number)
+        if not row.startswith("T"):
+            name = row.split("\t")[0]
+            losses.add("not-a-span", *where, f"{name!r} is no entity")
+            continue
+        cells = row.split("\t", 2)
+        if len(cells) < 2:
+            raise DataError(f"{place(*where)}: expected T<number>, tab, type and offsets: {row!r}")
+        label, _, spans = cells[1].partition(" ")
+        if ";" in spans:
+            losses.add("discontinuous", *where, f"{label} in several pieces: {spans}")
+            continue
+        ends = [int(n) if n.isdecimal() else None for n in spans.split(" ")]
+        span = (ends[0], ends[1], label) if len(ends) == 2 else (None, None, label)
+        stated = cells[2] if len(cells) == 3 else None
+        mark = read_mark(text, offsets, span, where, losses, stated=stated)
+        if mark:
+            yield mark
+
+
+def _rows(record: Record, unit: OffsetUnit) -> list[str]:
+    offsets = Offsets(record.text, unit)
+    rows = []
+    for number, mark in enumerate(record.marks, start=1):
+        if mark.label.split() != [mark.label] or ";" in mark.label:
+            raise DataError(
+                f"{place(record.path, record.line)}: brat has no room for the label {mark.label!r}"
+            )
+        text = re.sub(r"[\n\r\t]", " ", record.text[mark.start : mark.end])
+        start, end = offsets.offset(mark.start), offsets.offset(mark.end)
+        rows.append(f"T{number}\t{mark.label} {start} {end}\t{text}\n")
+    return rows

@@ -1,0 +1,203 @@
+"""From any of the formats to any other."""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from data.formats.align import Tokenizing, as_documents, to_records, to_sentences
+from data.formats.brat import read_brat, write_brat
+from data.formats.labelstudio import read_labelstudio, write_labelstudio
+from data.formats.lines import read_lines, write_doccano, write_prodigy
+from data.formats.record import Losses, OffsetUnit, Record
+from data.formats.rows import render, retag
+from data.loose import Annotated, ConllError, annotate, guess_unit, read_loosely
+from data.problems import DataError
+from data.rows import DOCSTART, Columns, Separator
+from data.schemes import Scheme
+from data.types import Unit
+
+
+class Format(StrEnum):
+    """What can be read and written. doccano-entities is Doccano's form with relations."""
+
+    conll = "conll"
+    doccano = "doccano"
+    doccano_entities = "doccano-entities"
+    labelstudio = "labelstudio"
+    prodigy = "prodigy"
+    brat = "brat"
+
+
+_UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.utf16}
+"""What a format's offsets count unless stated; the others count code points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source is read: the columns of rows, or the offsets of texts and their tokens."""
+
+    columns: Columns | None = None
+    separator: Separator | str | None = "guess"
+    scheme: Scheme | None = None
+    repair: bool = False
+    field: str = "text"
+    unit: OffsetUnit | None = None
+    tokenizing: Tokenizing = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a target is written. `keep` are columns (from 0) of rows that come from rows."""
+
+    scheme: Scheme = Scheme.IOB2
+    separator: Separator = "\t"
+    keep: tuple[int, ...] | None = None
+    unit: OffsetUnit | None = None
+
+
+@dataclass(slots=True)
+class Converted:
+    """What is to be written: the text of a file, or the documents of a folder."""
+
+    losses: Losses
+    text: str | None = None
+    documents: list[Record] = field(default_factory=list)
+    texts: int = 0
+    entities: int = 0
+
+
+def guess_source(path: Path) -> Format:
+    """Tell the format by the suffix, for JSON lines by the first. Raises DataError in doubt."""
+    if path.is_dir() or path.suffix == ".ann":
+        return Format.brat
+    if path.suffix == ".txt" and path.with_suffix(".ann").exists():
+        return Format.brat
+    if path.suffix == ".json":
+        return Format.labelstudio
+    if path.suffix != ".jsonl":
+        return Format.conll
+    with path.open(encoding="utf-8") as stream:
+        first = next((line for line in stream if line.strip()), "{}")
+    try:
+        keys = set(json.loads(first))
+    except (ValueError, TypeError):
+        keys = set()
+    if "spans" in keys:
+        return Format.prodigy
+    if keys & {"label", "labels", "entities"}:
+        return Format.doccano
+    raise DataError(f"{path}: say with --from what this is: the first line shows no entities")
+
+
+def guess_target(path: Path) -> Format:
+    """Tell the format by the suffix. Raises DataError for .jsonl, which several have."""
+    if path.suffix == ".jsonl":
+        raise DataError(f"{path}: say with --to which JSON lines: doccano or prodigy")
+    if path.suffix == ".json":
+        return Format.labelstudio
+    return Format.brat if path.is_dir() or not path.suffix else Format.conll
+
+
+def convert(
+    source: Path, source_format: Format, target_format: Format, reading: Reading, writing: Writing
+) -> Converted:
+    """Convert; what cannot be carried over is in `losses`, and nothing is written yet.
+
+    Raises ConllError and DataError for a source that cannot be read.
+    """
+    result = Converted(Losses())
+    if source_format is Format.conll:
+        file = _read_rows(source, reading)
+        result.texts = len(file.sentences)
+        result.entities = sum(len(s.spans or ()) for s in file.sentences)
+        if target_format is Format.conll:
+            separator = writing.separator
+            result.text = retag(file, writing.scheme, keep=writing.keep, separator=separator)
+            return result
+        unit = guess_unit(file.sentences)
+        starts = _document_starts(file)
+        records = to_records(file.sentences, starts, unit, file.loose.path, result.losses)
+    else:
+        records = _read_texts(source, source_format, reading, result.losses)
+        result.texts = len(records)
+        result.entities = sum(len(record.marks) for record in records)
+        unit = "character" if reading.tokenizing == "character" else "word"
+    _render(result, records, target_format, reading, writing, unit)
+    return result
+
+
+def save(converted: Converted, target: Path, writing: Writing) -> None:
+    """Write what was converted. Raises DataError for what a folder of documents cannot hold."""
+    if converted.text is None:
+        write_brat(converted.documents, writing.unit or OffsetUnit.codepoint, target)
+    else:
+        target.write_bytes(converted.text.encode("utf-8"))
+
+
+def _read_rows(source: Path, reading: Reading) -> Annotated:
+    loose = read_loosely(source, columns=reading.columns, separator=reading.separator)
+    file = annotate(loose, reading.scheme)
+    for fault in file.faults():
+        if not (reading.repair and fault in file.invalid):
+            hint = "; --repair takes it so" if fault in file.invalid else ""
+            raise ConllError(loose.path, fault.line, fault.message + hint)
+    return file
+
+
+def _document_starts(file: Annotated) -> list[int]:
+    """For each -DOCSTART- row the index of the sentence behind it."""
+    rows = sum(DOCSTART in file.loose.layout.split(line) for line in file.loose.lines)
+    starts = []
+    for index, block in enumerate(file.loose.blocks):
+        starts.extend([index] * (block.document - len(starts)))
+    return starts + [len(file.loose.blocks)] * (rows - len(starts))
+
+
+def _read_texts(
+    source: Path, source_format: Format, reading: Reading, losses: Losses
+) -> list[Record]:
+    unit = reading.unit or _UNITS.get(source_format, OffsetUnit.codepoint)
+    if source_format is Format.brat:
+        return read_brat(source, unit, losses)
+    try:
+        text = source.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: not UTF-8: byte at {error.start}") from error
+    read = read_labelstudio if source_format is Format.labelstudio else read_lines
+    return read(str(source), text, unit, losses, field=reading.field)
+
+
+def _render(
+    result: Converted,
+    records: list[Record],
+    target_format: Format,
+    reading: Reading,
+    writing: Writing,
+    unit: Unit,
+) -> None:
+    offsets = writing.unit or _UNITS.get(target_format, OffsetUnit.codepoint)
+    match target_format:
+        case Format.conll:
+            result.text = _rows(records, reading, writing, result.losses)
+        case Format.brat:
+            result.documents = as_documents(records, unit, result.losses)
+        case Format.labelstudio:
+            result.text = write_labelstudio(records, offsets)
+        case Format.prodigy:
+            result.text = write_prodigy(records, offsets)
+        case Format.doccano | Format.doccano_entities:
+            objects = target_format is Format.doccano_entities
+            result.text = write_doccano(records, offsets, objects=objects)
+
+
+def _rows(records: list[Record], reading: Reading, writing: Writing, losses: Losses) -> str:
+    sentences = []
+    starts: list[int] = []
+    # Standoff documents are documents; lines of JSON are sentences unless they are numbered.
+    standoff = len(records) > 1 and all(r.tokens is None and r.line is None for r in records)
+    for number, record in enumerate(records, start=1):
+        document = number if standoff else record.document or 0
+        starts.extend([len(sentences)] * (document - len(starts)))
+        sentences.extend(to_sentences(record, reading.tokenizing, losses))
+    return render(sentences, starts, writing.scheme, writing.separator)

@@ -1,0 +1,123 @@
+"""Label Studio's JSON: a list of tasks, each with `data` and `annotations`."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from data.formats.lines import token_pairs
+from data.formats.record import (
+    Losses,
+    Mark,
+    Offsets,
+    OffsetUnit,
+    Record,
+    checked_text,
+    read_mark,
+    read_tokens,
+)
+from data.problems import DataError
+
+
+def read_labelstudio(
+    path: str, text: str, unit: OffsetUnit, losses: Losses, *, field: str
+) -> list[Record]:
+    """Read an export. Of a task with several annotations the first that was not cancelled counts.
+
+    Raises DataError for what is no list of tasks with a text each.
+    """
+    try:
+        tasks = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    if not isinstance(tasks, list):
+        raise DataError(f"{path}: no list of tasks, as Label Studio's JSON export is")
+    return [_record(path, n, task, unit, losses, field) for n, task in enumerate(tasks, start=1)]
+
+
+def write_labelstudio(records: Iterable[Record], unit: OffsetUnit) -> str:
+    """Write tasks with one annotation each, for a `Labels` tag `label` on a `Text` tag `text`."""
+    tasks = [_task(record, Offsets(record.text, unit)) for record in records]
+    return json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
+
+
+def _record(
+    path: str, number: int, task: Any, unit: OffsetUnit, losses: Losses, field: str
+) -> Record:
+    name = f"{path}: task {number}"
+    data = task.get("data") if isinstance(task, dict) else None
+    if not isinstance(data, dict) or field not in data:
+        raise DataError(f"{name}: no data.{field}; name the field with --field")
+    text = checked_text(data[field], name, None)
+    offsets = Offsets(text, unit)
+    document = data.get("document")
+    numbered = isinstance(document, int) and not isinstance(document, bool) and document >= 0
+    own = {field, "tokens"} | ({"document"} if numbered else set())
+    return Record(
+        text,
+        tuple(_marks(text, _results(task, name, losses), offsets, name, losses)),
+        read_tokens(data.get("tokens"), offsets, (name, None)),
+        document if numbered else None,
+        {key: value for key, value in data.items() if key not in own},
+        name,
+    )
+
+
+def _results(task: dict[str, Any], name: str, losses: Losses) -> list[Any]:
+    """What the annotation that counts says."""
+    annotations = task.get("annotations", task.get("completions")) or []
+    if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
+        raise DataError(f"{name}: annotations: no list of objects")
+    valid = [a for a in annotations if not a.get("was_cancelled") and not a.get("skipped")]
+    for other in [a for a in annotations if a not in valid[:1] and a.get("result")]:
+        found = len(other["result"])
+        losses.add("other-annotation", name, None, f"{found} regions of a further annotation")
+    return list(valid[0].get("result") or []) if valid else []
+
+
+def _marks(
+    text: str, results: list[Any], offsets: Offsets, name: str, losses: Losses
+) -> Iterator[Mark]:
+    for result in results:
+        value = result.get("value") if isinstance(result, dict) else None
+        kind = result.get("type") if isinstance(result, dict) else None
+        if not isinstance(value, dict) or kind not in ("labels", "hypertextlabels"):
+            losses.add("not-a-span", name, None, f"a region of type {kind!r}")
+            continue
+        span = value.get("globalOffsets", value)
+        labels = value.get("labels", value.get("hypertextlabels")) or [None]
+        for label in labels:
+            mark = read_mark(
+                text,
+                offsets,
+                (span.get("start"), span.get("end"), label),
+                (name, None),
+                losses,
+                stated=value.get("text") or None,
+            )
+            if mark:
+                yield mark
+
+
+def _task(record: Record, offsets: Offsets) -> dict[str, Any]:
+    data: dict[str, Any] = {**record.fields, "text": record.text}
+    tokens = token_pairs(record, offsets)
+    if tokens is not None:
+        data["tokens"] = tokens
+    if record.document is not None:
+        data["document"] = record.document
+    result = [
+        {
+            "id": f"r{number}",
+            "from_name": "label",
+            "to_name": "text",
+            "type": "labels",
+            "value": {
+                "start": offsets.offset(mark.start),
+                "end": offsets.offset(mark.end),
+                "text": record.text[mark.start : mark.end],
+                "labels": [mark.label],
+            },
+        }
+        for number, mark in enumerate(record.marks, start=1)
+    ]
+    return {"data": data, "annotations": [{"result": result}]}

@@ -1,0 +1,184 @@
+"""JSON lines with offsets: Doccano's (`label` or `entities`), Prodigy's and spaCy's (`spans`).
+
+Beside the tools' own fields, `tokens` and `document` keep what CoNLL rows say; both tools take
+further fields as they are and give them back.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from data.formats.record import (
+    Losses,
+    Mark,
+    Offsets,
+    OffsetUnit,
+    Record,
+    checked_text,
+    place,
+    read_mark,
+    read_tokens,
+)
+from data.problems import DataError
+
+_KNOWN = frozenset(("text", "label", "labels", "entities", "spans", "tokens", "document"))
+
+
+def read_lines(
+    path: str, text: str, unit: OffsetUnit, losses: Losses, *, field: str
+) -> list[Record]:
+    """Read records; each line says by its fields which of the forms it has.
+
+    Raises DataError for a line that is no JSON object with a text.
+    """
+    return [_record(path, n, value, unit, losses, field) for n, value in _objects(path, text)]
+
+
+def write_doccano(records: Iterable[Record], unit: OffsetUnit, *, objects: bool) -> str:
+    """Write Doccano's lines: `label` triples, or with `objects` `entities` as objects."""
+    return _joined(_doccano(record, Offsets(record.text, unit), objects) for record in records)
+
+
+def write_prodigy(records: Iterable[Record], unit: OffsetUnit) -> str:
+    """Write lines with `spans`, and `tokens` where they are known."""
+    return _joined(_prodigy(record, Offsets(record.text, unit)) for record in records)
+
+
+def token_pairs(record: Record, offsets: Offsets) -> list[list[int]] | None:
+    """The tokens as offsets."""
+    if record.tokens is None:
+        return None
+    return [[offsets.offset(start), offsets.offset(end)] for start, end in record.tokens]
+
+
+def _objects(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{place(path, number)}: not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise DataError(f"{place(path, number)}: no JSON object")
+        yield number, value
+
+
+def _record(
+    path: str, line: int, value: dict[str, Any], unit: OffsetUnit, losses: Losses, field: str
+) -> Record:
+    if field not in value:
+        raise DataError(f"{place(path, line)}: no field {field!r}; name it with --field")
+    text = checked_text(value[field], path, line)
+    offsets = Offsets(text, unit)
+    marks = tuple(_marks(text, value, offsets, (path, line), losses))
+    document = value.get("document")
+    numbered = isinstance(document, int) and not isinstance(document, bool) and document >= 0
+    fields = {k: v for k, v in value.items() if k not in _KNOWN and k != field}
+    if not numbered and document is not None:
+        fields["document"] = document
+    return Record(
+        text,
+        marks,
+        read_tokens(_pairs(value.get("tokens")), offsets, (path, line)),
+        document if numbered else None,
+        fields,
+        path,
+        line,
+    )
+
+
+def _marks(
+    text: str,
+    value: dict[str, Any],
+    offsets: Offsets,
+    where: tuple[str, int | None],
+    losses: Losses,
+) -> Iterator[Mark]:
+    if value.get("answer", "accept") != "accept" and value.get("spans"):
+        losses.add("not-accepted", *where, f"the answer is {value['answer']!r}, so not its spans")
+        return
+    if value.get("relations"):
+        losses.add("relation", *where, f"{len(value['relations'])} relations between entities")
+    for key in ("label", "labels", "entities", "spans"):
+        listed = value.get(key) or ()
+        if not isinstance(listed, list | tuple):
+            raise DataError(f"{place(*where)}: {key}: no list")
+        for span in listed:
+            mark = read_mark(text, offsets, _triple(span), where, losses, stated=_stated(span))
+            if mark:
+                yield mark
+
+
+def _triple(span: object) -> tuple[object, object, object]:
+    """Start, end and label of a triple or of an object in either tool's names."""
+    if isinstance(span, list | tuple) and len(span) == 3:
+        return span[0], span[1], span[2]
+    if isinstance(span, dict):
+        start = span.get("start", span.get("start_offset"))
+        return start, span.get("end", span.get("end_offset")), span.get("label")
+    return None, None, None
+
+
+def _stated(span: object) -> object:
+    return span.get("text") if isinstance(span, dict) else None
+
+
+def _pairs(tokens: object) -> object:
+    """Tokens as pairs, from pairs or from Prodigy's objects."""
+    if not isinstance(tokens, list):
+        return tokens
+    return [[t.get("start"), t.get("end")] if isinstance(t, dict) else t for t in tokens]
+
+
+def _common(record: Record) -> dict[str, Any]:
+    return {} if record.document is None else {"document": record.document}
+
+
+def _doccano(record: Record, offsets: Offsets, objects: bool) -> dict[str, Any]:
+    spans = [(offsets.offset(m.start), offsets.offset(m.end), m.label) for m in record.marks]
+    value: dict[str, Any] = {**record.fields, "text": record.text}
+    if objects:
+        value["entities"] = [
+            {"id": number, "label": label, "start_offset": start, "end_offset": end}
+            for number, (start, end, label) in enumerate(spans, start=1)
+        ]
+        value["relations"] = []
+    else:
+        value["label"] = [list(span) for span in spans]
+    tokens = token_pairs(record, offsets)
+    return value | ({} if tokens is None else {"tokens": tokens}) | _common(record)
+
+
+def _prodigy(record: Record, offsets: Offsets) -> dict[str, Any]:
+    value: dict[str, Any] = {**record.fields, "text": record.text}
+    if record.tokens is not None:
+        value["tokens"] = [
+            {
+                "text": record.text[start:end],
+                "start": offsets.offset(start),
+                "end": offsets.offset(end),
+                "id": number,
+                "ws": record.text[end : end + 1].isspace(),
+            }
+            for number, (start, end) in enumerate(record.tokens)
+        ]
+    value["spans"] = [_span(mark, record, offsets) for mark in record.marks]
+    return value | _common(record)
+
+
+def _span(mark: Mark, record: Record, offsets: Offsets) -> dict[str, Any]:
+    span: dict[str, Any] = {
+        "start": offsets.offset(mark.start),
+        "end": offsets.offset(mark.end),
+        "label": mark.label,
+    }
+    starts = {start: number for number, (start, _) in reversed([*enumerate(record.tokens or ())])}
+    ends = {end: number for number, (_, end) in enumerate(record.tokens or ())}
+    if mark.start in starts and mark.end in ends:
+        span |= {"token_start": starts[mark.start], "token_end": ends[mark.end]}
+    return span
+
+
+def _joined(values: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
