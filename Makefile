@@ -18,11 +18,13 @@ BENCH  := $(if $(QUICK),benchmarks/.cache/quick,benchmarks)
 TIMED  := $(if $(QUICK),--quick --results $(BENCH)/results)
 MODEL  := $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 DOCS   := $(if $(QUICK),$(BENCH),docs)
+# What the benchmarks of the service are; together some ten minutes.
+SERVING := load overload swaps ending stream
 
-.PHONY: help serve setup test lint format typecheck bench clean
+.PHONY: help serve setup test lint format typecheck bench bench-serve clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.serving  ## serve the bundled models (HOST=, PORT=, MODELS= override)
 	@$(VENV)/bin/tagbelt serve "$(MODELS)" --host "$(HOST)" --port "$(PORT)"
@@ -46,8 +48,15 @@ typecheck: $(VENV)/.all  ## mypy, strict, on our packages
 bench: $(VENV)/.all  ## measure, beside other taggers (QUICK=1: in minutes; TAGBELT_DATA names the data)
 	@test -n "$$TAGBELT_DATA" || { echo "set TAGBELT_DATA to the directory of the data sets"; exit 1; }
 	@$(VENV)/bin/python -m benchmarks.environments
-	@for part in limits throughput latency training scale memory start; do \
+	@for part in limits throughput latency training scale memory start $(SERVING); do \
 	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) $(MODEL) || exit 1; \
+	done
+	@$(VENV)/bin/python -m benchmarks.report --results $(BENCH)/results --docs $(DOCS)
+
+bench-serve: $(VENV)/.all  ## measure the service alone: load, overload, swaps, ends, streams
+	@test -n "$$TAGBELT_DATA" || { echo "set TAGBELT_DATA to the directory of the data sets"; exit 1; }
+	@for part in $(SERVING); do \
+	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) || exit 1; \
 	done
 	@$(VENV)/bin/python -m benchmarks.report --results $(BENCH)/results --docs $(DOCS)
 

@@ -11,6 +11,11 @@ from benchmarks.materials import CONLL, sentences
 from benchmarks.options import parser as base_parser
 
 PATH = "/v1/tag"
+CONSTANT = "/constant"
+"""The endpoint of `constant.py`."""
+CLIENTS = (1, 8, 64, 256)
+THREADS = (1, 2)
+"""Of a server that is asked many texts at a time."""
 LENGTHS = range(18, 23)
 TEXTS = 64
 """In a request of many."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from benchmarks.asked import CONSTANT
 from service import v1
 from service.bodies import JsonRoute
 from service.models.registry import Registry
@@ -18,7 +19,6 @@ from service.schemas import TagRequest
 from service.tagging import Answer
 from tagbelt.cli import main
 
-PATH = "/constant"
 SENTENCE = (
     "Angela Merkel visited the Toyota works in Nagoya on Monday , where she met engineers of the "
     "company and spoke ."
@@ -29,14 +29,14 @@ def add_constant(app: FastAPI) -> FastAPI:
     """Put the endpoint in front of the others, where finding it costs least."""
     answered: list[tuple[bytes, dict[str, str]]] = []
 
-    async def constant(body: TagRequest, request: Request) -> Response:
+    async def constant(body: TagRequest, request: Request) -> Response:  # noqa: ARG001
         if not answered:
             answered.append(_reply(request.app.state.registry))
         content, headers = answered[0]
         return Response(content, media_type="application/json", headers=headers)
 
     router = APIRouter(route_class=JsonRoute)
-    router.add_api_route(PATH, constant, methods=["POST"])
+    router.add_api_route(CONSTANT, constant, methods=["POST"])
     (route,) = (route for route in router.routes if isinstance(route, APIRoute))
     app.router.routes.insert(0, route)
     return app

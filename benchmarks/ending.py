@@ -72,6 +72,7 @@ class Kill(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Kill, and wait."""
         time.sleep(BEFORE_SECONDS)
         before = started(self._server)
         os.kill(self._server.workers[0], signal.SIGKILL)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import asked, constant
+from benchmarks import asked
 from benchmarks.loadgen import Generator, Tally
 from benchmarks.measure import interleaved, percentile, ratio, spread
 from benchmarks.options import run as run_program
@@ -21,12 +21,10 @@ from benchmarks.record import Row, tell, write_result
 from benchmarks.servers import serving
 from inference import Tagger
 
-CLIENTS = (1, 8, 64, 256)
 MOST_OUT = 256
 """Requests that may be out in the open loop."""
 BATCH_CLIENTS = 4
 WORKER_CLIENTS = 64
-THREADS = (1, 2)
 WARM_SECONDS = 0.5
 CONSTANT_MODULE = "benchmarks.constant"
 MS = 1000.0
@@ -52,7 +50,7 @@ def turn(url: str, requests: list[bytes], clients: int, seconds: float, into: li
 def closed(url: str, texts: list[str], clients: int, rounds: Rounds) -> Row:
     """Requests a second of both endpoints with so many clients."""
     tell(f"{clients} clients")
-    tallies: dict[str, list[Tally]] = {asked.PATH: [], constant.PATH: []}
+    tallies: dict[str, list[Tally]] = {asked.PATH: [], asked.CONSTANT: []}
     turns: dict[str, Callable[[], float]] = {
         path: partial(turn, url, asked.single(url, texts, path), clients, rounds.seconds, into)
         for path, into in tallies.items()
@@ -63,8 +61,8 @@ def closed(url: str, texts: list[str], clients: int, rounds: Rounds) -> Row:
         "experiment": "closed",
         "clients": clients,
         "rate": spread(rates[asked.PATH]),
-        "constant": spread(rates[constant.PATH]),
-        "ratio": ratio(rates[asked.PATH], rates[constant.PATH]),
+        "constant": spread(rates[asked.CONSTANT]),
+        "ratio": ratio(rates[asked.PATH], rates[asked.CONSTANT]),
         "p50_ms": spread([MS * percentile(tally.times(), 0.5) for tally in ours]),
         "p99_ms": spread([MS * percentile(tally.times(), 0.99) for tally in ours]),
         "generator_share": max(tally.cpu_share for one in tallies.values() for tally in one),
@@ -176,12 +174,12 @@ def main() -> None:
     texts = asked.joined(words)
     rows = []
     with serving(given.models, module=CONSTANT_MODULE) as server:
-        for clients in CLIENTS:
+        for clients in asked.CLIENTS:
             rows.append(closed(server.url, texts, clients, rounds))
         for row in list(rows):
             rate = row["rate"]["median"]
             rows.append(half_load(server.url, texts, row["clients"], rate, rounds))
-    rows += [batches(given.models, words, threads, rounds) for threads in THREADS]
+    rows += [batches(given.models, words, threads, rounds) for threads in asked.THREADS]
     rows.append(workers(given.models, texts, rounds))
     settings = {
         "quick": given.quick,

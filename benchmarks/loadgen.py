@@ -12,7 +12,7 @@ import resource
 import select
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -155,7 +155,7 @@ class Generator:
         self._epoll = select.epoll()
         self._out: dict[int, _Connection] = {}
         self._idle: list[_Connection] = []
-        self._tally = Tally()
+        self.tally = Tally()
         self._began = 0.0
         self._is_refused = False
         allow_files(connections + _SPARE_FILES)
@@ -192,7 +192,7 @@ class Generator:
                 if len(self._out) < self._limit:
                     self._ask(due)
                 else:
-                    self._tally.held_back += 1
+                    self.tally.held_back += 1
                 due += self._chance.expovariate(rate)
             self._take_replies(due - self._now())
         return self._finished()
@@ -201,14 +201,14 @@ class Generator:
         return time.perf_counter() - self._began
 
     def _start(self) -> None:
-        self._tally = Tally()
+        self.tally = Tally()
         self._is_refused = False
         self._cpu = time.process_time()
         self._began = time.perf_counter()
 
     def _finished(self) -> Tally:
         """The rate is that until now; those still out are waited for."""
-        tally = self._tally
+        tally = self.tally
         tally.seconds = self._now()
         tally.cpu_seconds = time.process_time() - self._cpu
         while self._out:
@@ -237,7 +237,7 @@ class Generator:
         try:
             connection = _Connection(self._address)
         except OSError:
-            self._tally.refused += 1
+            self.tally.refused += 1
             self._is_refused = self._stop_when_refused
             return None
         self._epoll.register(connection.descriptor, select.EPOLLIN)
@@ -271,7 +271,7 @@ class Generator:
             self._end(connection, int(connection.received[9:12]) if is_whole else LOST)
 
     def _end(self, connection: _Connection, status: int) -> None:
-        tally = self._tally
+        tally = self.tally
         tally.due.append(connection.due)
         tally.sent.append(connection.sent)
         tally.ended.append(self._now())

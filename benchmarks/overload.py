@@ -136,7 +136,7 @@ def probe(server: Server, text: str) -> float:
 
 
 class _Recovery(threading.Thread):
-    """Waits for the end of an overload, and asks until a reply is as quick as from an idle server."""
+    """Waits for the end of an overload, and asks until a reply is as quick as when idle."""
 
     def __init__(self, server: Server, text: str, after: float, quick: float) -> None:
         super().__init__(daemon=True)
@@ -146,6 +146,7 @@ class _Recovery(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Ask until it is quick."""
         time.sleep(max(0.0, self._end - time.perf_counter()))
         while (now := time.perf_counter() - self._end) < RECOVERY_LIMIT:
             if probe(self._server, self._text) <= self._quick:

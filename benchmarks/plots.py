@@ -113,6 +113,18 @@ def latency(axes: Axes, parts: Parts) -> bool:
     return bool(found)
 
 
+def load(axes: Axes, parts: Parts) -> bool:
+    """Requests a second against the number of clients, of the tagger and of a constant."""
+    found = list(rows(parts, "load", experiment="closed"))
+    if found:
+        _line(axes, 0, "POST /v1/tag", found, "clients", "rate")
+        _line(axes, 6, "the same, answering a constant", found, "clients", "constant")
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.set_ylabel("requests a second, one sentence each")
+    _logarithmic(axes, "x", "clients")
+    return bool(found)
+
+
 def cost(label: str, experiments: Mapping[str, str]) -> Draw:
     """Cost per token against a size, from zero, so that flat looks flat."""
 
@@ -164,6 +176,7 @@ DRAWINGS: Mapping[str, tuple[str, Draw]] = {
     "training": ("Training, one thread, batches of 16", bars("training", "tokens a second")),
     "batch": ("Throughput against batch size, one thread", batch),
     "latency": ("Latency of one sentence", latency),
+    "load": ("Requests a second over HTTP, on one machine", load),
     "corpus": (
         "Cost against the size of the corpus",
         cost("sentences", {"corpus": "tokens in, tags out", "texts": "text in, entities out"}),

@@ -11,7 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
-from benchmarks.bars import MISSING
+from benchmarks.bar import MISSING
 from benchmarks.machine import ROOT
 from benchmarks.parts import PLOTS, Parts, read_parts
 from benchmarks.record import RESULTS, tell

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from benchmarks.asked import CLIENTS, THREADS
 from benchmarks.bar import Bar, Find
-from benchmarks.load import CLIENTS, THREADS
 from benchmarks.overload import CASES
 from benchmarks.parts import first_spread
 

@@ -57,6 +57,7 @@ class Answer(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Read until the end."""
         while piece := self._connection.recv(PIECE):
             if not self.head:
                 self.head = piece[: piece.find(b"\r\n\r\n")]

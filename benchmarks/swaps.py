@@ -73,6 +73,7 @@ class Swapping(threading.Thread):
         self._server, self._checkpoint, self._count = server, checkpoint, count
 
     def run(self) -> None:
+        """Swap, and note how each went."""
         for number in range(1, self._count + 1):
             change(self._checkpoint, number)
             began = time.perf_counter()

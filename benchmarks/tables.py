@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.bars import BARS, MISSING, Bar, Spread
+from benchmarks.bar import MISSING, Bar, Spread
+from benchmarks.bars import BARS
 from benchmarks.parts import Parts, rows, spread_of
 from benchmarks.record import Row
 from benchmarks.service_tables import SERVICE_TABLES

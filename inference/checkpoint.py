@@ -163,5 +163,6 @@ def _info(header: Header, digest: str) -> ModelInfo:
         digest=digest,
         language=header.language,
         description=header.description,
+        licence=header.licence,
         metrics=dict(header.metrics),
     )

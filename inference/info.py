@@ -25,4 +25,5 @@ class ModelInfo:
     digest: str
     language: str = ""
     description: str = ""
+    licence: str = ""
     metrics: Mapping[str, object] = field(default_factory=dict, hash=False)

@@ -84,6 +84,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.state.models = manager
     app.state.health = health
     app.state.recorder = telemetry.metrics
+    app.state.streams = frozenset({STREAM_PATH})
     app.state.open_streams = 0
     app.state.tagging = Tagging(registry, engine, settings)
     # The routes that are asked most often come first: they are tried in order.
@@ -93,7 +94,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams={STREAM_PATH})
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams=app.state.streams)
     app.state.keys = access.install(app, settings, rejected=telemetry.metrics.rejected)
     app.add_middleware(FaultNet)
     app.add_middleware(SecurityHeaders, over_tls=settings.tls_certificate is not None)

@@ -277,6 +277,7 @@ class ModelCard(ModelName):
     unit: str = Field(description="What it tags: `word` or `character`.")
     language: str = Field(description="A language tag such as `en`; empty when it is not stated.")
     description: str = Field(description="A sentence for people.")
+    licence: str = Field(description="On what terms it may be used; empty when it is not stated.")
     metrics: dict[str, Any] = Field(description="Quality as measured by its training.")
 
 

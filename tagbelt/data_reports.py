@@ -7,7 +7,24 @@ from data.checking.findings import KINDS, Findings, Severity
 
 if TYPE_CHECKING:
     from data.checking.check import Checked
+    from data.formats.record import Losses
     from data.statistics import Lengths, Statistics
+
+LOSSES = {
+    "misaligned": "entities that begin or end inside a token",
+    "overlap": "entities that overlap a longer or earlier one",
+    "bad-span": "entities that are no span of their text, or have no label",
+    "other-text": "entities whose stated text is not what stands at their offsets",
+    "discontinuous": "entities in several pieces",
+    "not-a-span": "annotations that are no entities",
+    "not-accepted": "texts whose annotation was not accepted",
+    "other-annotation": "further annotations of one text",
+    "relation": "relations between entities",
+    "empty-entity": "entities whose tokens are all empty",
+    "empty-text": "texts without a token",
+    "token-boundaries": "sentences whose tokens cannot be told from their text",
+}
+"""What a kind of loss means."""
 
 
 def check_report(checked: "Checked") -> str:
@@ -51,6 +68,18 @@ def stats_report(described: "Sequence[Statistics]") -> str:
         rows.append(["faulty rows or tags", *(str(d.faults) for d in described)])
     note = "Lengths in tokens: median / 95th percentile / longest. Unseen: in no earlier file."
     return "\n".join([*_table(rows), note])
+
+
+def losses_report(losses: "Losses") -> str:
+    """What a conversion cannot carry over: counts, and the first places of each kind."""
+    lines = []
+    for kind, count in losses.counts.items():
+        lines.append(f"{kind} ({count}): {LOSSES[kind]}")
+        shown = losses.examples[kind][: losses.shown]
+        lines.extend(f"  {example}" for example in shown)
+        if len(shown) < count:
+            lines.append(f"  ... {count - len(shown)} more")
+    return "\n".join(lines)
 
 
 def _findings(findings: Findings) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """`tagbelt data`: look at annotated files, convert, split and fetch them."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from data.formats.convert import Format
+from data.formats.record import OffsetUnit
 from data.schemes import Scheme
 from tagbelt.failures import told
 
@@ -34,7 +37,18 @@ Separator = Annotated[
 TagScheme = Annotated[
     Scheme | None, typer.Option(help="Tag scheme; recognised from the tags unless given.")
 ]
+Told = Annotated[
+    int, typer.Option("--examples", min=0, help="How many places are shown of each kind.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+class Tokenizing(StrEnum):
+    """How texts without tokens are cut into tokens."""
+
+    word = "word"
+    character = "character"
+    whitespace = "whitespace"
 
 
 @app.command()
@@ -47,9 +61,7 @@ def check(
         int, typer.Option(min=0, help="Labels with fewer entities in the first file are told.")
     ] = 50,
     long: Annotated[int, typer.Option(min=1, help="Sentences of more tokens are told.")] = 256,
-    examples: Annotated[
-        int, typer.Option(min=0, help="How many places are shown of each kind of finding.")
-    ] = 5,
+    examples: Told = 5,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -88,6 +100,94 @@ def stats(
         _show([d.as_json() for d in described] if as_json else stats_report(described))
 
 
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="What to read; for brat a folder.")],
+    target: Annotated[Path, typer.Argument(help="What to write; for brat a new folder.")],
+    source_format: Annotated[
+        Format | None, typer.Option("--from", help="Format of the source; else by its suffix.")
+    ] = None,
+    target_format: Annotated[
+        Format | None, typer.Option("--to", help="Format of the target; else by its suffix.")
+    ] = None,
+    columns: Columns = None,
+    separator: Separator = "guess",
+    scheme: TagScheme = None,
+    to_columns: Annotated[
+        str | None, typer.Option(help="Which of --columns to write, in this order; else all.")
+    ] = None,
+    to_separator: Annotated[
+        str, typer.Option(help="What separates the columns that are written: tab or space.")
+    ] = "tab",
+    to_scheme: Annotated[Scheme, typer.Option(help="Tag scheme to write.")] = Scheme.IOB2,
+    field: Annotated[str, typer.Option(help="Where the text is in JSON.")] = "text",
+    offset_unit: Annotated[
+        OffsetUnit | None,
+        typer.Option(help="What the source's offsets count; Doccano's UTF-16, else code points."),
+    ] = None,
+    to_offset_unit: Annotated[
+        OffsetUnit | None, typer.Option(help="What the target's offsets count; as above.")
+    ] = None,
+    tokens: Annotated[
+        Tokenizing, typer.Option(help="How texts that come without tokens are cut into them.")
+    ] = Tokenizing.word,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")
+    ] = False,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write though something cannot be carried over.")
+    ] = False,
+    examples: Told = 10,
+) -> None:
+    """Convert between CoNLL rows, Doccano, Label Studio, Prodigy or spaCy, and brat.
+
+    Spans that fit no tokens, overlap or cannot be written are told with their places; unless
+    --allow-loss is given nothing is written then, and the exit code is 1.
+    """
+    with told("data convert"):
+        from data.formats.convert import (
+            Reading,
+            Writing,
+            convert,
+            guess_source,
+            guess_target,
+            save,
+        )
+        from tagbelt.data_reports import losses_report
+
+        reading = Reading(
+            columns=_columns(columns),
+            separator=_separator(separator),
+            scheme=scheme,
+            repair=repair,
+            field=field,
+            unit=offset_unit,
+            tokenizing=tokens.value,
+        )
+        writing = Writing(
+            scheme=to_scheme,
+            separator=_written_separator(to_separator),
+            keep=_kept(columns, to_columns),
+            unit=to_offset_unit,
+        )
+        read_as = source_format or guess_source(source)
+        converted = convert(
+            source, read_as, target_format or guess_target(target), reading, writing
+        )
+        converted.losses.shown = examples
+        lost = bool(converted.losses.counts)
+        if lost:
+            typer.echo(losses_report(converted.losses), err=True)
+        if lost and not allow_loss:
+            typer.echo("Nothing was written; --allow-loss writes all else.", err=True)
+            raise typer.Exit(1)
+        save(converted, target, writing)
+        typer.echo(
+            f"{target}: {converted.texts} texts or sentences, {converted.entities} entities"
+            + (f", {converted.losses.counts.total()} losses" if lost else "")
+        )
+
+
 def _read(
     path: Path, columns: str | None, separator: str, scheme: Scheme | None
 ) -> "AnnotatedFile":
@@ -119,6 +219,27 @@ def _separator(name: str) -> str | None:
     if name not in known:
         raise DataError(f"--separator is one of {', '.join(known)}, not {name!r}")
     return known[name]
+
+
+def _written_separator(name: str) -> Literal[" ", "\t"]:
+    from data.problems import DataError
+
+    if name not in ("tab", "space"):
+        raise DataError(f"--to-separator is tab or space, not {name!r}")
+    return "\t" if name == "tab" else " "
+
+
+def _kept(columns: str | None, wanted: str | None) -> tuple[int, ...] | None:
+    """The places of the columns to write."""
+    from data.problems import DataError
+
+    if wanted is None:
+        return None
+    names = (columns or "").split(",")
+    unknown = [name for name in wanted.split(",") if names.count(name) != 1]
+    if unknown:
+        raise DataError(f"--to-columns: --columns does not name {unknown[0]!r} once")
+    return tuple(names.index(name) for name in wanted.split(","))
 
 
 def _show(result: object) -> None:

@@ -43,10 +43,13 @@ def to_sentences(record: Record, tokenizing: Tokenizing, losses: Losses) -> Iter
         losses.add("empty-text", record.path, record.line, "a text without a token")
 
 
-def as_documents(records: Iterable[Record], unit: Unit, losses: Losses) -> list[Record]:
+def as_documents(
+    records: Iterable[Record], unit: Unit, losses: Losses, *, together: bool
+) -> list[Record]:
     """Join the sentences of each document, a line each, for formats that have no tokens.
 
-    Records without tokens are documents already. Tokens that nobody could find again in the
+    Records without tokens are documents already, and unless `together` so are sentences without
+    a document's number. Tokens that nobody could find again in the
     text are a loss.
     """
     documents: list[Record] = []
@@ -56,7 +59,8 @@ def as_documents(records: Iterable[Record], unit: Unit, losses: Losses) -> list[
             documents.append(record)
             continue
         _check_recoverable(record, unit, losses)
-        if group and group[-1].document != record.document:
+        alone = record.document is None and not together
+        if group and (alone or group[-1].document != record.document):
             documents.append(_joined(group))
             group = []
         group.append(record)

@@ -15,7 +15,7 @@ from data.loose import Annotated, ConllError, annotate, guess_unit, read_loosely
 from data.problems import DataError
 from data.rows import DOCSTART, Columns, Separator
 from data.schemes import Scheme
-from data.types import Unit
+from data.types import Sentence
 
 
 class Format(StrEnum):
@@ -123,7 +123,11 @@ def convert(
         result.texts = len(records)
         result.entities = sum(len(record.marks) for record in records)
         unit = "character" if reading.tokenizing == "character" else "word"
-    _render(result, records, target_format, reading, writing, unit)
+    if target_format is Format.brat:
+        together = source_format is Format.conll
+        result.documents = as_documents(records, unit, result.losses, together=together)
+    else:
+        result.text = _render(records, target_format, reading, writing, result.losses)
     return result
 
 
@@ -148,7 +152,7 @@ def _read_rows(source: Path, reading: Reading) -> Annotated:
 def _document_starts(file: Annotated) -> list[int]:
     """For each -DOCSTART- row the index of the sentence behind it."""
     rows = sum(DOCSTART in file.loose.layout.split(line) for line in file.loose.lines)
-    starts = []
+    starts: list[int] = []
     for index, block in enumerate(file.loose.blocks):
         starts.extend([index] * (block.document - len(starts)))
     return starts + [len(file.loose.blocks)] * (rows - len(starts))
@@ -169,35 +173,28 @@ def _read_texts(
 
 
 def _render(
-    result: Converted,
-    records: list[Record],
-    target_format: Format,
-    reading: Reading,
-    writing: Writing,
-    unit: Unit,
-) -> None:
-    offsets = writing.unit or _UNITS.get(target_format, OffsetUnit.codepoint)
-    match target_format:
-        case Format.conll:
-            result.text = _rows(records, reading, writing, result.losses)
-        case Format.brat:
-            result.documents = as_documents(records, unit, result.losses)
-        case Format.labelstudio:
-            result.text = write_labelstudio(records, offsets)
-        case Format.prodigy:
-            result.text = write_prodigy(records, offsets)
-        case Format.doccano | Format.doccano_entities:
-            objects = target_format is Format.doccano_entities
-            result.text = write_doccano(records, offsets, objects=objects)
+    records: list[Record], target: Format, reading: Reading, writing: Writing, losses: Losses
+) -> str:
+    if target is Format.conll:
+        return _rows(records, reading, writing, losses)
+    offsets = writing.unit or _UNITS.get(target, OffsetUnit.codepoint)
+    if target is Format.labelstudio:
+        return write_labelstudio(records, offsets)
+    if target is Format.prodigy:
+        return write_prodigy(records, offsets)
+    return write_doccano(records, offsets, objects=target is Format.doccano_entities)
 
 
 def _rows(records: list[Record], reading: Reading, writing: Writing, losses: Losses) -> str:
-    sentences = []
-    starts: list[int] = []
-    # Standoff documents are documents; lines of JSON are sentences unless they are numbered.
-    standoff = len(records) > 1 and all(r.tokens is None and r.line is None for r in records)
+    sentences: list[Sentence] = []
+    starts = []
+    # Texts of Label Studio and brat are documents; lines of JSON are, unless numbered, sentences.
+    whole = len(records) > 1 and all(r.tokens is None and r.line is None for r in records)
+    before = 0
     for number, record in enumerate(records, start=1):
-        document = number if standoff else record.document or 0
-        starts.extend([len(sentences)] * (document - len(starts)))
+        document = number if whole else record.document or 0
+        if document != before:
+            starts.append(len(sentences))
+            before = document
         sentences.extend(to_sentences(record, reading.tokenizing, losses))
     return render(sentences, starts, writing.scheme, writing.separator)

@@ -21,7 +21,9 @@ from data.formats.record import (
 )
 from data.problems import DataError
 
-_KNOWN = frozenset(("text", "label", "labels", "entities", "spans", "tokens", "document"))
+_KNOWN = frozenset(
+    ("text", "label", "labels", "entities", "spans", "tokens", "document", "relations")
+)
 
 
 def read_lines(

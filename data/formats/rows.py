@@ -39,7 +39,7 @@ def retag(
     """
     loose = file.loose
     layout = loose.layout
-    tags = {}
+    tags: dict[int, str] = {}
     for block, sentence in zip(loose.blocks, file.sentences, strict=True):
         tags.update(zip(block.lines, _tags(sentence, scheme, loose.path, block), strict=True))
     written = []

@@ -177,7 +177,7 @@ _Target = Annotated[
 root_router = APIRouter(route_class=TargetedRoute, include_in_schema=False)
 router = APIRouter(
     route_class=ComprehendRoute,
-    tags=["adapters"],
+    tags=["AWS Comprehend"],
     default_response_class=ComprehendResponse,
     responses=described_errors(ComprehendError, MEDIA_TYPE),
 )

@@ -123,7 +123,7 @@ class HuggingFaceRoute(AdapterRoute):
 
 router = APIRouter(
     route_class=HuggingFaceRoute,
-    tags=["adapters"],
+    tags=["Hugging Face"],
     responses=described_errors(HuggingFaceError),
 )
 

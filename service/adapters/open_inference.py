@@ -55,7 +55,7 @@ class OpenInferenceRoute(AdapterRoute):
 router = APIRouter(
     prefix="/v2",
     route_class=OpenInferenceRoute,
-    tags=["adapters"],
+    tags=["Open Inference Protocol"],
     responses=described_errors(shapes.OpenInferenceError),
 )
 

@@ -152,7 +152,7 @@ class PresidioRoute(AdapterRoute):
 
 router = APIRouter(
     route_class=PresidioRoute,
-    tags=["adapters"],
+    tags=["Presidio"],
     responses=described_errors(PresidioError),
 )
 

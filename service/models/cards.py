@@ -19,6 +19,7 @@ _NOTHING_KNOWN: dict[str, Any] = {
     "unit": "",
     "language": "",
     "description": "",
+    "licence": "",
     "metrics": {},
 }
 
@@ -89,6 +90,7 @@ def _known(source: ModelInfo | Header) -> dict[str, Any]:
         "unit": source.unit,
         "language": source.language,
         "description": source.description,
+        "licence": source.licence,
         "metrics": dict(source.metrics),
     }
 

@@ -8,13 +8,13 @@ import asyncio
 import http
 import json
 import time
+from collections.abc import Collection
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.problems import MEDIA_TYPE, Kind, problem
-from service.stream.tagging import PATH as STREAM_PATH
 
 HEAD_BYTES = 65_536
 """Of request line and headers, besides what comes with the first packet of them."""
@@ -27,14 +27,18 @@ HEAD_TOO_LARGE = Kind("", 431, "Request header fields too large", "")
 
 
 class Patience(ServerState):
-    """The state of a server whose connections are bounded. Both are in seconds."""
+    """The state of a server whose connections are bounded."""
 
-    def __init__(self, *, head: float = 30.0, body: float = 64.0) -> None:
+    def __init__(
+        self, *, head: float = 30.0, body: float = 64.0, streams: Collection[str] = frozenset()
+    ) -> None:
+        """`head` is how many seconds request line and headers may take, and `body` how many more
+        the body may, but for those of `streams`: paths that have a patience of their own.
+        """
         super().__init__()
         self.head_seconds = head
-        """For request line and headers."""
         self.body_seconds = body
-        """For the body, on top of that."""
+        self.streams = streams
 
 
 class Bounded(HttpToolsProtocol):
@@ -112,7 +116,7 @@ class Bounded(HttpToolsProtocol):
         patience = self.server_state
         allowed = patience.head_seconds + (patience.body_seconds if self._has_head else 0.0)
         left = self._began + allowed - time.monotonic()
-        if self._has_head and (self.flow.read_paused or self.scope["path"] == STREAM_PATH):
+        if self._has_head and (self.flow.read_paused or self.scope["path"] in patience.streams):
             left = max(left, patience.head_seconds)
         if left > 0:
             self._limit = self.loop.call_later(left, self._is_late)

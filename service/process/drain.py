@@ -25,8 +25,8 @@ MOST_TAKEN_IN = 4096
 class Connections(Patience):
     """The connections of a server, and whether it is about to end."""
 
-    def __init__(self, **seconds: float) -> None:
-        super().__init__(**seconds)
+    def __init__(self, **patience: Any) -> None:
+        super().__init__(**patience)
         self.is_draining = False
 
     def drain(self) -> None:

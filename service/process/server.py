@@ -90,7 +90,9 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(_config(app, tls))
         self.server_state = self._connections = Connections(
-            head=settings.timeout_seconds, body=settings.max_body_bytes / BYTES_PER_SECOND
+            head=settings.timeout_seconds,
+            body=settings.max_body_bytes / BYTES_PER_SECOND,
+            streams=app.state.streams,
         )
         self.is_orphan = False
         self._app = app

@@ -59,6 +59,8 @@ class Signals:
 
     def _exit(self, signum: int) -> None:
         self.clean_up()
+        for handler in logging.getLogger().handlers:
+            handler.flush()  # there will be no end of the loop's turn
         os._exit(SIGNALLED + signum)
 
     def _hangup(self, _: int, __: FrameType | None) -> None:

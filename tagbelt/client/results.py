@@ -140,6 +140,7 @@ class ModelCard:
     current: bool = True
     loaded_at: str | None = None
     reason: str | None = None
+    licence: str = ""
 
     @property
     def full_name(self) -> str:

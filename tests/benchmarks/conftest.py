@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.benchmarks.service_parts import service_parts
+
 MACHINE = {
     "cpu": "Abacus 9",
     "cores": 2,
@@ -112,6 +114,7 @@ def parts():
             {"experiment": name, "unit": unit, **spread(value)}
             for name, value, unit in ready + resident
         ],
+        **service_parts(spread),
     }
 
 

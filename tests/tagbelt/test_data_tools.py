@@ -73,3 +73,51 @@ def test_what_cannot_be_is_one_line(cli, files, arguments, message):
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("tagbelt data stats: ")
     assert message in done.err
+
+
+def test_convert_there_and_back(cli, files, tmp_path):
+    middle, back = tmp_path / "a.jsonl", tmp_path / "b.conll"
+    done = cli("data", "convert", files[0], middle, "--to", "doccano")
+    assert (done.code, done.out) == (0, f"{middle}: 2 texts or sentences, 2 entities\n")
+    first = json.loads(middle.read_text(encoding="utf-8").splitlines()[0])
+    assert first["text"] == "Ada Lovelace sleeps"
+    assert first["label"] == [[0, 12, "PER"]]
+    assert cli("data", "convert", middle, back).code == 0
+    assert back.read_text(encoding="utf-8").strip() == GOOD.strip()
+
+
+def test_convert_writes_nothing_that_loses_something_unless_told(cli, tmp_path):
+    source, target = tmp_path / "a.jsonl", tmp_path / "b.conll"
+    spans = [[0, 3, "PER"], [0, 2, "PER"]]
+    source.write_text(json.dumps({"text": "Ada", "label": spans}), encoding="utf-8")
+    done = cli("data", "convert", source, target)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(
+        "misaligned (1): entities that begin or end inside a token\n"
+        f"  {source}:1: PER 'Ad' at 0 to 2 "
+    )
+    assert not target.exists()
+    done = cli("data", "convert", source, target, "--allow-loss")
+    assert done.code == 0
+    assert done.out == f"{target}: 1 texts or sentences, 2 entities, 1 losses\n"
+    assert target.read_text(encoding="utf-8") == "Ada\tB-PER\n\n"
+
+
+def test_convert_refuses_invalid_tags_unless_told(cli, files, tmp_path):
+    target = tmp_path / "c.conll"
+    done = cli("data", "convert", files[1], target)
+    assert done.code == 1
+    assert f"{files[1]}:5: 'I-PER'" in done.err
+    assert "--repair takes it so" in done.err
+    assert cli("data", "convert", files[1], target, "--repair", "--to-scheme", "BIOES").code == 0
+    assert "\nAda\tS-PER\n" in target.read_text(encoding="utf-8")
+
+
+def test_convert_chooses_columns(cli, tmp_path):
+    source, target = tmp_path / "a.conll", tmp_path / "b.conll"
+    source.write_text("0 Ada B-PER\n1 slept O\n", encoding="utf-8")
+    names = ["--columns", "index,token,tag", "--to-columns", "token,tag", "--to-separator", "space"]
+    assert cli("data", "convert", source, target, *names).code == 0
+    assert target.read_text(encoding="utf-8") == "Ada B-PER\nslept O\n"
+    done = cli("data", "convert", source, target, "--to-columns", "pos")
+    assert "--columns does not name 'pos' once" in done.err

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.checking.check import check_files
+from data.formats.convert import Format, Reading, Writing, convert, save
 from data.loose import annotate, read_loosely
 from data.statistics import describe_files
 
@@ -112,3 +113,21 @@ def test_the_counts_of_a_set():
     assert (dev.entities, test.entities) == (5942, 5648)
     assert (test.unit, test.sentence_lengths.longest) == ("word", 124)
     assert 0.3 < (test.unseen_entities or 0) < 0.6
+
+
+@pytest.mark.parametrize("name", ["btc/dev.conll", "resume/dev.bmes", "conllpp/test.txt"])
+@pytest.mark.parametrize("through", [Format.doccano, Format.prodigy, Format.labelstudio])
+def test_real_rows_come_back_from_other_formats(tmp_path, name, through):
+    source = Path(DATA or "", name)
+    middle, back = tmp_path / "middle", tmp_path / "back.conll"
+    there = convert(source, Format.conll, through, Reading(), Writing())
+    assert not there.losses.counts
+    save(there, middle, Writing())
+    again = convert(middle, through, Format.conll, Reading(), Writing())
+    assert not again.losses.counts
+    save(again, back, Writing())
+    files = [annotate(read_loosely(path)) for path in (source, back)]
+    first, second = ([(s.tokens, s.spans) for s in file.sentences] for file in files)
+    assert first == second
+    documents = [[block.document for block in file.loose.blocks] for file in files]
+    assert documents[0] == documents[1]

@@ -189,10 +189,13 @@ def test_readiness_is_that_of_the_models(models):
     assert ask("models/none/ready")[0] == 404
 
 
+ADAPTERS = {"AWS Comprehend", "Hugging Face", "Open Inference Protocol", "Presidio"}
+
+
 def test_the_document_describes_every_route(models):
     paths = models.get("/openapi.json").json()["paths"]
     described = {path for path, methods in paths.items() for one in methods.values()
-                 if one.get("tags") == ["adapters"]}  # fmt: skip
+                 if one.get("tags", [""])[0] in ADAPTERS}  # fmt: skip
     assert described == {
         "/", "/models/{name}", "/analyze", "/supportedentities", "/recognizers", "/health", "/aws/",
         "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}",

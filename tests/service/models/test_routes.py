@@ -18,6 +18,7 @@ CARD = {
     "unit": "word",
     "language": "en",
     "description": "A tagger for tests.",
+    "licence": "",
     "metrics": {"f1": 0.5},
     "state": "loaded",
     "default": True,

@@ -1,0 +1,275 @@
+"""What tools export, read as they mean it; and what cannot be carried over, told with its place."""
+
+import json
+
+import pytest
+
+from data.conll import read_conll
+from data.formats.convert import (
+    Format,
+    Reading,
+    Writing,
+    convert,
+    guess_source,
+    guess_target,
+    save,
+)
+from data.formats.record import Mark, Offsets, OffsetUnit
+from data.problems import DataError
+from data.types import Span
+
+FIREMEN = "\U0001f468\U0001f3fb\u200d\U0001f692 firemen drive firetrucks"
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Convert to rows; the sentences, and the losses as `{kind: [message]}`."""
+
+    def run(source, source_format, text, **reading):
+        path = tmp_path / source
+        path.write_bytes(text.encode("utf-8"))
+        done = convert(path, source_format, Format.conll, Reading(**reading), Writing())
+        save(done, tmp_path / "out.conll", Writing())
+        read = read_conll(tmp_path / "out.conll", separator="\t")
+        losses = {
+            kind: [m.removeprefix(f"{tmp_path}/") for m in found]
+            for kind, found in done.losses.examples.items()
+        }
+        return [(" ".join(s.tokens), s.spans) for s in read.sentences], losses
+
+    return run
+
+
+def lines(*values):
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+def task(text, *values, **more):
+    result = [{"type": "labels", "value": value} for value in values]
+    return {"data": {"text": text}, "annotations": [{"result": result}], **more}
+
+
+def test_offsets_of_each_unit():
+    for unit, offset in (("codepoint", 4), ("utf16", 7), ("utf8", 15)):
+        offsets = Offsets(FIREMEN, OffsetUnit(unit))
+        assert (offsets.offset(4), offsets.point(offset)) == (offset, 4)
+        assert [offsets.point(bad) for bad in (-1, 1000, "4", None, True, 4.0)] == [None] * 6
+    assert Offsets(FIREMEN, OffsetUnit.utf16).point(1) is None
+
+
+def test_doccano_counts_utf16(rows):
+    text = lines({"id": 1, "text": FIREMEN, "label": [[22, 32, "OBJ"]], "Comments": []})
+    sentences, losses = rows("a.jsonl", Format.doccano, text, tokenizing="whitespace")
+    assert sentences == [(FIREMEN, (Span(3, 4, "OBJ"),))]
+    assert losses == {}
+
+
+def test_doccano_with_entities_as_objects(rows):
+    entity = {"id": 7, "label": "OBJ", "start_offset": 22, "end_offset": 32}
+    relation = {"id": 1, "from_id": 7, "to_id": 7, "type": "self"}
+    text = lines(
+        {"text": FIREMEN, "entities": [entity], "relations": []},
+        {"text": FIREMEN, "entities": [entity], "relations": [relation]},
+    )
+    sentences, losses = rows("a.jsonl", Format.doccano, text, tokenizing="whitespace")
+    assert [spans for _, spans in sentences] == [(Span(3, 4, "OBJ"),)] * 2
+    assert losses == {"relation": ["a.jsonl:2: 1 relations between entities"]}
+
+
+def test_label_studio_counts_code_points_and_its_texts_tell_when_not(rows):
+    value = {"start": 19, "end": 29, "text": "firetrucks", "labels": ["OBJ"]}
+    text = json.dumps([task(FIREMEN, value)])
+    right, losses = rows("a.json", Format.labelstudio, text)
+    assert right[0][1][0].label == "OBJ"
+    assert losses == {}
+    wrong, losses = rows("a.json", Format.labelstudio, text, unit=OffsetUnit.utf16)
+    assert wrong[0][1] == ()
+    assert list(losses) == ["other-text"]
+    assert "'firetrucks'; is --offset-unit right?" in losses["other-text"][0]
+
+
+def test_label_studio_tells_what_it_leaves_out(rows):
+    value = {"start": 0, "end": 3, "text": "Ada", "labels": ["PER", "ORG"]}
+    other = task("Ada slept", value)
+    other["annotations"].insert(
+        0, {"was_cancelled": True, "result": other["annotations"][0]["result"]}
+    )
+    other["annotations"][1]["result"].append({"type": "choices", "value": {"choices": ["x"]}})
+    sentences, losses = rows("a.json", Format.labelstudio, json.dumps([other, task("Nobody")]))
+    assert sentences == [("Ada slept", (Span(0, 1, "ORG"),)), ("Nobody", ())]
+    assert losses == {
+        "other-annotation": ["a.json: task 1: 2 regions of a further annotation"],
+        "not-a-span": ["a.json: task 1: a region of type 'choices'"],
+        "overlap": ["a.json: task 1: PER 'Ada' at 0 overlaps a ORG"],
+    }
+
+
+def test_prodigy_with_tokens_and_an_answer(rows):
+    tokens = [
+        {"text": t, "start": s, "end": e} for t, s, e in (("Ada", 0, 3), ("L.", 3, 5), ("\n", 5, 6))
+    ]
+    span = {"start": 0, "end": 5, "label": "PER", "token_start": 0, "token_end": 1}
+    text = lines(
+        {"text": "AdaL.\n", "tokens": tokens, "spans": [span], "answer": "accept"},
+        {"text": "Ada L.", "spans": [span], "answer": "reject"},
+    )
+    sentences, losses = rows("a.jsonl", Format.prodigy, text)
+    assert sentences[0] == ("Ada L.", (Span(0, 2, "PER"),))
+    assert losses == {"not-accepted": ["a.jsonl:2: the answer is 'reject', so not its spans"]}
+
+
+def test_spans_that_fit_no_tokens_or_overlap_are_told(rows):
+    label = [[0, 5, "PER"], [4, 12, "PER"], [4, 16, "ORG"], [13, 99, "X"], [3, 3, "X"], [0, 3, ""]]
+    text = lines({"text": "fine"}, {"text": "Ada Lovelace Inc", "label": label})
+    sentences, losses = rows("a.jsonl", Format.doccano, text)
+    assert sentences == [("fine", ()), ("Ada Lovelace Inc", (Span(1, 3, "ORG"),))]
+    assert losses == {
+        "misaligned": ["a.jsonl:2: PER 'Ada L' at 0 to 5 does not begin and end with tokens"],
+        "overlap": ["a.jsonl:2: PER 'Lovelace' at 4 overlaps a ORG"],
+        "bad-span": [
+            "a.jsonl:2: 13 to 99 ('X') is no span of this text",
+            "a.jsonl:2: 3 to 3 ('X') is no span of this text",
+            "a.jsonl:2: 'Ada' has no label",
+        ],
+    }
+
+
+def test_a_sentence_does_not_end_inside_an_entity(rows):
+    text = "Ada slept. Then she went. It rained."
+    found, losses = rows("a.jsonl", Format.doccano, lines({"text": text, "label": [[4, 15, "X"]]}))
+    assert [len(spans) for _, spans in found] == [1, 0]
+    assert found[1][0] == "It rained ."
+    assert losses == {}
+
+
+def test_brat(tmp_path):
+    folder = tmp_path / "brat"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes("Ada 😀\nslept in Rome.\n".encode())
+    (folder / "a.ann").write_text(
+        "T1\tPER 0 5\tAda 😀\nT2\tLOC 15 19\tRome\nT3\tX 0 3;6 11\tAda slept\n"
+        "R1\tlives Arg1:T1 Arg2:T2\n#1\tAnnotatorNotes T1\tsure?\nT4\tPER 0 3\tEve\n",
+        encoding="utf-8",
+    )
+    (folder / "b.txt").write_text("Nobody.", encoding="utf-8")
+    (folder / "b.ann").write_text("", encoding="utf-8")
+    done = convert(folder, Format.brat, Format.conll, Reading(), Writing())
+    assert done.text.count("-DOCSTART-") == 2
+    assert "Ada\tB-PER\n😀\tI-PER\nslept\tO\nin\tO\nRome\tB-LOC\n.\tO\n" in done.text.replace(
+        "\n\n", "\n"
+    )
+    assert done.losses.counts == {"discontinuous": 1, "not-a-span": 2, "other-text": 1}
+    assert done.losses.examples["discontinuous"] == [
+        f"{folder}/a.ann:3: X in several pieces: 0 3;6 11"
+    ]
+    (folder / "b.ann").unlink()
+    with pytest.raises(DataError, match="b.ann: is missing"):
+        convert(folder, Format.brat, Format.conll, Reading(), Writing())
+
+
+def test_documents_of_rows_are_documents_of_brat(tmp_path):
+    source = tmp_path / "a.conll"
+    source.write_text(
+        "-DOCSTART- O\n\nAda B-PER\nslept O\n\nAgain O\n\n-DOCSTART- O\n\nRome B-LOC\n",
+        encoding="utf-8",
+    )
+    save(
+        convert(source, Format.conll, Format.brat, Reading(), Writing()), tmp_path / "b", Writing()
+    )
+    found = {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "b").iterdir()}
+    assert found == {
+        "00001.txt": "Ada slept\nAgain",
+        "00001.ann": "T1\tPER 0 3\tAda\n",
+        "00002.txt": "Rome",
+        "00002.ann": "T1\tLOC 0 4\tRome\n",
+    }
+    with pytest.raises(DataError, match="has documents already"):
+        save(
+            convert(source, Format.conll, Format.brat, Reading(), Writing()),
+            tmp_path / "b",
+            Writing(),
+        )
+
+
+def test_tokens_that_brat_cannot_show_are_told(tmp_path):
+    source = tmp_path / "a.conll"
+    source.write_text("two words\tB-PER\nx\tO\n\n\tO\ny\tB-X\n\n\tB-X\n", encoding="utf-8")
+    done = convert(source, Format.conll, Format.brat, Reading(), Writing())
+    assert done.losses.counts == {"token-boundaries": 3, "empty-entity": 1}
+    assert done.losses.examples["empty-entity"] == [
+        f"{source}:7: X at token 1 of the sentence has no text"
+    ]
+
+
+def test_rows_keep_their_columns_comments_and_documents(tmp_path):
+    source = tmp_path / "a.conll"
+    source.write_text(
+        "# a comment\n-DOCSTART- -X- O\n\nAda NNP I-PER\nslept VBD O\n\n\nRome NNP I-LOC\n",
+        encoding="utf-8",
+    )
+    reading = Reading(columns=["token", "pos", "tag"])
+    bioes = Writing(scheme="BIOES", separator=" ")
+    done = convert(source, Format.conll, Format.conll, reading, bioes)
+    expected = source.read_text(encoding="utf-8").replace("I-", "S-")
+    assert done.text == expected
+    two = Writing(keep=(2, 0))
+    done = convert(source, Format.conll, Format.conll, reading, two)
+    assert "\nB-PER\tAda\nO\tslept\n" in done.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.conll", "", Format.conll),
+        ("a.txt", "", Format.conll),
+        ("a.json", "[]", Format.labelstudio),
+        ("a.jsonl", '{"text": "", "spans": []}', Format.prodigy),
+        ("a.jsonl", '\n{"text": "", "label": []}', Format.doccano),
+        ("a.jsonl", '{"text": "", "entities": []}', Format.doccano),
+    ],
+)
+def test_formats_are_told_by_suffix(tmp_path, name, content, expected):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert guess_source(path) is expected
+    assert guess_source(tmp_path) is Format.brat
+
+
+def test_a_doubtful_suffix_is_asked_about(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": ""}', encoding="utf-8")
+    with pytest.raises(DataError, match="say with --from"):
+        guess_source(path)
+    with pytest.raises(DataError, match="say with --to"):
+        guess_target(path)
+    path.with_name("b.txt").write_text("", encoding="utf-8")
+    path.with_name("b.ann").write_text("", encoding="utf-8")
+    assert guess_source(path.with_name("b.txt")) is Format.brat
+    assert [guess_target(path.with_name(n)) for n in ("c", "c.json", "c.tsv")] == [
+        Format.brat,
+        Format.labelstudio,
+        Format.conll,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source_format", "text", "message"),
+    [
+        (Format.doccano, "{}\n", r"a:1: no field 'text'; name it with --field"),
+        (Format.doccano, "\n[]\n", r"a:2: no JSON object"),
+        (Format.doccano, "{\n", r"a:1: not JSON"),
+        (Format.doccano, '{"text": "\\ud83d"}', r"a:1: half of a surrogate pair"),
+        (Format.doccano, '{"text": "ab", "tokens": [[1, 2], [0, 1]]}', r"a:1: tokens: \[0, 1\]"),
+        (Format.labelstudio, "{}", r"a: no list of tasks"),
+        (Format.labelstudio, '[{"data": {}}]', r"a: task 1: no data.text"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place(tmp_path, source_format, text, message):
+    path = tmp_path / "a"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        convert(path, source_format, Format.conll, Reading(), Writing())
+
+
+def test_marks_are_in_order():
+    assert sorted([Mark(2, 3, "A"), Mark(0, 9, "B")])[0] == Mark(0, 9, "B")

@@ -1,0 +1,133 @@
+"""What is converted there and back is what it was, for any tokens, texts and spans."""
+
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.conll import read_conll, write_conll
+from data.formats.convert import Format, Reading, Writing, convert, save
+from data.formats.labelstudio import read_labelstudio, write_labelstudio
+from data.formats.lines import read_lines, write_doccano, write_prodigy
+from data.formats.record import Losses, Mark, OffsetUnit, Record
+from data.schemes import Scheme
+from data.types import Sentence, Span
+
+LABELS = st.sampled_from(["PER", "ORG", "Fictional-Person"])
+CHARACTERS = st.one_of(
+    st.sampled_from("ab .,-中国😀👩é\u200d\u0301\u00a0\ufeff"),
+    st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\t"),
+)
+WORDS = st.text(CHARACTERS, max_size=5).filter(lambda w: w not in ("-DOCSTART-", "#"))
+PLAIN = st.text(st.sampled_from("abcé中😀.,-"), min_size=1, max_size=5)
+
+
+@st.composite
+def sentences(draw, words=WORDS):
+    tokens = tuple(draw(st.lists(words, min_size=1, max_size=8)))
+    cuts = sorted(draw(st.sets(st.integers(0, len(tokens)), max_size=6)))
+    spans = tuple(
+        Span(start, end, draw(LABELS))
+        for start, end in pairwise(cuts)
+        if draw(st.booleans()) and any(tokens[start:end])
+    )
+    return Sentence(tokens, spans)
+
+
+def there_and_back(corpus, starts, through, tokenizing="word"):
+    with tempfile.TemporaryDirectory() as folder:
+        first, middle, last = (Path(folder, name) for name in ("a.conll", "middle", "b.conll"))
+        write_conll(first, corpus, document_starts=starts)
+        tab, writing = Reading(separator="\t", scheme=Scheme.IOB2), Writing()
+        out = convert(first, Format.conll, through, tab, writing)
+        assert not out.losses.counts
+        save(out, middle, writing)
+        back = convert(middle, through, Format.conll, Reading(tokenizing=tokenizing), writing)
+        assert not back.losses.counts
+        save(back, last, writing)
+        return read_conll(last, separator="\t")
+
+
+def content(corpus):
+    return [(sentence.tokens, sentence.spans) for sentence in corpus]
+
+
+JSON = [Format.doccano, Format.doccano_entities, Format.prodigy, Format.labelstudio]
+
+
+@pytest.mark.parametrize("through", JSON)
+@given(st.lists(sentences(), min_size=1, max_size=5), st.sets(st.integers(0, 4)))
+@settings(max_examples=60)
+def test_rows_through_json(through, corpus, starts):
+    starts = sorted(start for start in starts if start < len(corpus))
+    again = there_and_back(corpus, starts, through)
+    assert content(again.sentences) == content(corpus)
+    assert list(again.document_starts) == starts
+
+
+@given(st.lists(sentences(PLAIN), min_size=1, max_size=5))
+@settings(max_examples=60)
+def test_rows_through_brat(corpus):
+    # One token of one code point each would be taken for characters, which stand unspaced.
+    corpus = [*corpus, *[Sentence(("several", "words"), ())] * 20]
+    again = there_and_back(corpus, [], Format.brat, "whitespace")
+    assert content(again.sentences) == content(corpus)
+
+
+@st.composite
+def records(draw):
+    text = draw(st.text(st.one_of(CHARACTERS, st.sampled_from("\n\t😀")), max_size=30))
+    pairs = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)), LABELS)
+    marks = [Mark(a, b, label) for a, b, label in draw(st.lists(pairs, max_size=5)) if a < b]
+    return Record(text, tuple(marks), fields={"note": draw(WORDS)})
+
+
+@given(st.lists(records(), max_size=4), st.sampled_from(OffsetUnit), st.booleans())
+def test_texts_through_json_lines(texts, unit, objects):
+    for written in (write_doccano(texts, unit, objects=objects), write_prodigy(texts, unit)):
+        losses = Losses()
+        again = read_lines("x", written, unit, losses, field="text")
+        assert not losses.counts
+        assert [(r.text, r.marks, r.fields) for r in again] == [
+            (r.text, r.marks, r.fields) for r in texts
+        ]
+
+
+@given(st.lists(records(), max_size=4), st.sampled_from(OffsetUnit))
+def test_texts_through_label_studio(texts, unit):
+    losses = Losses()
+    again = read_labelstudio("x", write_labelstudio(texts, unit), unit, losses, field="text")
+    assert not losses.counts
+    assert [(r.text, r.marks, r.fields) for r in again] == [
+        (r.text, r.marks, r.fields) for r in texts
+    ]
+
+
+@given(st.lists(records(), min_size=1, max_size=4), st.sampled_from(OffsetUnit))
+@settings(max_examples=40)
+def test_texts_through_brat(texts, unit):
+    from data.formats.brat import read_brat, write_brat
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_brat(texts, unit, Path(folder))
+        losses = Losses()
+        again = read_brat(Path(folder), unit, losses)
+    assert not losses.counts
+    assert [(r.text, r.marks) for r in again] == [(r.text, r.marks) for r in texts]
+
+
+@given(st.lists(sentences(), min_size=1, max_size=4), st.sampled_from([*Scheme][1:]))
+@settings(max_examples=60)
+def test_no_entity_goes_missing_between_schemes(corpus, scheme):
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = Path(folder, "a.conll"), Path(folder, "b.conll")
+        write_conll(first, corpus)
+        writing = Writing(scheme=scheme)
+        reading = Reading(separator="\t", scheme=Scheme.IOB2)
+        save(convert(first, Format.conll, Format.conll, reading, writing), second, writing)
+        assert content(read_conll(second, separator="\t", scheme=scheme).sentences) == content(
+            corpus
+        )
