@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     rate_burst: int | None = Field(default=None, ge=1)
     cors_origins: Many = ()
     allowed_hosts: Many = ()
+    trusted_proxies: Many = ()
+    """Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed; * is anybody's."""
 
     # What a request may hold.
     max_body_bytes: int = Field(default=1 << 20, ge=1)

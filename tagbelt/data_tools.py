@@ -188,6 +188,44 @@ def convert(
         )
 
 
+@app.command()
+def split(
+    file: Annotated[Path, typer.Argument(help="A CoNLL file.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to; made if there is none.")],
+    parts: Annotated[str, typer.Option(help="Shares of the sentences.")] = "0.8,0.1,0.1",
+    names: Annotated[
+        str | None,
+        typer.Option(help="Names of the parts; train,dev,test or train,test unless given."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed splits otherwise.")] = 1,
+    columns: Columns = None,
+    separator: Separator = "guess",
+) -> None:
+    """Split a file by document (-DOCSTART- rows, `# newdoc`), else by sentence.
+
+    The same seed splits the same way everywhere. Lines stay as they are. A sentence that occurs
+    more than once goes to one part, as far as documents allow; how many do not is told.
+    """
+    with told("data split"):
+        from data.loose import read_loosely
+        from data.splitting import render, split_file
+
+        shares = _shares(parts)
+        titles = _names(names, len(shares))
+        loose = read_loosely(file, columns=_columns(columns), separator=_separator(separator))
+        done = split_file(loose, shares, seed)
+        out.mkdir(parents=True, exist_ok=True)
+        suffix = Path(file.name.removesuffix(".gz")).suffix
+        targets = [out / f"{title}{suffix}" for title in titles]
+        _refuse_existing(targets)
+        for target, pieces, repeated in zip(targets, done.parts, done.repeated, strict=True):
+            target.write_bytes(render(loose, pieces).encode("utf-8"))
+            sentences = sum(len(piece.sentences) for piece in pieces)
+            documents = f"{len(pieces)} documents, " if done.by_document else ""
+            also = f", {repeated} of them in an earlier part too" if repeated else ""
+            typer.echo(f"{target}: {documents}{sentences} sentences{also}")
+
+
 def _read(
     path: Path, columns: str | None, separator: str, scheme: Scheme | None
 ) -> "AnnotatedFile":
@@ -219,6 +257,33 @@ def _separator(name: str) -> str | None:
     if name not in known:
         raise DataError(f"--separator is one of {', '.join(known)}, not {name!r}")
     return known[name]
+
+
+def _shares(parts: str) -> list[float]:
+    from data.problems import DataError
+
+    try:
+        return [float(part) for part in parts.split(",")]
+    except ValueError:
+        raise DataError(f"--parts is numbers with commas between, not {parts!r}") from None
+
+
+def _names(names: str | None, count: int) -> list[str]:
+    from data.problems import DataError
+
+    usual = {2: ["train", "test"], 3: ["train", "dev", "test"]}
+    listed = names.split(",") if names else usual.get(count, [f"part{n}" for n in range(count)])
+    if len(set(listed)) != count or not all(n and Path(n).name == n for n in listed):
+        raise DataError(f"--names: {count} different names of files, not {names!r}")
+    return listed
+
+
+def _refuse_existing(targets: list[Path]) -> None:
+    from data.problems import DataError
+
+    for target in targets:
+        if target.exists():
+            raise DataError(f"{target} is there already; say another folder with --out")
 
 
 def _written_separator(name: str) -> Literal[" ", "\t"]:

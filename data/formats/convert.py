@@ -142,9 +142,10 @@ def save(converted: Converted, target: Path, writing: Writing) -> None:
 def _read_rows(source: Path, reading: Reading) -> Annotated:
     loose = read_loosely(source, columns=reading.columns, separator=reading.separator)
     file = annotate(loose, reading.scheme)
+    invalid = set(file.invalid)
     for fault in file.faults():
-        if not (reading.repair and fault in file.invalid):
-            hint = "; --repair takes it so" if fault in file.invalid else ""
+        if not (reading.repair and fault in invalid):
+            hint = "; --repair takes it so" if fault in invalid else ""
             raise ConllError(loose.path, fault.line, fault.message + hint)
     return file
 

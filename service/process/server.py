@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
         tls: ssl.SSLContext | None,
         started: Callable[["Server", str], None],
     ) -> None:
-        super().__init__(_config(app, tls))
+        super().__init__(_config(app, settings, tls))
         self.server_state = self._connections = Connections(
             head=settings.timeout_seconds,
             body=settings.max_body_bytes / BYTES_PER_SECOND,
@@ -171,7 +171,7 @@ def _limited_to(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def _config(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Connection,
@@ -179,6 +179,9 @@ def _config(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Config:
         log_config=None,
         # Ours has more in it, and less that is nobody's business.
         access_log=False,
+        # Its own default believes whoever is on this machine.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

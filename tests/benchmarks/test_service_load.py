@@ -8,31 +8,29 @@ from benchmarks import asked, ending, overload, stream
 from benchmarks.constant import SENTENCE, add_constant
 from benchmarks.loadgen import LOST, Tally
 from benchmarks.stream import Block
-from service.app import create_app
-from service.models.registry import Registry
-from service.models.served import Served
-from service.settings import Settings
-from tests.service.fake import FakeTagger
+from tests.service.conftest import Client, fake_app
 
 CASE = overload.Case("some", large=True, deadline=1.0, seconds=6.0)
 
 
 @pytest.fixture
-def app():
-    made = add_constant(create_app(Settings(), Registry([Served(FakeTagger("en"))])))
-    yield made
-    made.state.engine.close()
+def http():
+    app = add_constant(fake_app(None))
+    yield Client(app)
+    app.state.engine.close()
 
 
-def test_the_constant_validates_as_tagging_does_and_always_answers_the_same(app, client):
-    http = type(client)(app)
-    first = http.post(asked.CONSTANT, json={"text": "Toyota"})
+def test_the_constant_validates_as_tagging_does_and_always_answers_the_same(http):
+    first = http.request("POST", asked.CONSTANT, json={"text": "Toyota"})
     assert first.status_code == 200
-    assert http.post(asked.CONSTANT, json={"texts": ["a", "b"]}).content == first.content
-    real = http.post(asked.PATH, json={"text": SENTENCE})
+    assert http.request("POST", asked.CONSTANT, json={"texts": ["a", "b"]}).content == first.content
+    real = http.request("POST", asked.PATH, json={"text": SENTENCE})
     assert first.json() == real.json()
     assert first.headers["x-model-digest"] == real.headers["x-model-digest"]
-    bad = [http.post(path, json={"text": 1, "x": 2}) for path in (asked.CONSTANT, asked.PATH)]
+    bad = [
+        http.request("POST", path, json={"text": 1, "x": 2})
+        for path in (asked.CONSTANT, asked.PATH)
+    ]
     assert [reply.status_code for reply in bad] == [422, 422]
     assert bad[0].json()["errors"] == bad[1].json()["errors"]
 

@@ -121,3 +121,35 @@ def test_convert_chooses_columns(cli, tmp_path):
     assert target.read_text(encoding="utf-8") == "Ada B-PER\nslept O\n"
     done = cli("data", "convert", source, target, "--to-columns", "pos")
     assert "--columns does not name 'pos' once" in done.err
+
+
+def test_split(cli, tmp_path):
+    source, out = tmp_path / "all.conll", tmp_path / "parts"
+    documents = [f"-DOCSTART- O\n\nw{n} B-PER\nsleeps O\n\nAgain O\nw{n} O\n\n" for n in range(10)]
+    source.write_text("".join(documents), encoding="utf-8")
+    done = cli("data", "split", source, "--out", out, "--seed", "3")
+    assert done.out.splitlines() == [
+        f"{out}/train.conll: 8 documents, 16 sentences",
+        f"{out}/dev.conll: 1 documents, 2 sentences",
+        f"{out}/test.conll: 1 documents, 2 sentences",
+    ]
+    written = "".join(p.read_text(encoding="utf-8") for p in sorted(out.iterdir()))
+    assert all(document in written for document in documents)
+    again = cli("data", "split", source, "--out", out)
+    assert (again.code, "is there already" in again.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--parts", "a,b"], "--parts is numbers"),
+        (["--parts", "1"], "two or more numbers"),
+        (["--names", "a,b"], "3 different names"),
+        (["--names", "a,b,../c"], "3 different names"),
+    ],
+)
+def test_a_split_that_cannot_be(cli, files, tmp_path, arguments, message):
+    done = cli("data", "split", files[0], "--out", tmp_path / "parts", *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+    assert not [*tmp_path.glob("parts/*")]

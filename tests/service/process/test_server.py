@@ -1,5 +1,6 @@
 """Real servers on real sockets, and the processes that `run` makes."""
 
+import json
 import re
 import shlex
 import ssl
@@ -153,3 +154,13 @@ def test_a_bad_certificate_is_told_before_anything_is_loaded(tmp_path, workers):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         run(Settings(port=0), tmp_path, say=pytest.fail)
+
+
+@pytest.mark.parametrize(("proxies", "seen"), [("", "127.0.0.1"), ("127.0.0.1", "192.0.2.7")])
+def test_forwarded_addresses_are_believed_of_trusted_proxies_only(tmp_path, proxies, seen):
+    with running(tmp_path, settings={"trusted_proxies": proxies}) as server:
+        headers = {"x-forwarded-for": "192.0.2.7"}
+        httpx.post(f"{server.url}/v1/tag", json={"text": "a"}, headers=headers)
+        server.end()
+    (line,) = [json.loads(one) for one in server.log.splitlines() if '"/v1/tag"' in one]
+    assert line["address"] == seen
