@@ -226,6 +226,44 @@ def split(
             typer.echo(f"{target}: {documents}{sentences} sentences{also}")
 
 
+@app.command()
+def get(
+    name: Annotated[
+        str | None, typer.Argument(help="A set of the catalogue; none lists them all.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The folder to write to; ./NAME unless given.")
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option("--from", help="A folder or an address that has the files as NAME/FILE."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="The licence is known and agreed to: do not ask.")
+    ] = False,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Another catalogue than Tagbelt's own.")
+    ] = None,
+) -> None:
+    """Fetch a data set of the catalogue, after its licence was shown; each file is checked.
+
+    What was begun goes on where it stopped when the command is called again.
+    """
+    with told("data get"):
+        from data.catalogue import OWN, find_entry, read_catalogue
+        from tagbelt.data_get import catalogue_report, entry_report, fetch_all
+
+        known = read_catalogue(catalogue or OWN)
+        if name is None:
+            typer.echo(catalogue_report(known))
+            return
+        entry = find_entry(known, name)
+        typer.echo(entry_report(name, entry), err=True)
+        if not yes:
+            typer.confirm("Fetch it under this licence?", abort=True, err=True)
+        fetch_all(name, entry, to or Path(name), mirror)
+
+
 def _read(
     path: Path, columns: str | None, separator: str, scheme: Scheme | None
 ) -> "AnnotatedFile":

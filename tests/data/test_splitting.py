@@ -50,7 +50,7 @@ def test_every_row_is_in_one_part_and_parts_have_their_shares(number, seed):
 def test_a_seed_splits_the_same_way_always():
     file = loose(corpus(20))
     starts = [[piece.start for piece in part] for part in split_file(file, (8, 1, 1), 1).parts]
-    assert starts[1:] == EXPECTED
+    assert starts[1:] == [[64, 68], [44, 48]]
     assert starts == [[p.start for p in part] for part in split_file(file, SHARES, 1).parts]
     assert starts != [[p.start for p in part] for part in split_file(file, SHARES, 2).parts]
 
@@ -86,7 +86,7 @@ def test_no_sentence_is_in_two_parts(tokens, seed):
 
 
 def test_documents_that_share_a_sentence_go_together():
-    shared = sentence(*"a sentence that is in two of all these documents".split())
+    shared = sentence("a", "sentence", "that", "two", "of", "these", "documents", "have")
     parts = documents(40).split("-DOCSTART-\tO\n\n")[1:]
     parts[3] += shared + "\n"
     parts[31] += shared + "\n"
@@ -119,5 +119,5 @@ def test_shares_that_make_no_sense(shares):
 def test_what_cannot_be_split():
     with pytest.raises(DataError, match="too few"):
         split_file(loose(corpus(2)), SHARES, 1)
-    with pytest.raises(ConllError, match=":1: expected 2 columns"):
+    with pytest.raises(ConllError, match=":3: expected 2 columns"):
         split_file(loose("a\tO\n\nb\n\nc\tO\n"), SHARES, 1)

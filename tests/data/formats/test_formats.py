@@ -204,7 +204,8 @@ def test_tokens_that_brat_cannot_show_are_told(tmp_path):
 def test_rows_keep_their_columns_comments_and_documents(tmp_path):
     source = tmp_path / "a.conll"
     source.write_text(
-        "# a longer comment here\n-DOCSTART- -X- O\n\nAda NNP I-PER\nslept VBD O\n\n\nRome NNP I-LOC\n",
+        "# a longer comment here\n-DOCSTART- -X- O\n\n"
+        "Ada NNP I-PER\nslept VBD O\n\n\nRome NNP I-LOC\n",
         encoding="utf-8",
     )
     reading = Reading(columns=["token", "pos", "tag"])
