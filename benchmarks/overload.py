@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from benchmarks import asked
-from benchmarks.loadgen import Generator, Tally
+from benchmarks.loadgen import Generator, LoadError, Tally
 from benchmarks.measure import percentile, spread
 from benchmarks.options import run as run_program
 from benchmarks.record import Row, tell, write_result
@@ -94,6 +94,8 @@ def overload(server: Server, texts: Sequence[str], case: Case) -> Row:
     requests = _requests(server.url, texts, case)
     tell(f"{case.name}: the most that is answered")
     before = peak(server.url, requests, case)
+    if not before:
+        raise LoadError("the server answered nothing")
     idle = statistics.median(probe(server, texts[0]) for _ in range(PROBES))
     rate = FACTOR * before
     tell(f"{case.name}: {rate:.0f} requests a second for {case.seconds:g} s")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from benchmarks.asked import CLIENTS, THREADS
 from benchmarks.bar import Bar, Find
@@ -19,7 +20,7 @@ PERCENT = "{:.1f} %"
 SECONDS = "{:.3g} s"
 
 
-def _find(part: str, *path: str, **fields: object) -> Find:
+def _find(part: str, *path: str, **fields: Any) -> Find:
     return partial(first_spread, part=part, path=path, **fields)
 
 

@@ -131,8 +131,11 @@ def _transfer(
         request.add_header("Range", f"bytes={have}-")
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:
-            if not _continues(response, have):
-                have = 0
+            if response.status != 206:
+                have = 0  # the whole, not the rest that was asked for
+            elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                part.unlink(missing_ok=True)
+                raise _Transient("another range came than was asked for")
             with part.open("ab" if have else "wb") as out:
                 _copy(response, out, have, file, progress, address)
     except urllib.error.HTTPError as error:
@@ -140,12 +143,6 @@ def _transfer(
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise _Transient(f"the connection failed: {reason}") from error
-
-
-def _continues(response: http.client.HTTPResponse, have: int) -> bool:
-    """Tell whether a reply is the rest that was asked for, not the whole."""
-    stated = response.headers.get("Content-Range", "")
-    return bool(have) and response.status == 206 and stated.startswith(f"bytes {have}-")
 
 
 def _copy(

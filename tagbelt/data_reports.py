@@ -75,7 +75,7 @@ def losses_report(losses: "Losses") -> str:
     lines = []
     for kind, count in losses.counts.items():
         lines.append(f"{kind} ({count}): {LOSSES[kind]}")
-        shown = losses.examples[kind][: losses.shown]
+        shown = losses.examples[kind]
         lines.extend(f"  {example}" for example in shown)
         if len(shown) < count:
             lines.append(f"  ... {count - len(shown)} more")

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from data.formats.convert import Format
-from data.formats.record import OffsetUnit
-from data.schemes import Scheme
+from data.formats.names import Format, OffsetUnit
 from tagbelt.failures import told
 
 if TYPE_CHECKING:
     from data.loose import Annotated as AnnotatedFile
+    from data.schemes import Scheme
 
 app = typer.Typer(
     help="Check, count, convert, split and fetch annotated files.", no_args_is_help=True
@@ -35,7 +34,11 @@ Separator = Annotated[
     ),
 ]
 TagScheme = Annotated[
-    Scheme | None, typer.Option(help="Tag scheme; recognised from the tags unless given.")
+    str | None,
+    typer.Option(
+        help="Tag scheme: IO, IOB1, IOB2, BMES, BIOES or BILUO; recognised from the tags unless "
+        "given."
+    ),
 ]
 Told = Annotated[
     int, typer.Option("--examples", min=0, help="How many places are shown of each kind.")
@@ -75,7 +78,7 @@ def check(
             files,
             columns=_columns(columns),
             separator=_separator(separator),
-            scheme=scheme,
+            scheme=_scheme(scheme),
             limits=Limits(long=long, rare=rare),
             shown=examples,
         )
@@ -119,7 +122,7 @@ def convert(
     to_separator: Annotated[
         str, typer.Option(help="What separates the columns that are written: tab or space.")
     ] = "tab",
-    to_scheme: Annotated[Scheme, typer.Option(help="Tag scheme to write.")] = Scheme.IOB2,
+    to_scheme: Annotated[str, typer.Option(help="Tag scheme to write.")] = "IOB2",
     field: Annotated[str, typer.Option(help="Where the text is in JSON.")] = "text",
     offset_unit: Annotated[
         OffsetUnit | None,
@@ -153,28 +156,27 @@ def convert(
             guess_target,
             save,
         )
+        from data.schemes import Scheme
         from tagbelt.data_reports import losses_report
 
         reading = Reading(
             columns=_columns(columns),
             separator=_separator(separator),
-            scheme=scheme,
+            scheme=_scheme(scheme),
             repair=repair,
             field=field,
             unit=offset_unit,
             tokenizing=tokens.value,
         )
         writing = Writing(
-            scheme=to_scheme,
+            scheme=_scheme(to_scheme) or Scheme.IOB2,
             separator=_written_separator(to_separator),
             keep=_kept(columns, to_columns),
             unit=to_offset_unit,
         )
         read_as = source_format or guess_source(source)
-        converted = convert(
-            source, read_as, target_format or guess_target(target), reading, writing
-        )
-        converted.losses.shown = examples
+        write_as = target_format or guess_target(target)
+        converted = convert(source, read_as, write_as, reading, writing, shown=examples)
         lost = bool(converted.losses.counts)
         if lost:
             typer.echo(losses_report(converted.losses), err=True)
@@ -264,14 +266,12 @@ def get(
         fetch_all(name, entry, to or Path(name), mirror)
 
 
-def _read(
-    path: Path, columns: str | None, separator: str, scheme: Scheme | None
-) -> "AnnotatedFile":
+def _read(path: Path, columns: str | None, separator: str, scheme: str | None) -> "AnnotatedFile":
     """Read a file. Raises ConllError if its table or its scheme is not clear."""
     from data.loose import ConllError, annotate, read_loosely
 
     loose = read_loosely(path, columns=_columns(columns), separator=_separator(separator))
-    file = annotate(loose, scheme)
+    file = annotate(loose, _scheme(scheme))
     for fault in (*loose.rows, *([file.doubt] if file.doubt else ())):
         raise ConllError(loose.path, fault.line, fault.message)
     return file
@@ -286,6 +286,19 @@ def _columns(names: str | None) -> list[str] | None:
     if listed.count("token") != 1 or listed.count("tag") != 1:
         raise DataError(f"--columns names token once and tag once, not {names!r}")
     return listed
+
+
+def _scheme(name: str | None) -> "Scheme | None":
+    from data.problems import DataError
+    from data.schemes import Scheme
+
+    if name is None:
+        return None
+    try:
+        return Scheme(name.upper())
+    except ValueError:
+        known = ", ".join(Scheme)
+        raise DataError(f"a tag scheme is one of {known}, not {name!r}") from None
 
 
 def _separator(name: str) -> str | None:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from data.formats.names import OffsetUnit
 from data.formats.record import (
     Losses,
     Mark,
     Offsets,
-    OffsetUnit,
     Record,
     checked_text,
     place,
@@ -48,7 +48,10 @@ def write_brat(records: Iterable[Record], unit: OffsetUnit, target: Path) -> Non
     for number, record in enumerate(records, start=1):
         name = record.fields.get("name")
         usable = isinstance(name, str) and _NAME.fullmatch(name) and name not in files
-        files[str(name) if usable else f"{number:05}"] = (record.text, _rows(record, unit))
+        title = str(name) if usable else f"{number:05}"
+        while title in files:
+            title += "_"
+        files[title] = (record.text, _rows(record, unit))
     target.mkdir(parents=True, exist_ok=True)
     for name, (text, rows) in files.items():
         (target / f"{name}.txt").write_bytes(text.encode("utf-8"))

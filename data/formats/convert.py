@@ -2,32 +2,20 @@
 
 import json
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from data.formats.align import Tokenizing, as_documents, to_records, to_sentences
 from data.formats.brat import read_brat, write_brat
 from data.formats.labelstudio import read_labelstudio, write_labelstudio
 from data.formats.lines import read_lines, write_doccano, write_prodigy
-from data.formats.record import Losses, OffsetUnit, Record
+from data.formats.names import Format, OffsetUnit
+from data.formats.record import Losses, Record
 from data.formats.rows import render, retag
 from data.loose import Annotated, ConllError, annotate, guess_unit, read_loosely
 from data.problems import DataError
 from data.rows import DOCSTART, Columns, Separator
 from data.schemes import Scheme
 from data.types import Sentence
-
-
-class Format(StrEnum):
-    """What can be read and written. doccano-entities is Doccano's form with relations."""
-
-    conll = "conll"
-    doccano = "doccano"
-    doccano_entities = "doccano-entities"
-    labelstudio = "labelstudio"
-    prodigy = "prodigy"
-    brat = "brat"
-
 
 _UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.utf16}
 """What a format's offsets count unless stated; the others count code points."""
@@ -100,13 +88,21 @@ def guess_target(path: Path) -> Format:
 
 
 def convert(
-    source: Path, source_format: Format, target_format: Format, reading: Reading, writing: Writing
+    source: Path,
+    source_format: Format,
+    target_format: Format,
+    reading: Reading,
+    writing: Writing,
+    *,
+    shown: int = 10,
 ) -> Converted:
-    """Convert; what cannot be carried over is in `losses`, and nothing is written yet.
+    """Convert; what cannot be carried over is in `losses`, of each kind `shown` examples.
+
+    Nothing is written yet.
 
     Raises ConllError and DataError for a source that cannot be read.
     """
-    result = Converted(Losses())
+    result = Converted(Losses(shown))
     if source_format is Format.conll:
         file = _read_rows(source, reading)
         result.texts = len(file.sentences)

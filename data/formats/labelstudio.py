@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from data.formats.lines import token_pairs
+from data.formats.names import OffsetUnit
 from data.formats.record import (
     Losses,
     Mark,
     Offsets,
-    OffsetUnit,
     Record,
     checked_text,
     read_mark,

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from data.formats.names import OffsetUnit
 from data.formats.record import (
     Losses,
     Mark,
     Offsets,
-    OffsetUnit,
     Record,
     checked_text,
     place,

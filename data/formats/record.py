@@ -3,19 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import accumulate
 from typing import Any
 
+from data.formats.names import OffsetUnit
 from data.problems import DataError
-
-
-class OffsetUnit(StrEnum):
-    """What offsets count: code points, UTF-16 code units (JavaScript) or UTF-8 bytes."""
-
-    codepoint = "codepoint"
-    utf16 = "utf16"
-    utf8 = "utf8"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,6 +3,9 @@
 import json
 
 import pytest
+import typer.main
+
+from tagbelt.data_tools import app
 
 GOOD = "Ada\tB-PER\nLovelace\tI-PER\nsleeps\tO\n\nTurin\tB-LOC\nsleeps\tO\n"
 BAD = "Turin\tB-LOC\nsleeps\tO\n\nsleeps\tO\nAda\tI-PER\n\n" + "Oslo\tB-LOC\nand\tO\n" * 12
@@ -153,3 +156,19 @@ def test_a_split_that_cannot_be(cli, files, tmp_path, arguments, message):
     assert (done.code, done.out) == (1, "")
     assert message in done.err
     assert not [*tmp_path.glob("parts/*")]
+
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize("command", ["check", "stats", "convert", "split", "get"])
+def test_every_option_is_explained(command):
+    assert COMMANDS[command].help
+    for option in COMMANDS[command].params:
+        assert option.help.endswith("."), option.name
+
+
+def test_a_scheme_that_is_none(cli, files):
+    done = cli("data", "check", files[0], "--scheme", "BIO")
+    assert (done.code, done.out) == (1, "")
+    assert "one of IO, IOB1, IOB2, BMES, BIOES, BILUO, not 'BIO'" in done.err

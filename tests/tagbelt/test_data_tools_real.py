@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from data.checking.check import check_files
-from data.formats.convert import Format, Reading, Writing, convert, save
+from data.formats.convert import Reading, Writing, convert, save
+from data.formats.names import Format
 from data.loose import annotate, read_loosely
 from data.statistics import describe_files
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from data.conll import read_conll
+from data.formats.brat import write_brat
 from data.formats.convert import (
-    Format,
     Reading,
     Writing,
     convert,
@@ -14,7 +14,8 @@ from data.formats.convert import (
     guess_target,
     save,
 )
-from data.formats.record import Mark, Offsets, OffsetUnit
+from data.formats.names import Format, OffsetUnit
+from data.formats.record import Mark, Offsets, Record
 from data.problems import DataError
 from data.types import Span
 
@@ -274,3 +275,18 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path, source_format, tex
 
 def test_marks_are_in_order():
     assert sorted([Mark(2, 3, "A"), Mark(0, 9, "B")])[0] == Mark(0, 9, "B")
+
+
+def test_documents_of_brat_never_take_each_others_name(tmp_path):
+    texts = [("one", "00002"), ("two", "../evil"), ("three", "x"), ("four", "x"), ("five", 5)]
+    records = [Record(text, (), fields={"name": name}) for text, name in texts]
+    write_brat(records, OffsetUnit.codepoint, tmp_path / "out")
+    found = {p.stem: p.read_text(encoding="utf-8") for p in (tmp_path / "out").glob("*.txt")}
+    assert found == {
+        "00002": "one",
+        "00002_": "two",
+        "x": "three",
+        "00004": "four",
+        "00005": "five",
+    }
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.conll import read_conll, write_conll
-from data.formats.convert import Format, Reading, Writing, convert, save
+from data.formats.convert import Reading, Writing, convert, save
 from data.formats.labelstudio import read_labelstudio, write_labelstudio
 from data.formats.lines import read_lines, write_doccano, write_prodigy
-from data.formats.record import Losses, Mark, OffsetUnit, Record
+from data.formats.names import Format, OffsetUnit
+from data.formats.record import Losses, Mark, Record
 from data.schemes import Scheme
 from data.types import Sentence, Span
 
