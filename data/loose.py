@@ -8,9 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from data.detection import SchemeError, detect_scheme
-from data.rows import DOCSTART, Columns, Layout, Separator, Source, find_layout, read_lines
-from data.rows import ConllError as ConllError
-from data.rows import wrong_width as wrong_width
+from data.rows import (
+    DOCSTART,
+    Columns,
+    ConllError,
+    Layout,
+    Separator,
+    Source,
+    find_layout,
+    read_lines,
+    wrong_width,
+)
 from data.schemes import OUTSIDE, Scheme, TagError, parse_tags, split_tag
 from data.types import Sentence, Span, Unit
 

@@ -5,7 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data.loose import ConllError, Loose
+from data.conll import ConllError
+from data.loose import Loose
 from data.problems import DataError
 from data.rows import DOCSTART
 

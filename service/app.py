@@ -43,6 +43,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     engine = Engine(
         max_waiting=settings.max_waiting,
         max_waiting_characters=settings.max_waiting_characters,
+        max_waiting_seconds=settings.max_waiting_seconds,
         max_batch_tokens=settings.max_batch_tokens,
         recorder=telemetry.metrics,
     )

@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """Requests that may wait for inference; one more is answered with 429."""
     max_waiting_characters: int = Field(default=16_000_000, ge=1)
     """Characters in all that waits, which bounds the memory of the queue."""
+    max_waiting_seconds: float = Field(default=1.0, gt=0)
+    """Work that may wait, in seconds at the pace of late; more is answered with 429."""
     max_batch_tokens: int = Field(default=32_768, ge=1)
     """Tokens that are tagged together."""
     max_streams: int = Field(default=8, ge=1)

@@ -3,16 +3,12 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from data.formats.names import Format, OffsetUnit
 from tagbelt.failures import told
-
-if TYPE_CHECKING:
-    from data.loose import Annotated as AnnotatedFile
-    from data.schemes import Scheme
 
 app = typer.Typer(
     help="Check, count, convert, split and fetch annotated files.", no_args_is_help=True
@@ -72,13 +68,14 @@ def check(
     with told("data check"):
         from data.checking.check import check_files
         from data.checking.within import Limits
+        from tagbelt.data_options import column_names, separator_of, tag_scheme
         from tagbelt.data_reports import check_report
 
         checked = check_files(
             files,
-            columns=_columns(columns),
-            separator=_separator(separator),
-            scheme=_scheme(scheme),
+            columns=column_names(columns),
+            separator=separator_of(separator),
+            scheme=tag_scheme(scheme),
             limits=Limits(long=long, rare=rare),
             shown=examples,
         )
@@ -97,9 +94,10 @@ def stats(
     """Count sentences, tokens and entities, and what later files have that earlier have not."""
     with told("data stats"):
         from data.statistics import describe_files
+        from tagbelt.data_options import read_file
         from tagbelt.data_reports import stats_report
 
-        described = describe_files([_read(path, columns, separator, scheme) for path in files])
+        described = describe_files([read_file(path, columns, separator, scheme) for path in files])
         _show([d.as_json() for d in described] if as_json else stats_report(described))
 
 
@@ -157,21 +155,28 @@ def convert(
             save,
         )
         from data.schemes import Scheme
+        from tagbelt.data_options import (
+            column_names,
+            kept_columns,
+            separator_of,
+            tag_scheme,
+            written_separator,
+        )
         from tagbelt.data_reports import losses_report
 
         reading = Reading(
-            columns=_columns(columns),
-            separator=_separator(separator),
-            scheme=_scheme(scheme),
+            columns=column_names(columns),
+            separator=separator_of(separator),
+            scheme=tag_scheme(scheme),
             repair=repair,
             field=field,
             unit=offset_unit,
             tokenizing=tokens.value,
         )
         writing = Writing(
-            scheme=_scheme(to_scheme) or Scheme.IOB2,
-            separator=_written_separator(to_separator),
-            keep=_kept(columns, to_columns),
+            scheme=tag_scheme(to_scheme) or Scheme.IOB2,
+            separator=written_separator(to_separator),
+            keep=kept_columns(columns, to_columns),
             unit=to_offset_unit,
         )
         read_as = source_format or guess_source(source)
@@ -184,9 +189,10 @@ def convert(
             typer.echo("Nothing was written; --allow-loss writes all else.", err=True)
             raise typer.Exit(1)
         save(converted, target, writing)
+        told_losses = f", not carried over: {converted.losses.counts.total()}" if lost else ""
         typer.echo(
             f"{target}: {converted.texts} texts or sentences, {converted.entities} entities"
-            + (f", {converted.losses.counts.total()} losses" if lost else "")
+            f"{told_losses}"
         )
 
 
@@ -211,15 +217,22 @@ def split(
     with told("data split"):
         from data.loose import read_loosely
         from data.splitting import render, split_file
+        from tagbelt.data_options import (
+            column_names,
+            part_names,
+            refuse_existing,
+            separator_of,
+            shares_of,
+        )
 
-        shares = _shares(parts)
-        titles = _names(names, len(shares))
-        loose = read_loosely(file, columns=_columns(columns), separator=_separator(separator))
+        shares = shares_of(parts)
+        titles = part_names(names, len(shares))
+        loose = read_loosely(file, columns=column_names(columns), separator=separator_of(separator))
         done = split_file(loose, shares, seed)
         out.mkdir(parents=True, exist_ok=True)
         suffix = Path(file.name.removesuffix(".gz")).suffix
         targets = [out / f"{title}{suffix}" for title in titles]
-        _refuse_existing(targets)
+        refuse_existing(targets)
         for target, pieces, repeated in zip(targets, done.parts, done.repeated, strict=True):
             target.write_bytes(render(loose, pieces).encode("utf-8"))
             sentences = sum(len(piece.sentences) for piece in pieces)
@@ -264,98 +277,6 @@ def get(
         if not yes:
             typer.confirm("Fetch it under this licence?", abort=True, err=True)
         fetch_all(name, entry, to or Path(name), mirror)
-
-
-def _read(path: Path, columns: str | None, separator: str, scheme: str | None) -> "AnnotatedFile":
-    """Read a file. Raises ConllError if its table or its scheme is not clear."""
-    from data.loose import ConllError, annotate, read_loosely
-
-    loose = read_loosely(path, columns=_columns(columns), separator=_separator(separator))
-    file = annotate(loose, _scheme(scheme))
-    for fault in (*loose.rows, *([file.doubt] if file.doubt else ())):
-        raise ConllError(loose.path, fault.line, fault.message)
-    return file
-
-
-def _columns(names: str | None) -> list[str] | None:
-    from data.problems import DataError
-
-    if names is None:
-        return None
-    listed = names.split(",")
-    if listed.count("token") != 1 or listed.count("tag") != 1:
-        raise DataError(f"--columns names token once and tag once, not {names!r}")
-    return listed
-
-
-def _scheme(name: str | None) -> "Scheme | None":
-    from data.problems import DataError
-    from data.schemes import Scheme
-
-    if name is None:
-        return None
-    try:
-        return Scheme(name.upper())
-    except ValueError:
-        known = ", ".join(Scheme)
-        raise DataError(f"a tag scheme is one of {known}, not {name!r}") from None
-
-
-def _separator(name: str) -> str | None:
-    from data.problems import DataError
-
-    known = {"guess": "guess", "whitespace": None, "tab": "\t", "space": " "}
-    if name not in known:
-        raise DataError(f"--separator is one of {', '.join(known)}, not {name!r}")
-    return known[name]
-
-
-def _shares(parts: str) -> list[float]:
-    from data.problems import DataError
-
-    try:
-        return [float(part) for part in parts.split(",")]
-    except ValueError:
-        raise DataError(f"--parts is numbers with commas between, not {parts!r}") from None
-
-
-def _names(names: str | None, count: int) -> list[str]:
-    from data.problems import DataError
-
-    usual = {2: ["train", "test"], 3: ["train", "dev", "test"]}
-    listed = names.split(",") if names else usual.get(count, [f"part{n}" for n in range(count)])
-    if len(set(listed)) != count or not all(n and Path(n).name == n for n in listed):
-        raise DataError(f"--names: {count} different names of files, not {names!r}")
-    return listed
-
-
-def _refuse_existing(targets: list[Path]) -> None:
-    from data.problems import DataError
-
-    for target in targets:
-        if target.exists():
-            raise DataError(f"{target} is there already; say another folder with --out")
-
-
-def _written_separator(name: str) -> Literal[" ", "\t"]:
-    from data.problems import DataError
-
-    if name not in ("tab", "space"):
-        raise DataError(f"--to-separator is tab or space, not {name!r}")
-    return "\t" if name == "tab" else " "
-
-
-def _kept(columns: str | None, wanted: str | None) -> tuple[int, ...] | None:
-    """The places of the columns to write."""
-    from data.problems import DataError
-
-    if wanted is None:
-        return None
-    names = (columns or "").split(",")
-    unknown = [name for name in wanted.split(",") if names.count(name) != 1]
-    if unknown:
-        raise DataError(f"--to-columns: --columns does not name {unknown[0]!r} once")
-    return tuple(names.index(name) for name in wanted.split(","))
 
 
 def _show(result: object) -> None:

@@ -23,7 +23,7 @@ ROOMS = {
     "telemetry": {"engine", "models"},
     "adapters": {"engine", "models"},
     "stream": {"models"},
-    "process": {"access", "models", "telemetry"},
+    "process": {"access", "engine", "models", "stream", "telemetry"},
 }
 WIRING = {"app", "process"}
 TORCH = {"torch", "torchcrf", "onnx"}

@@ -8,7 +8,8 @@ from typing import Any
 
 from data.checking.findings import Findings, Severity
 from data.checking.within import Limits, check_file, excerpt
-from data.loose import Annotated, ConllError, annotate, read_loosely
+from data.conll import ConllError
+from data.loose import Annotated, annotate, read_loosely
 from data.rows import Columns, Separator
 from data.schemes import Scheme
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.conll import ConllError
 from data.formats.align import Tokenizing, as_documents, to_records, to_sentences
 from data.formats.brat import read_brat, write_brat
 from data.formats.labelstudio import read_labelstudio, write_labelstudio
@@ -11,7 +12,7 @@ from data.formats.lines import read_lines, write_doccano, write_prodigy
 from data.formats.names import Format, OffsetUnit
 from data.formats.record import Losses, Record
 from data.formats.rows import render, retag
-from data.loose import Annotated, ConllError, annotate, guess_unit, read_loosely
+from data.loose import Annotated, annotate, guess_unit, read_loosely
 from data.problems import DataError
 from data.rows import DOCSTART, Columns, Separator
 from data.schemes import Scheme

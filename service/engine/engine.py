@@ -32,11 +32,13 @@ class Engine:
         max_waiting: int,
         max_waiting_characters: int,
         max_batch_tokens: int,
+        max_waiting_seconds: float = float("inf"),
         recorder: Recorder | None = None,
         stuck_seconds: float = STUCK_SECONDS,
     ) -> None:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self._budget = max_batch_tokens
+        self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Silent()
         self._stuck_seconds = stuck_seconds
         self._pace = Pace()
@@ -87,13 +89,20 @@ class Engine:
         """How long it takes, at the pace of late, to do what waits."""
         return self._pace.seconds_for(self.queue.weight)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as may wait, in requests or in seconds of work."""
+        return self.queue.is_full or self.backlog_seconds >= self._max_waiting_seconds
+
     def _admit(self, job: Job) -> None:
         """Queue a job that can be done in time. Refusing now is kinder than being late."""
-        waits = len(self.queue) > 0
-        if waits and time.monotonic() + self.backlog_seconds > job.deadline:
+        backlog = self.backlog_seconds
+        if backlog and time.monotonic() + backlog > job.deadline:
             self._recorder.rejected("too_late")
             raise OverloadedError
         try:
+            if backlog >= self._max_waiting_seconds:
+                raise OverloadedError
             self.queue.put(job)
         except OverloadedError:
             self._recorder.rejected("queue_full")

@@ -46,6 +46,11 @@ class Queue:
         return self._weight
 
     @property
+    def is_full(self) -> bool:
+        """Whether no further job finds a place."""
+        return len(self._jobs) >= self._max_jobs
+
+    @property
     def is_closed(self) -> bool:
         """Whether it takes nothing more."""
         return self._closed

@@ -12,7 +12,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 from service.process.bounds import Bounded, Patience
+from service.process.door import Door
 from service.process.joined import JoinedTransport
 from service.process.signals import logger
 
@@ -25,8 +30,9 @@ MOST_TAKEN_IN = 4096
 class Connections(Patience):
     """The connections of a server, and whether it is about to end."""
 
-    def __init__(self, **patience: Any) -> None:
+    def __init__(self, *, door: Door | None = None, **patience: Any) -> None:
         super().__init__(**patience)
+        self.door = door
         self.is_draining = False
 
     def drain(self) -> None:
@@ -72,6 +78,19 @@ class Connection(Bounded):
             if before is not None and before is self._last and not before.response_started:
                 before.keep_alive = True
             self.end_after_reply()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Have a request answered, at the door if it cannot come in."""
+        door, refusal = self.server_state.door, None
+        # A connection that ends with its reply needs more care than this.
+        if door is not None and cycle.keep_alive and not self.server_state.is_draining:
+            refusal = door.refusal(cast(Scope, cycle.scope))
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(refusal)
+        self.on_response_complete()
 
     def end_after_reply(self) -> None:
         """Have the reply that is due say, and mean, that the connection ends with it.

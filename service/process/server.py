@@ -19,6 +19,7 @@ from service.models.fleet import fleet_of_environment
 from service.models.loading import checkpoint_loader
 from service.models.manager import open_models
 from service.process.bounds import BYTES_PER_SECOND
+from service.process.door import Door
 from service.process.drain import Connection, Connections, finish, stop_listening
 from service.process.greeting import greeting
 from service.process.reload import reload
@@ -93,6 +94,7 @@ class Server(uvicorn.Server):
             head=settings.timeout_seconds,
             body=settings.max_body_bytes / BYTES_PER_SECOND,
             streams=app.state.streams,
+            door=Door(app.state.engine, app.state.recorder.rejected),
         )
         self.is_orphan = False
         self._app = app

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.loose import ConllError, read_loosely
+from data.conll import ConllError
+from data.loose import read_loosely
 from data.problems import DataError
 from data.splitting import render, split_file
 

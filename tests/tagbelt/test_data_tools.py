@@ -102,7 +102,7 @@ def test_convert_writes_nothing_that_loses_something_unless_told(cli, tmp_path):
     assert not target.exists()
     done = cli("data", "convert", source, target, "--allow-loss")
     assert done.code == 0
-    assert done.out == f"{target}: 1 texts or sentences, 2 entities, 1 losses\n"
+    assert done.out == f"{target}: 1 texts or sentences, 2 entities, not carried over: 1\n"
     assert target.read_text(encoding="utf-8") == "Ada\tB-PER\n\n"
 
 

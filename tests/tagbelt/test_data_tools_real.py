@@ -9,6 +9,7 @@ from data.checking.check import check_files
 from data.formats.convert import Reading, Writing, convert, save
 from data.formats.names import Format
 from data.loose import annotate, read_loosely
+from data.schemes import Scheme
 from data.statistics import describe_files
 
 DATA = os.environ.get("TAGBELT_DATA")
@@ -71,11 +72,11 @@ def test_wikiann_without_its_columns_is_told_to_be_rows_of_numbers():
     assert "index-column" not in check_files([folder], columns=INDEXED).findings.counts
 
 
-def test_wikiann_repeats_sentences():
-    _, counts, examples = checked("wikiann/de", INDEXED)
-    assert counts["zero-width"] == 5
-    assert examples["zero-width"][0] == ("train", 94321)
-    assert counts["duplicate-between"] == 2411
+def test_wikiann_has_characters_without_width_and_repeats_sentences():
+    _, dev, test = paths("wikiann/de")
+    findings = check_files([dev, test], columns=INDEXED).findings
+    assert findings.examples["zero-width"][0].line == 21921
+    assert findings.counts["duplicate-between"] > 500
 
 
 def test_resume_has_sentences_that_are_cut():
@@ -132,3 +133,15 @@ def test_real_rows_come_back_from_other_formats(tmp_path, name, through):
     assert first == second
     documents = [[block.document for block in file.loose.blocks] for file in files]
     assert documents[0] == documents[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "separator"),
+    [("conll2003/dev.txt", "IOB1", " "), ("wnut17/dev.conll", "IOB2", "\t")],
+)
+def test_rows_in_the_scheme_they_have_stay_as_they_are(name, scheme, separator):
+    source = Path(DATA or "", name)
+    writing = Writing(scheme=Scheme(scheme), separator=separator)
+    done = convert(source, Format.conll, Format.conll, Reading(), writing)
+    assert done.text is not None
+    assert done.text.strip("\n") == source.read_text(encoding="utf-8").strip("\n")

@@ -1,0 +1,75 @@
+"""At the door: what is refused before it is read, and what comes in all the same."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from service.process.door import Door
+from tests.service.process.running import running, until
+
+
+class Engine:
+    is_full = True
+
+
+def scope(path, method="POST"):
+    return {"method": method, "path": path}
+
+
+@pytest.mark.parametrize("path", ["/v1/tag", "/v1/tag/stream", "/", "/models/en", "/analyze"])
+def test_tagging_is_refused_while_the_engine_is_full(path):
+    told = []
+    reply = Door(Engine(), told.append).refusal(scope(path))
+    head, body = reply.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 429 ")
+    assert f"content-length: {len(body)}".encode() in head
+    assert json.loads(body)["instance"] == path
+    assert told == ["queue_full"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        scope("/v1/models/en/load"),
+        scope("/v1/reload"),
+        scope("/readyz", "GET"),
+        scope("/v1/tag", "OPTIONS"),
+    ],
+)
+def test_everything_else_comes_in(asked):
+    assert Door(Engine(), pytest.fail).refusal(asked) is None
+
+
+def test_nothing_is_refused_while_there_is_room():
+    engine = Engine()
+    engine.is_full = False
+    assert Door(engine, pytest.fail).refusal(scope("/v1/tag")) is None
+
+
+def test_a_connection_goes_on_after_a_refusal(tmp_path):
+    with (
+        running(tmp_path, settings={"max_waiting": 1}) as server,
+        ThreadPoolExecutor(2) as pool,
+        httpx.Client(base_url=server.url) as http,
+    ):
+
+        def tag(text):
+            return http.post("/v1/tag", json={"text": text})
+
+        held = pool.submit(httpx.post, f"{server.url}/v1/tag", json={"text": "hold"}, timeout=30)
+        until((tmp_path / "holding").exists, "the tagging")
+        waiting = pool.submit(httpx.post, f"{server.url}/v1/tag", json={"text": "a"}, timeout=30)
+        deadline = time.monotonic() + 20
+        while (refused := tag("x" * 50_000)).status_code != 429:
+            assert time.monotonic() < deadline
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["title"] == "Overloaded"
+        assert [tag("x" * 100).status_code for _ in range(3)] == [429] * 3
+        assert http.get("/livez").status_code == 200
+        assert 'reason="queue_full"' in http.get("/metrics").text
+        (tmp_path / "go").touch()
+        assert held.result().status_code == waiting.result().status_code == 200
+        assert tag("Toyota").status_code == 200
