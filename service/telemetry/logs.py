@@ -97,7 +97,8 @@ def _members(record: logging.LogRecord) -> dict[str, Any]:
     members: dict[str, Any] = {
         "time": _time(record.created),
         "level": record.levelname.lower(),
-        "logger": record.name,
+        # Its messages of every kind come by this name.
+        "logger": "uvicorn" if record.name == "uvicorn.error" else record.name,
         "message": record.getMessage().rstrip(),
     }
     ids = current.get()

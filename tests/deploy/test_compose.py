@@ -123,6 +123,4 @@ def test_its_log_has_no_text_and_no_complaint(port):
     log = compose("logs", "tagbelt", port=port)
     assert "/v1/tag" in log
     assert "Merkel visited" not in re.sub(r"Try: .*", "", log)
-    assert not re.search(
-        r"\berror|warning|telemetry", log.replace("uvicorn.error", ""), re.IGNORECASE
-    )
+    assert not re.search("error|warning|onnx", log, re.IGNORECASE)
