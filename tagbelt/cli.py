@@ -11,7 +11,6 @@ import typer
 
 from tagbelt.data_tools import app as data_app
 from tagbelt.failures import told
-from tagbelt.judging import report_command
 from tagbelt.keys import app as keys_app
 from tagbelt.models import default_model
 from tagbelt.serving import command as serve_command
@@ -69,7 +68,6 @@ Separator = Annotated[
 
 
 app.command("train")(train_command)
-app.command("report")(report_command)
 app.command("serve")(serve_command)
 app.add_typer(keys_app, name="keys")
 app.add_typer(data_app, name="data")

@@ -8,15 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from data.schemes import Scheme
@@ -67,12 +59,6 @@ class Source(Layout):
         if self.sentences is not None and self.sentences[0] >= self.sentences[1]:
             raise ValueError(f"sentences: nothing lies from {self.sentences[0]} to before it")
         return self
-
-    @model_serializer(mode="wrap")
-    def _with_own_settings_only(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what was not given: read back, it would stand before the settings of all."""
-        given = handler(self)
-        return {name: given[name] for name in given if name in self.model_fields_set}
 
 
 class SynthesisConfig(Section):

@@ -45,6 +45,8 @@ class Engine:
         self._sweeper = Sweeper(self._expire, self.revive)
         self._last_success: float | None = None
         self._busy_since: float | None = None
+        # The weight of the batch that is being tagged.
+        self._at_work = 0.0
         self._left_behind = 0
         # Which thread counts: one that was left behind finds that the number has changed.
         self._generation = 0
@@ -97,7 +99,9 @@ class Engine:
     def _admit(self, job: Job) -> None:
         """Queue a job that can be done in time. Refusing now is kinder than being late."""
         backlog = self.backlog_seconds
-        if backlog and time.monotonic() + backlog > job.deadline:
+        before = self.queue.weight + self._at_work
+        wait = self._pace.seconds_for(before + job.weight)
+        if before and time.monotonic() + wait > job.deadline:
             self._recorder.rejected("too_late")
             raise OverloadedError
         try:
@@ -140,6 +144,7 @@ class Engine:
     def _start(self) -> threading.Thread:
         self._generation += 1
         self._busy_since = None
+        self._at_work = 0.0
         thread = threading.Thread(
             target=self._live, args=(self._generation,), name="inference", daemon=True
         )
@@ -162,11 +167,14 @@ class Engine:
             deliver(part.job for part in parts)
 
     def _gather(self, parts: list[Part]) -> bool:
-        return gather(self.queue, self._budget, self._pace, parts)
+        found = gather(self.queue, self._budget, self._pace, parts)
+        self._at_work = sum(part.weight for part in parts)
+        return found
 
     def _finish(self, generation: int, parts: Sequence[Part], seconds: float) -> None:
         if generation == self._generation:
             self._busy_since = None
+            self._at_work = 0.0
             reading = sum(part.seconds for part in parts)
             self._pace.add(sum(part.weight for part in parts), seconds + reading)
             if any(part.has_success for part in parts):

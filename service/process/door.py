@@ -1,12 +1,12 @@
 """Turning requests away at the door: before anything of them is read but their headers."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.types import Scope
 
 from service import problems
 from service.engine.engine import Engine
-from service.telemetry.ids import request_id
 
 # Changing the models is what may be needed most now.
 _ADMIN = ("/v1/models", "/v1/reload")
@@ -33,6 +33,7 @@ class Door:
         return _reply(scope["path"])
 
 
+@lru_cache(maxsize=64)
 def _reply(path: str) -> bytes:
     detail = f"too much waits already; try again in {RETRY_AFTER_SECONDS} s"
     reply = problems.response(problems.OVERLOADED, detail, path)
@@ -41,6 +42,5 @@ def _reply(path: str) -> bytes:
         f"content-type: {problems.MEDIA_TYPE}",
         f"content-length: {len(reply.body)}",
         f"retry-after: {RETRY_AFTER_SECONDS}",
-        f"x-request-id: {request_id(None)}",
     )
     return "\r\n".join((*head, "", "")).encode() + bytes(reply.body)

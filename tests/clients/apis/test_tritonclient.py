@@ -78,7 +78,7 @@ def test_no_texts(client):
     [
         ("none", {}, "no model is named 'none'"),
         ("en", {"outputs": ["logits"]}, "there is no output 'logits'"),
-        ("en", {"request_compression_algorithm": "gzip"}, "without a content-encoding"),
+        ("en", {"request_compression_algorithm": "gzip"}, "without content-encoding"),
     ],
 )
 def test_errors_are_told(client, model, options, message):

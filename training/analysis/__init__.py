@@ -1,1 +1,0 @@
-"""Finished runs looked at closely: reports, comparisons, repeated seeds."""
