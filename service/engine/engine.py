@@ -88,8 +88,9 @@ class Engine:
 
     @property
     def backlog_seconds(self) -> float:
-        """How long it takes, at the pace of late, to do what waits."""
-        return self._pace.seconds_for(self.queue.weight)
+        """How long it takes, at the pace of late, to do what waits and the batch before it."""
+        waiting = self.queue.weight
+        return self._pace.seconds_for(waiting + self._at_work) if waiting else 0.0
 
     @property
     def is_full(self) -> bool:
@@ -99,9 +100,8 @@ class Engine:
     def _admit(self, job: Job) -> None:
         """Queue a job that can be done in time. Refusing now is kinder than being late."""
         backlog = self.backlog_seconds
-        before = self.queue.weight + self._at_work
-        wait = self._pace.seconds_for(before + job.weight)
-        if before and time.monotonic() + wait > job.deadline:
+        own = self._pace.seconds_for(job.weight)
+        if backlog and time.monotonic() + backlog + own > job.deadline:
             self._recorder.rejected("too_late")
             raise OverloadedError
         try:
