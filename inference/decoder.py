@@ -33,6 +33,10 @@ _LONG_BATCH = 16
 # there are in all: enough for full batches of close lengths, little in memory.
 _BLOCK_TOKENS = 65_536
 
+# Fewer tokens are not spread over threads: to hand them out takes longer than to do them, all the
+# more so where other threads want the interpreter too.
+_SPREAD_TOKENS = 4_096
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DecodedBatch:
@@ -126,11 +130,14 @@ class Decoder:
         The batches come in no stated order; `use` is called on the workers' threads, and its time
         counts as decoding.
         """
-        return self._workers.run(
+        jobs = (
             partial(self._work, scored, use, phases)
             for block in self._blocks(sentences, phases)
             for scored in self._batches(block)
         )
+        if sum(map(len, sentences)) < _SPREAD_TOKENS:
+            return (job() for job in jobs)
+        return self._workers.run(jobs)
 
     def _blocks(
         self, sentences: Sequence[Sequence[str]], phases: Phases | None
