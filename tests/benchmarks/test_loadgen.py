@@ -57,7 +57,10 @@ class Server:
                     return
 
     def _head(self, file):
-        return [line.strip() for line in iter(file.readline, b"\r\n") if line]
+        head = []
+        while line := file.readline().strip():  # empty at the end of the head, and of the file
+            head.append(line)
+        return head
 
 
 @contextmanager
