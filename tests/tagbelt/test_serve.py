@@ -101,7 +101,11 @@ def handles(pid, number):
             {"TAGBELT_DEFAULT_MODEL": "none"},
             "tagbelt serve: default_model='none' is not among",
         ),
-        (["--host", "no such host", "--allow-anonymous"], {}, "tagbelt serve: cannot listen on no such host port"),
+        (
+            ["--host", "no such host", "--allow-anonymous"],
+            {},
+            "tagbelt serve: cannot listen on no such host port",
+        ),
     ],
 )
 def test_bad_settings_are_one_line(cli, checkpoint, monkeypatch, arguments, environment, message):
