@@ -22,6 +22,8 @@ from service.problems import FieldError, ProblemError
 from service.settings import Settings
 
 RETRY_AFTER_SECONDS = 1
+# A reply about more than this takes long enough to make that other requests would notice.
+_LONG_TOKENS = 50_000
 MOST_READ = 2_000_000
 """Characters, or tokens, that one request may have read in all its n-best readings: seconds of
 work, and tens of megabytes of reply."""
@@ -59,6 +61,12 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """Which models answered."""
         return {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
+
+
+async def rendered(answer: Answer, render: Callable[[], bytes]) -> bytes:
+    """The body that `render` makes, in a thread when it takes long."""
+    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, Fault))
+    return await asyncio.to_thread(render) if size > _LONG_TOKENS else render()
 
 
 async def ask(request: Request, query: Query) -> Answer:

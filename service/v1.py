@@ -1,6 +1,5 @@
 """POST /v1/tag: the reply of one request."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -18,11 +17,9 @@ from service.models.served import AUTO, Served
 from service.problems import FieldError, ProblemError
 from service.results import result
 from service.schemas import REPLY_EXAMPLE, REQUEST_EXAMPLES, TagOptions, TagReply, TagRequest
-from service.tagging import Answer, Query, ask
+from service.tagging import Answer, Query, ask, rendered
 
 PATH = "/v1/tag"
-# A reply to more than this takes long enough to make that other requests would notice.
-_LONG_CHARACTERS = 50_000
 
 router = APIRouter(route_class=JsonRoute)
 
@@ -52,11 +49,7 @@ async def tag(
     """
     check_labels(request.app.state.registry, body)
     answer = await ask(request, query_of(body))
-    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, Fault))
-    if size > _LONG_CHARACTERS:
-        content = await asyncio.to_thread(reply, body, answer)
-    else:
-        content = reply(body, answer)
+    content = await rendered(answer, lambda: reply(body, answer))
     return Response(content, media_type="application/json", headers=answer.headers)
 
 

@@ -1,6 +1,6 @@
 """What the adapters share: errors in their API's shape, outcomes as that API can tell them."""
 
-import asyncio
+import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_type_hints
@@ -20,8 +20,6 @@ from service.results import SCORE_DIGITS
 from service.tagging import Answer, Query, ask
 
 JSON = "application/json"
-# A reply about more than this takes long enough to make that other requests would notice.
-_LONG_TOKENS = 50_000
 
 
 class AdapterRoute(APIRoute):
@@ -32,9 +30,10 @@ class AdapterRoute(APIRoute):
     """
 
     @staticmethod
-    def refusal(request: Request, error: ProblemError) -> Response:
-        """A problem in the API's own shape."""
-        raise NotImplementedError
+    def refusal(_: Request, error: ProblemError) -> Response:
+        """A problem in the API's own shape: `{"error": ...}`, with the status it has everywhere."""
+        body = json.dumps({"error": error.detail})
+        return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
 
     @staticmethod
     async def read(request: Request, schema: Any) -> Any:
@@ -105,12 +104,6 @@ def all_good(answer: Answer, field: str, *, single: bool) -> Sequence[Annotation
             raise ProblemError(outcome.kind, f"{where}: {outcome.detail}")
         good.append(outcome)
     return good
-
-
-async def rendered(answer: Answer, render: Callable[[], bytes]) -> bytes:
-    """The body that `render` makes, in a thread when it takes long."""
-    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, Fault))
-    return await asyncio.to_thread(render) if size > _LONG_TOKENS else render()
 
 
 def rounded(probability: float) -> float:

@@ -20,7 +20,6 @@ from service.adapters.answering import (
     all_good,
     ask_except,
     described_errors,
-    rendered,
     rounded,
 )
 from service.adapters.comprehend_shapes import (
@@ -34,7 +33,7 @@ from service.adapters.languages import models_of
 from service.bodies import check_encoding, parse_json
 from service.items import Fault
 from service.problems import Kind, ProblemError
-from service.tagging import Answer, Query, ask
+from service.tagging import Answer, Query, ask, rendered
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
 TARGET_HEADER = "x-amz-target"

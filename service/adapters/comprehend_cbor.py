@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from service import problems
 from service.adapters import cbor
-from service.adapters.answering import rendered
 from service.adapters.comprehend import (
     TARGET_PREFIX,
     ComprehendRoute,
@@ -20,6 +19,7 @@ from service.adapters.comprehend import (
 )
 from service.bodies import invalid
 from service.problems import ProblemError
+from service.tagging import rendered
 
 MEDIA_TYPE = "application/cbor"
 PROTOCOL = {"smithy-protocol": "rpc-v2-cbor"}

@@ -1,6 +1,5 @@
 """Token classification as Hugging Face's inference API speaks it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -16,12 +15,10 @@ from service.adapters.answering import (
     AdapterRoute,
     all_good,
     described_errors,
-    rendered,
     rounded,
 )
 from service.adapters.inputs import ModelName, Names, TextOrTexts, listed
-from service.problems import ProblemError
-from service.tagging import Query, ask
+from service.tagging import Query, ask, rendered
 
 OUTSIDE = "O"
 Strategy = Literal["none", "simple", "first", "average", "max"]
@@ -111,18 +108,8 @@ class HuggingFaceError(BaseModel):
 Entries = list[EntityGroup] | list[TokenEntity]
 
 
-class HuggingFaceRoute(AdapterRoute):
-    """A route with Hugging Face's errors."""
-
-    @staticmethod
-    def refusal(_: Request, error: ProblemError) -> Response:
-        """The error as `{"error": ...}`, with the status it has everywhere."""
-        body = json.dumps({"error": error.detail})
-        return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
-
-
 router = APIRouter(
-    route_class=HuggingFaceRoute,
+    route_class=AdapterRoute,
     tags=["Hugging Face"],
     responses=described_errors(HuggingFaceError),
 )

@@ -1,6 +1,5 @@
 """The Open Inference Protocol (KServe's V2) over REST, with Triton's binary tensor extension."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
@@ -13,7 +12,6 @@ from service.adapters.answering import (
     AdapterRoute,
     ask_except,
     described_errors,
-    rendered,
 )
 from service.adapters.inputs import ModelName, Version
 from service.adapters.open_inference_bodies import (
@@ -28,8 +26,7 @@ from service.adapters.tensors import BYTES
 from service.bodies import check_encoding
 from service.models.registry import Registry
 from service.models.served import AUTO
-from service.problems import ProblemError
-from service.tagging import Answer, Query
+from service.tagging import Answer, Query, rendered
 
 LENGTH_HEADER = "inference-header-content-length"
 OCTETS = "application/octet-stream"
@@ -37,13 +34,7 @@ SERVER_NAME = "tagbelt"
 
 
 class OpenInferenceRoute(AdapterRoute):
-    """A route with the protocol's errors."""
-
-    @staticmethod
-    def refusal(_: Request, error: ProblemError) -> Response:
-        """The error as `{"error": ...}`, with the status it has everywhere."""
-        body = json.dumps({"error": error.detail})
-        return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
+    """A route that reads the protocol's bodies."""
 
     @staticmethod
     async def read(request: Request, _: Any) -> Any:

@@ -1,6 +1,5 @@
 """Presidio Analyzer's API, with a model in the place of its recognizers."""
 
-import json
 from collections.abc import Container, Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -18,14 +17,13 @@ from service.adapters.answering import (
     AdapterRoute,
     all_good,
     described_errors,
-    rendered,
     rounded,
 )
 from service.adapters.inputs import Name, Names, TextOrTexts, listed
 from service.adapters.languages import models_of
 from service.models.served import Served
 from service.problems import ProblemError
-from service.tagging import Query, ask
+from service.tagging import Query, ask, rendered
 
 # What Presidio calls the types that most models have; others are in capitals, as its own are.
 ENTITY_TYPES = {
@@ -140,18 +138,8 @@ class PresidioError(BaseModel):
     error: str
 
 
-class PresidioRoute(AdapterRoute):
-    """A route with Presidio's errors."""
-
-    @staticmethod
-    def refusal(_: Request, error: ProblemError) -> Response:
-        """The error as `{"error": ...}`; where Presidio says 500 of a bad request, a 4xx."""
-        body = json.dumps({"error": error.detail})
-        return Response(body, error.kind.status, media_type=JSON, headers=error.headers)
-
-
 router = APIRouter(
-    route_class=PresidioRoute,
+    route_class=AdapterRoute,
     tags=["Presidio"],
     responses=described_errors(PresidioError),
 )

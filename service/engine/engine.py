@@ -9,7 +9,7 @@ from service.engine.batch import Part, gather, tag
 from service.engine.job import DeadlineError, GoneError, Job, Outcome, deliver
 from service.engine.pace import Pace
 from service.engine.queue import OverloadedError, Queue
-from service.engine.recorder import Recorder, Silent
+from service.engine.recorder import Recorder
 from service.engine.sweeper import Gone, Sweeper
 from service.quietlog import log_failure, logger
 
@@ -39,7 +39,7 @@ class Engine:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
-        self._recorder = recorder or Silent()
+        self._recorder = recorder or Recorder()
         self._stuck_seconds = stuck_seconds
         self._pace = Pace()
         self._sweeper = Sweeper(self._expire, self.revive)

@@ -26,7 +26,8 @@ class Failure:
 
 Outcome = Annotation | Failure
 
-# A token costs so many times its plain price with marginals, and as much again for each path.
+# Of a batch's budget: what marginals, and each path, cost a token beside tagging it. In bulk that
+# takes about 1.3 us, marginals 5 more, and a path of a long sentence 1.3 (of a short one more).
 _MARGINALS_PRICE = 5
 _PATH_PRICE = 2
 

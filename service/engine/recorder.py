@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from inference import Annotation, Phases
 from service.models.served import Served
@@ -26,8 +25,11 @@ class Work:
     texts: Sequence[object] = ()
 
 
-class Recorder(Protocol):
-    """Is told of everything that is worth counting. Called from the inference thread as well."""
+class Recorder:
+    """Is told of everything that is worth counting, and keeps nothing: whoever counts does.
+
+    Called from the inference thread as well.
+    """
 
     def batch(
         self,
@@ -48,27 +50,3 @@ class Recorder(Protocol):
 
     def failed(self, reason: str) -> None:
         """An item could not be tagged."""
-
-
-class Silent:
-    """A recorder that keeps nothing."""
-
-    def batch(
-        self,
-        served: Served,
-        *,
-        items: int,
-        tokens: int,
-        phases: Phases,
-        waited: Sequence[float],
-    ) -> None:
-        """Nothing."""
-
-    def annotated(self, served: Served, annotations: Sequence[Annotation]) -> None:
-        """Nothing."""
-
-    def rejected(self, reason: str) -> None:
-        """Nothing."""
-
-    def failed(self, reason: str) -> None:
-        """Nothing."""

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from inference import Annotation, LexiconUse, Phases
+from service.engine.recorder import Recorder
 from service.models.served import Served
 from service.telemetry.exchange import METHODS, OTHER
 from service.telemetry.exposition import Source, expose
@@ -36,7 +37,7 @@ class Moment:
     models: Sequence[Served] = ()
 
 
-class Metrics:
+class Metrics(Recorder):
     """The metrics of one app; as the engine's Recorder, safe to call from its threads.
 
     With PROMETHEUS_MULTIPROC_DIR in the environment they are those of all its processes.

@@ -15,15 +15,21 @@ from tests.service.fake import fake_app
 @contextmanager
 def serving(tagger: Any = None, **settings: Any) -> Iterator[str]:
     """The URL of a server over `tagger`, up for the time of the block."""
-    app = fake_app(tagger, **settings)
+    with running(fake_app(tagger, **settings)) as url:
+        yield url
+
+
+@contextmanager
+def running(app: Any, listener: socket.socket | None = None) -> Iterator[str]:
+    """The URL of the app; with a listener of its own it is found another way."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    with listener or socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

@@ -12,12 +12,12 @@ from service.engine.engine import Engine
 from service.engine.job import DeadlineError, Failure, GoneError, Job
 from service.engine.pace import Pace
 from service.engine.queue import ClosedError, OverloadedError, Queue
-from service.engine.recorder import Silent, Work
+from service.engine.recorder import Recorder, Work
 from service.models.served import Served
 from tests.service.fake import FakeTagger
 
 
-class Counts(Silent):
+class Counts(Recorder):
     def __init__(self):
         self.reasons: list[str] = []
         self.failures: list[str] = []
@@ -260,7 +260,7 @@ def test_an_item_that_cannot_be_read_fails_alone():
 
 
 def test_metrics_that_fail_cost_nobody_an_answer():
-    class Broken(Silent):
+    class Broken(Recorder):
         def annotated(self, *_):
             raise RuntimeError
 

@@ -22,9 +22,8 @@ from tagbelt.client import (
     UnauthorizedError,
 )
 from tests.service.fake import fake_app
-from tests.service.live import serving
+from tests.service.live import running, serving
 from tests.service.models.folders import changes_of, folder
-from tests.tagbelt.client.running import running
 from tests.tagbelt.client.scripted import CLIENTS
 
 ENGLISH = Path(__file__).parents[3] / "checkpoints" / "en"
