@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Literal
 
 from data.conll import Corpus, read_conll
+from data.loose import FIRST_AND_LAST
 from training.config import Layout
 
 SEPARATORS: dict[str, Literal["\t", " "] | None] = {"whitespace": None, "tab": "\t", "space": " "}
-ENDS = {"token": 0, "tag": -1}
-"""The columns of most files: tokens first, tags last."""
 
 
 def read_source(path: Path, layout: Layout) -> Corpus:
@@ -19,7 +18,7 @@ def read_source(path: Path, layout: Layout) -> Corpus:
     """
     return read_conll(
         path,
-        columns=layout.columns or ENDS,
+        columns=layout.columns or FIRST_AND_LAST,
         separator=SEPARATORS[layout.separator],
         scheme=layout.scheme,
         on_invalid=layout.on_invalid,
