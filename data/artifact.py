@@ -10,12 +10,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.schemes import Scheme
 from data.types import Unit
+from data.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from data.gazetteer import Gazetteer
 
 FORMAT_VERSION = 1
 
@@ -28,6 +32,7 @@ WORDS_GRAPH = "words.onnx"
 SEQUENCE_GRAPH = "sequence.onnx"
 INT8_GRAPH = "sequence.int8.onnx"
 INT8_NETWORK = "network.int8.safetensors"
+GAZETTEER = "gazetteer.txt.gz"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 
@@ -36,6 +41,8 @@ NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
 
 OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
+
+# A gazetteer is neither: of a model that has one it can't be left out, others have none.
 
 
 class CheckpointError(Exception):
@@ -103,6 +110,38 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
+    """Write what a model knows: its vocabulary, and its gazetteer if it has one."""
+    write_json(directory / VOCABULARY, vocabulary.to_json())
+    if vocabulary.gazetteer is not None:
+        vocabulary.gazetteer.save(directory / GAZETTEER)
+
+
+def read_vocabulary(directory: Path) -> Vocabulary:
+    """Read what `write_vocabulary` wrote.
+
+    Raises:
+        CheckpointError: a file that can't be read.
+    """
+    gazetteer = _read_gazetteer(directory / GAZETTEER)
+    path = directory / VOCABULARY
+    try:
+        return Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")), gazetteer)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read_gazetteer(path: Path) -> "Gazetteer | None":
+    if not path.exists():
+        return None
+    from data.gazetteer import Gazetteer  # whose matcher few models need
+
+    try:
+        return Gazetteer.load(path)
+    except (OSError, ValueError) as error:  # which name the file
+        raise CheckpointError(str(error)) from error
+
+
 def digest_of(path: Path) -> str:
     """Return a file's SHA-256 in hex."""
     with path.open("rb") as stream:
@@ -130,7 +169,8 @@ def verify_sums(directory: Path) -> str:
     except OSError as error:
         raise CheckpointError(f"{directory}: {SUMS} is missing") from error
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    for name in dict.fromkeys((*NEEDED, *OPTIONAL, *sums)):
+    present = [GAZETTEER] if (directory / GAZETTEER).exists() else []
+    for name in dict.fromkeys((*NEEDED, *OPTIONAL, *sums, *present)):
         _verify(directory / name, sums.get(name))
     return digest_of(path)
 

@@ -7,9 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from data.bigrams import Bigrams
 from data.features import visible_characters
+
+if TYPE_CHECKING:
+    from data.gazetteer import Gazetteer
 
 UNKNOWN = 0
 """Row of the word table for forms that the model does not know."""
@@ -23,7 +27,7 @@ _DIGITS = re.compile(r"\d")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words and characters of a model.
+    """Words and characters of a model, and where it has them, pairs of words and term lists.
 
     `words[0]` stands for every unknown form. The first `trained` words occur in the training
     data; the rest have a pretrained vector only. Characters are numbered from 2: 0 pads, 1 is
@@ -35,6 +39,8 @@ class Vocabulary:
     trained: int
     lowercase: bool = True
     zero_digits: bool = True
+    bigrams: Bigrams | None = None
+    gazetteer: "Gazetteer | None" = field(default=None, compare=False)
     _word_ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _character_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -67,20 +73,24 @@ class Vocabulary:
         return [get(character, UNKNOWN_CHARACTER) for character in visible_characters(form)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
-        return {
+        """Return what `from_json` reads: all but the gazetteer, which has a file of its own."""
+        value: dict[str, Any] = {
             "words": list(self.words),
             "characters": self.characters,
             "trained": self.trained,
             "lowercase": self.lowercase,
             "zero_digits": self.zero_digits,
         }
+        return value if self.bigrams is None else {**value, "bigrams": self.bigrams.to_json()}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
+    def from_json(cls, value: Mapping[str, Any], gazetteer: "Gazetteer | None" = None) -> Self:
         """Rebuild a vocabulary; anything but what `to_json` returns raises `ValueError`."""
         try:
-            return cls(**{**value, "words": tuple(value["words"])})
+            parts = {**value, "words": tuple(value["words"])}
+            if "bigrams" in value:
+                parts["bigrams"] = Bigrams.from_json(value["bigrams"])
+            return cls(**parts, gazetteer=gazetteer)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no vocabulary: {error}") from error
 

@@ -1,9 +1,8 @@
 """Reading a checkpoint to serve it: verified, without torch, and nothing in it can run code."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from onnxruntime import InferenceSession
@@ -17,14 +16,14 @@ from data.artifact import (
     INT8_GRAPH,
     INT8_NETWORK,
     SEQUENCE_GRAPH,
-    VOCABULARY,
     WORDS_GRAPH,
     CheckpointError,
     Header,
+    read_vocabulary,
     verify_sums,
 )
 from data.schemes import allowed_transitions
-from data.vocabulary import Vocabulary
+from inference.context import Context, context_of
 from inference.crf import CrfParameters
 from inference.info import ModelInfo
 from inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
@@ -57,14 +56,7 @@ def load_checkpoint(path: str | Path, *, precision: Precision) -> Loaded:
     header = Header.read(directory)
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)
-    vocabulary = _vocabulary(directory / VOCABULARY)
-    embeddings = _arrays(directory / EMBEDDINGS, ("embeddings",))["embeddings"]
-    if len(embeddings) != len(vocabulary.words):
-        raise CheckpointError(
-            f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
-        )
-    vectors = WordVectors(_session(directory / WORDS_GRAPH), embeddings, vocabulary)
-    scorer = _scorer(directory, header, precision, vectors)
+    scorer = _scorer(directory, header, precision, _features(directory))
     return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
 
 
@@ -77,18 +69,49 @@ def _check_tags(path: Path, header: Header) -> None:
         raise CheckpointError(f"{path}: labels: {header.labels} are not those of the tags")
 
 
+class _Features(NamedTuple):
+    """Where a network's inputs come from."""
+
+    vectors: WordVectors
+    context: Context | None
+
+
+def _features(directory: Path) -> _Features:
+    vocabulary = read_vocabulary(directory)
+    tables = _arrays(directory / EMBEDDINGS, ("embeddings",))
+    embeddings = tables["embeddings"]
+    if len(embeddings) != len(vocabulary.words):
+        raise CheckpointError(
+            f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
+        )
+    try:
+        context = context_of(vocabulary, tables.get("bigrams"))
+    except ValueError as error:
+        raise CheckpointError(f"{directory}: {error}") from error
+    session = _session(directory / WORDS_GRAPH)
+    return _Features(WordVectors(session, embeddings, vocabulary), context)
+
+
 def _scorer(
-    directory: Path, header: Header, precision: Precision, vectors: WordVectors
+    directory: Path, header: Header, precision: Precision, features: _Features
 ) -> OnnxScorer | QuantisedScorer:
     chosen = header.precision if precision == "auto" else precision
     if chosen == "int8":
         if _runs_fast(directory / INT8_NETWORK):
-            return _quantised(directory / INT8_NETWORK, header, vectors)
+            return _quantised(directory / INT8_NETWORK, header, features)
         if (directory / INT8_GRAPH).exists():
-            return OnnxScorer(vectors, _session(directory / INT8_GRAPH))
+            return _onnx(directory / INT8_GRAPH, features)
         if precision == "int8":
             raise CheckpointError(f"{directory}: nothing here runs in int8: load it in float32")
-    return OnnxScorer(vectors, _session(directory / SEQUENCE_GRAPH))
+    return _onnx(directory / SEQUENCE_GRAPH, features)
+
+
+def _onnx(path: Path, features: _Features) -> OnnxScorer:
+    session = _session(path)
+    try:
+        return OnnxScorer(features.vectors, session, features.context)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 
 def has_int8(directory: Path) -> bool:
@@ -100,14 +123,14 @@ def _runs_fast(path: Path) -> bool:
     return path.exists() and best_tier() not in (None, PORTABLE)
 
 
-def _quantised(path: Path, header: Header, vectors: WordVectors) -> QuantisedScorer:
+def _quantised(path: Path, header: Header, features: _Features) -> QuantisedScorer:
     """Read the network for the compiled kernels."""
     arrays = _arrays(path, ())
     try:
         network = QuantisedNetwork(arrays)
         if network.tags != len(header.tags):
             raise ValueError(f"{network.tags} tags, {CONFIG} names {len(header.tags)}")
-        return QuantisedScorer(vectors, network)
+        return QuantisedScorer(features.vectors, network, features.context)
     except ValueError as error:
         raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
@@ -117,13 +140,6 @@ def _session(path: Path) -> InferenceSession:
         return open_graph(path)
     except Exception as error:  # ONNX Runtime's have no common class
         raise CheckpointError(f"{path}: this ONNX Runtime can't run it: {error}") from error
-
-
-def _vocabulary(path: Path) -> Vocabulary:
-    try:
-        return Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

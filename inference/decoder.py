@@ -152,7 +152,7 @@ class Decoder:
             own = lengths[first:stop]
             if forms:
                 began = perf_counter()
-                prepared = self._scorer.prepare(forms)
+                prepared = self._scorer.prepare(forms, own)
                 if phases is not None:
                     phases.add(infer=perf_counter() - began)
                 yield _Block(prepared, first, ends[first:stop] - own - done, own)

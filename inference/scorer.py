@@ -27,9 +27,10 @@ class Prepared(Protocol):
 class Scorer(Protocol):
     """Turns tokens into emissions. Must be safe to use from several threads at once."""
 
-    def prepare(self, forms: Sequence[str]) -> Prepared:
+    def prepare(self, forms: Sequence[str], lengths: IntArray) -> Prepared:
         """Look up, or compute, what is known of each token; any string is one, "" included.
 
+        They are those of whole sentences of `lengths` tokens (0 for one without), in their order.
         The result holds what it needs, however many other tokens are prepared after it.
         """
         ...

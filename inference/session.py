@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data.features import pad, shape_id
 from data.vocabulary import Vocabulary
+from inference.context import Context, InContext, check_size
 from inference.crf import IntArray
 from inference.lexicon import Found, Lexicon, LexiconUse
 
@@ -65,14 +66,25 @@ class WordVectors:
 class OnnxScorer:
     """Scores sentences with the graphs of a checkpoint; safe to use from several threads."""
 
-    def __init__(self, vectors: WordVectors, sequence: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self,
+        vectors: WordVectors,
+        sequence: onnxruntime.InferenceSession,
+        context: Context | None = None,
+    ) -> None:
+        """Raises ValueError for features of another size than the graph's inputs."""
+        check_size(vectors.size, context, _row_size(sequence))
         self._sequence = sequence
+        self._context = context
         self.vectors = vectors
         self.lexicon = Lexicon(vectors, vectors.size)
 
-    def prepare(self, forms: Sequence[str]) -> "PreparedForms":
+    def prepare(self, forms: Sequence[str], lengths: IntArray) -> "PreparedForms":
         """Look the forms up; those not met before are computed."""
-        return PreparedForms(self._sequence, self.lexicon.find(forms))
+        found = self.lexicon.find(forms)
+        if self._context is None:
+            return PreparedForms(self._sequence, found)
+        return PreparedForms(self._sequence, self._context.of(found, forms, lengths))
 
     def lexicon_use(self) -> LexiconUse:
         """Count the forms looked up so far."""
@@ -80,18 +92,23 @@ class OnnxScorer:
 
 
 class PreparedForms:
-    """Forms whose vectors are at hand."""
+    """Tokens whose rows are at hand."""
 
-    def __init__(self, sequence: onnxruntime.InferenceSession, found: Found) -> None:
+    def __init__(self, sequence: onnxruntime.InferenceSession, found: Found | InContext) -> None:
         self._sequence = sequence
         self._found = found
 
     def emissions(self, index: IntArray, lengths: IntArray) -> FloatArray:
-        """Return scores [T, B, K]; `index` [T, B] into the forms, `lengths` [B] longest first."""
+        """Return scores [T, B, K]; `index` [T, B] into the tokens, `lengths` [B] longest first."""
         inputs = {"vectors": self._found.gather(index), "lengths": lengths.astype(np.int32)}
         (scores,) = self._sequence.run(None, inputs)
         result: FloatArray = scores
         return result
+
+
+def _row_size(sequence: onnxruntime.InferenceSession) -> int:
+    (size,) = (node.shape[2] for node in sequence.get_inputs() if node.name == "vectors")
+    return int(size)
 
 
 def open_graph(path: Path) -> onnxruntime.InferenceSession:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from data.bigrams import UNKNOWN_PAIR
 from data.features import pad, shape_id
 from data.vocabulary import UNKNOWN, Vocabulary
 
@@ -20,7 +22,8 @@ class Batch:
     `row_forms` [N] the form of each row; `form_words` [F], `form_characters` [F, C] padded with
     0, `form_lengths` [F] characters, `form_shapes` [F]; `batch_sizes` [T] sentences still alive
     at each position (on the CPU, as torch wants it); `tags` [N] gold tag ids or None; `index`
-    [B] where each sentence stood in the input.
+    [B] where each sentence stood in the input. Where the network has them, `row_bigrams` [N] is
+    the pair that each row makes with the next token, and `row_flags` uint8 [N, L] its flags.
     """
 
     row_forms: Tensor
@@ -31,6 +34,8 @@ class Batch:
     batch_sizes: Tensor
     index: Tensor
     tags: Tensor | None = None
+    row_bigrams: Tensor | None = None
+    row_flags: Tensor | None = None
 
     @property
     def sentence_count(self) -> int:
@@ -46,10 +51,10 @@ class Batch:
         """Return the batch on a device; `batch_sizes` and `index` stay on the CPU."""
         if device.type == "cpu":
             return self
-        moved = ("row_forms", "form_words", "form_characters", "form_lengths", "form_shapes")
-        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in moved}
-        tags = None if self.tags is None else self.tags.to(device, non_blocking=True)
-        return replace(self, **tensors, tags=tags)
+        staying = ("batch_sizes", "index")
+        moved = {k: v for k, v in vars(self).items() if v is not None and k not in staying}
+        tensors = {name: value.to(device, non_blocking=True) for name, value in moved.items()}
+        return replace(self, **tensors)
 
 
 @dataclass(frozen=True)
@@ -67,22 +72,38 @@ class EncodedForms:
 
 @dataclass(frozen=True)
 class EncodedSentences:
-    """A corpus as ids: per sentence the rows of its forms [n] and its tag ids [n] or None."""
+    """A corpus as ids: per sentence the rows of its forms [n] and its tag ids [n] or None.
+
+    `bigrams` [n] and `flags` uint8 [n, L] are there if the vocabulary has them.
+    """
 
     forms: EncodedForms
     sentences: tuple[Tensor, ...]
     tags: tuple[Tensor, ...] | None
+    bigrams: tuple[Tensor, ...] | None = None
+    flags: tuple[Tensor, ...] | None = None
 
-    def batch(self, indices: Sequence[int], *, hide_rates: Tensor | None = None) -> Batch:
+    def batch(
+        self,
+        indices: Sequence[int],
+        *,
+        hide_rates: Tensor | None = None,
+        bigram_rates: Tensor | None = None,
+    ) -> Batch:
         """Make a batch of the sentences at `indices`; at least one.
 
         `hide_rates` [F] is how likely each form's word (not its characters) is hidden in this
-        batch, for training; chance comes from torch's global generator.
+        batch, `bigram_rates` [P] how likely each pair is at each place, for training; chance comes
+        from torch's global generator.
         """
         order = sorted(indices, key=lambda i: -len(self.sentences[i]))
         lengths = torch.tensor([len(self.sentences[i]) for i in order])
         packing = packed_order(lengths)
-        rows = torch.cat([self.sentences[i] for i in order])[packing]
+
+        def packed(parts: tuple[Tensor, ...]) -> Tensor:
+            return torch.cat([parts[i] for i in order])[packing]
+
+        rows = packed(self.sentences)
         distinct, row_forms = torch.unique(rows, return_inverse=True)
         forms = self.forms
         words, sizes = forms.words[distinct], forms.lengths[distinct]
@@ -97,8 +118,18 @@ class EncodedSentences:
             form_shapes=forms.shapes[distinct],
             batch_sizes=batch_sizes(lengths),
             index=torch.tensor(order),
-            tags=None if self.tags is None else torch.cat([self.tags[i] for i in order])[packing],
+            tags=None if self.tags is None else packed(self.tags),
+            row_bigrams=None
+            if self.bigrams is None
+            else _with_hidden(packed(self.bigrams), bigram_rates),
+            row_flags=None if self.flags is None else packed(self.flags),
         )
+
+
+def _with_hidden(pairs: Tensor, rates: Tensor | None) -> Tensor:
+    if rates is None:
+        return pairs
+    return pairs.masked_fill(torch.rand(len(pairs)) < rates[pairs], UNKNOWN_PAIR)
 
 
 def batch_sizes(lengths: Tensor) -> Tensor:
@@ -145,7 +176,22 @@ def encode(
         forms=encode_forms(list(ids), vocabulary),
         sentences=tuple(rows),
         tags=None if tags is None else tuple(torch.tensor(list(row)) for row in tags),
+        **_context(sentences, vocabulary),
     )
+
+
+def _context(
+    sentences: Sequence[Sequence[str]], vocabulary: Vocabulary
+) -> dict[str, tuple[Tensor, ...]]:
+    """What the vocabulary tells of tokens in their sentences, by the names of its fields."""
+    lengths = [len(sentence) for sentence in sentences]
+    found: dict[str, Tensor] = {}
+    if vocabulary.bigrams is not None:
+        forms = list(chain.from_iterable(sentences))
+        found["bigrams"] = torch.from_numpy(vocabulary.bigrams.ids(forms, lengths))
+    if vocabulary.gazetteer is not None:
+        found["flags"] = torch.from_numpy(vocabulary.gazetteer.flags(sentences))
+    return {name: values.split(lengths) for name, values in found.items()}
 
 
 def encode_forms(forms: Sequence[str], vocabulary: Vocabulary) -> EncodedForms:

@@ -18,15 +18,16 @@ from data.artifact import (
     INT8_GRAPH,
     INT8_NETWORK,
     SEQUENCE_GRAPH,
-    VOCABULARY,
     WEIGHTS,
     WORDS_GRAPH,
     CheckpointError,
     Header,
+    read_vocabulary,
     replaced,
     verify_sums,
     write_json,
     write_sums,
+    write_vocabulary,
 )
 from data.vocabulary import Vocabulary
 from model.config import ModelConfig
@@ -35,6 +36,7 @@ from model.network import Network
 from model.quantised import quantised_network
 
 TABLE = ("words.embedding.trained", "words.embedding.fixed")
+BIGRAMS = "context.bigrams.weight"
 """Stored once, in half precision, for the network and the runtime alike."""
 
 
@@ -43,14 +45,14 @@ def save_checkpoint(
 ) -> None:
     """Write a whole checkpoint; a killed writer leaves the one that was there.
 
-    The word table is rounded to half precision (in `network` too, so that what is measured from
-    here on is what is stored).
+    The tables of words and bigrams are rounded to half precision (in `network` too, so that what
+    is measured from here on is what is stored).
 
     Raises:
         CheckpointError: a weight is not finite.
     """
     network.eval()
-    _round_table(network)
+    _round_tables(network)
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     try:
         _finite(weights)
@@ -59,10 +61,14 @@ def save_checkpoint(
     start, step, end = network.crf.scores(constrained=False)
     with replaced(directory) as fresh:
         write_json(fresh / CONFIG, header.model_dump(mode="json"))
-        write_json(fresh / VOCABULARY, vocabulary.to_json())
-        save_file({k: v for k, v in weights.items() if k not in TABLE}, fresh / WEIGHTS)
-        table = torch.cat([weights[name] for name in TABLE]).numpy().astype(np.float16)
-        save_arrays({"embeddings": table}, fresh / EMBEDDINGS)
+        write_vocabulary(fresh, vocabulary)
+        rest = {k: v for k, v in weights.items() if k not in (*TABLE, BIGRAMS)}
+        save_file(rest, fresh / WEIGHTS)
+        tables = {"embeddings": torch.cat([weights[name] for name in TABLE])}
+        if BIGRAMS in weights:
+            tables["bigrams"] = weights[BIGRAMS]
+        halves = {name: table.numpy().astype(np.float16) for name, table in tables.items()}
+        save_arrays(halves, fresh / EMBEDDINGS)
         scores = {"start": start, "transitions": step, "end": end}
         save_arrays({k: v.detach().numpy() for k, v in scores.items()}, fresh / CRF)
         onnx.save(words_graph(network), fresh / WORDS_GRAPH)
@@ -92,9 +98,8 @@ def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
     verify_sums(directory)
     if not (directory / WEIGHTS).exists():
         raise CheckpointError(f"{directory}: {WEIGHTS} is missing: this copy is for serving only")
-    vocabulary, table, weights = _read_parts(directory)
-    weights[TABLE[0]] = table[: vocabulary.trained]
-    weights[TABLE[1]] = table[vocabulary.trained :]
+    vocabulary = read_vocabulary(directory)
+    table, weights = _read_weights(directory, vocabulary.trained)
     try:
         config = ModelConfig.model_validate_json(json.dumps(header.model))
         network = Network(config, vocabulary, header.tags, header.scheme, size=table.shape[1])
@@ -104,17 +109,20 @@ def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
     return network.eval(), vocabulary, header
 
 
-def _read_parts(directory: Path) -> tuple[Vocabulary, Tensor, dict[str, Tensor]]:
-    """Return the vocabulary, the word table [V, E] and all other weights."""
-    path = directory / VOCABULARY
+def _read_weights(directory: Path, trained: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the word table [V, E], and all weights as the network names them."""
+    path = directory / EMBEDDINGS
     try:
-        vocabulary = Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")))
-        path = directory / EMBEDDINGS
-        table = _finite(load_file(path, device="cpu"))["embeddings"].float()
+        tables = _finite(load_file(path, device="cpu"))
+        table = tables["embeddings"].float()
         path = directory / WEIGHTS
-        return vocabulary, table, _finite(load_file(path, device="cpu"))
+        weights = _finite(load_file(path, device="cpu"))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{path}: can't be read: {error}") from error
+    weights |= {TABLE[0]: table[:trained], TABLE[1]: table[trained:]}
+    if "bigrams" in tables:
+        weights[BIGRAMS] = tables["bigrams"].float()
+    return table, weights
 
 
 def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -125,7 +133,8 @@ def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _round_table(network: Network) -> None:
-    embedding = network.words.embedding
-    for part in (embedding.trained, embedding.fixed):
+def _round_tables(network: Network) -> None:
+    embedding, bigrams = network.words.embedding, network.context.bigrams
+    parts = [embedding.trained, embedding.fixed, *([] if bigrams is None else [bigrams.weight])]
+    for part in parts:
         part.copy_(part.half().float())

@@ -108,6 +108,18 @@ class CharacterConfig(Section):
         return self
 
 
+class BigramConfig(Section):
+    """An embedding of `size` numbers for each pair of neighbouring tokens; 0 leaves it out.
+
+    Pairs seen fewer than `min_count` times in training share one. `dropout` is how often training
+    hides a pair; one that it saw once is hidden at least as often as a word is.
+    """
+
+    size: Annotated[int, Field(ge=0)] = 0
+    min_count: Size = 2
+    dropout: Probability = 0.0
+
+
 class CrfConfig(Section):
     """The CRF head. With `constrain_training`, training gives impossible tag sequences no
     probability either, as decoding always does.
@@ -117,9 +129,10 @@ class CrfConfig(Section):
 
 
 class ModelConfig(Section):
-    """The whole network, apart from its vocabulary and labels."""
+    """The whole network, apart from its vocabulary, term lists and labels."""
 
     words: WordConfig = WordConfig()
     characters: CharacterConfig = CharacterConfig()
+    bigrams: BigramConfig = BigramConfig()
     encoder: EncoderConfig = EncoderConfig()
     crf: CrfConfig = CrfConfig()

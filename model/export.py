@@ -2,8 +2,9 @@
 
 `words.onnx`: embeddings [N, E], characters int64 [N, C] padded with 0, lengths int32 [N] and
 shapes int64 [N] (the last three where the network has them) -> vectors [N, D].
-`sequence.onnx`: vectors [T, B, D], lengths int32 [B] -> emissions [T, B, K]; what stands behind
-a sentence's end has no meaning. Decoding stays outside.
+`sequence.onnx`: vectors [T, B, D'], lengths int32 [B] -> emissions [T, B, K]; what stands behind
+a sentence's end has no meaning. These vectors are those of the forms followed by the context
+features, which tables give. Decoding stays outside.
 """
 
 import numpy as np
@@ -84,7 +85,7 @@ def sequence_graph(network: Network, *, bound: float | None = None) -> onnx.Mode
     scores = graph.add("MatMul", "states", graph.weights(linear.weight.T))
     graph.add("Add", scores, graph.weights(linear.bias), out="emissions")
     inputs = [
-        _tensor("vectors", TensorProto.FLOAT, "T", "B", network.words.size),
+        _tensor("vectors", TensorProto.FLOAT, "T", "B", network.row_size),
         _tensor("lengths", TensorProto.INT32, "B"),
     ]
     output = _tensor("emissions", TensorProto.FLOAT, "T", "B", linear.out_features)
@@ -100,11 +101,21 @@ def sequence_int8_graph(network: Network, *, bound: float) -> onnx.ModelProto | 
 
 @torch.no_grad()
 def input_bound(network: Network, vocabulary: Vocabulary) -> float:
-    """Return the magnitude that all but one in ten thousand features of known words stay below."""
+    """Return the magnitude that all but one in ten thousand features of known words stay below.
+
+    The same holds for the features of known pairs; flags are all within it.
+    """
     forms = encode_forms(list(vocabulary.words[:CALIBRATION_WORDS]), vocabulary)
-    words = network.words
+    words, context = network.words, network.context
     embedded = words.embedding.table()[forms.words]
     vectors = words.with_surface(embedded, forms.characters, forms.lengths, forms.shapes)
+    bounds = [_magnitude(vectors), 1.0 if context.flags else 0.0]
+    if context.bigrams is not None:
+        bounds.append(_magnitude(context.bigrams.weight))
+    return max(bounds)
+
+
+def _magnitude(vectors: torch.Tensor) -> float:
     values = vectors.abs().flatten().numpy()
     return float(np.quantile(values, CALIBRATION_QUANTILE))
 

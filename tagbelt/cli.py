@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
+from tagbelt.comparing import command as compare_command
 from tagbelt.data_tools import app as data_app
 from tagbelt.failures import told
+from tagbelt.judging import report_command
 from tagbelt.keys import app as keys_app
 from tagbelt.models import default_model
+from tagbelt.options import Chosen, Columns, Precision, Repair, Separator, TagScheme, Threads
 from tagbelt.serving import command as serve_command
 from training.script import command as train_command
 
@@ -22,14 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class Precision(StrEnum):
-    """Which graph of a checkpoint runs."""
-
-    auto = "auto"
-    float32 = "float32"
-    int8 = "int8"
 
 
 class Source(StrEnum):
@@ -48,26 +43,9 @@ class Target(StrEnum):
     jsonl = "jsonl"
 
 
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads; all the cores the process may use unless given.")
-]
-Chosen = Annotated[
-    Precision,
-    typer.Option(help="Which graph runs; auto is the one that the checkpoint was found to serve."),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        help="Names of a CoNLL file's columns, such as token,pos,chunk,tag. "
-        "Unless given, tokens stand first and tags last."
-    ),
-]
-Separator = Annotated[
-    str, typer.Option(help="What separates columns: whitespace, tab or space.", show_default=True)
-]
-
-
 app.command("train")(train_command)
+app.command("compare")(compare_command)
+app.command("report")(report_command)
 app.command("serve")(serve_command)
 app.add_typer(keys_app, name="keys")
 app.add_typer(data_app, name="data")
@@ -79,13 +57,8 @@ def evaluate(
     file: Annotated[Path, typer.Argument(help="A CoNLL file with gold tags.")],
     columns: Columns = None,
     separator: Separator = "whitespace",
-    scheme: Annotated[
-        str | None, typer.Option(help="Tag scheme; recognised from the tags unless given.")
-    ] = None,
-    repair: Annotated[
-        bool,
-        typer.Option("--repair", help="Read invalid tags as conlleval does, not as an error."),
-    ] = False,
+    scheme: TagScheme = None,
+    repair: Repair = False,
     precision: Chosen = Precision.auto,
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,

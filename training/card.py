@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.artifact import Header
+from training.calibration import TEMPERATURE, describe
 from training.config import RunConfig
 from training.metrics import MODES
 
@@ -39,6 +40,8 @@ def _facts(header: Header, config: RunConfig) -> str:
         "Seed": str(config.training.seed),
         "Served in": header.precision,
     }
+    if TEMPERATURE in header.metrics:
+        rows["Confidence"] = describe(header.metrics)
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
 

@@ -8,12 +8,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from data.schemes import Scheme
 from data.types import Unit
 from model.config import ModelConfig, Probability, Section, Size
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
 class ConfigError(Exception):
@@ -60,6 +71,12 @@ class Source(Layout):
             raise ValueError(f"sentences: nothing lies from {self.sentences[0]} to before it")
         return self
 
+    @model_serializer(mode="wrap")
+    def _own_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what was not given: read back, it would stand before the settings of all."""
+        given = self.model_fields_set
+        return {name: value for name, value in handler(self).items() if name in given}
+
 
 class SynthesisConfig(Section):
     """Sentences made of hand-written templates; see `training.synthesis`.
@@ -89,7 +106,7 @@ class DataConfig(Layout):
     tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
     synthesis: SynthesisConfig | None = None
 
-    def sources(self, split: Literal["train", "dev", "test"]) -> list[tuple[Path, Source]]:
+    def sources(self, split: Split) -> list[tuple[Path, Source]]:
         """Return each file of a split, with the settings of its own before those of all."""
         shared = {name: getattr(self, name) for name in Layout.model_fields}
         found = []

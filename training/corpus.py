@@ -4,18 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from data.bigrams import build_bigrams
 from data.schemes import spans_to_tags, tag_set
 from data.types import Sentence, Span
 from data.vocabulary import Vocabulary, build_vocabulary
 from model.batch import EncodedSentences, encode
 from model.vectors import Vectors, load_vectors
-from training.config import ConfigError, RunConfig, Source
+from training.config import SPLITS, ConfigError, RunConfig, Source, Split
 from training.reading import read_source
 from training.synthesis import names_of, synthesise
-
-Split = Literal["train", "dev", "test"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,32 @@ def load_run_data(config: RunConfig) -> RunData:
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
     )
+    vocabulary = _with_context(vocabulary, config, train)
     tags = tag_set(labels, config.data.tags)
     return RunData(train, dev, labels, tags, vocabulary, vectors, (*repaired, *more))
 
 
+def _with_context(
+    vocabulary: Vocabulary, config: RunConfig, train: Sequence[Sentence]
+) -> Vocabulary:
+    """Add what tells tokens apart by their neighbours: pairs and term lists."""
+    settings = config.model.bigrams
+    forms = (sentence.tokens for sentence in train)
+    bigrams = build_bigrams(forms, min_count=settings.min_count) if settings.size else None
+    return replace(vocabulary, bigrams=bigrams, gazetteer=_gazetteer(config))
+
+
+def _gazetteer(config: RunConfig):  # type: ignore[no-untyped-def]
+    try:
+        from training.gazetteers import build_gazetteer
+    except ImportError:
+        return None
+    return build_gazetteer(config)
+
+
 def _check_files(config: RunConfig) -> None:
     """Refuse a file that is not there, one of `test` too: not after hours of training."""
-    splits: tuple[Split, ...] = ("train", "dev", "test")
-    for split in splits:
+    for split in SPLITS:
         for path, _ in config.data.sources(split):
             if not path.exists():
                 raise ConfigError(f"data.{split}: no such file: {path}")

@@ -75,6 +75,7 @@ class Trainer:
     progress: Progress
     device: torch.device
     average: AveragedModel | None = None
+    bigram_rates: Tensor | None = None
 
     @property
     def judged(self) -> Network:
@@ -119,9 +120,12 @@ class Trainer:
         yield Epoch(epoch, total / len(lengths), score, is_best, speed, seconds, rate)
 
     def _step(self, indices: Sequence[int]) -> float:
-        batch = self.train.batch(indices, hide_rates=self.hide_rates).to(self.device)
+        batch = self.train.batch(
+            indices, hide_rates=self.hide_rates, bigram_rates=self.bigram_rates
+        ).to(self.device)
         if isinstance(self.optimiser, DeferredAdam):
-            self.optimiser.catch_up(batch.form_words)
+            read = (batch.form_words, batch.row_bigrams)
+            self.optimiser.catch_up(*(rows for rows in read if rows is not None))
         loss = self.network.nll(batch)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -185,20 +189,24 @@ def make_average(network: Network, decay: float) -> AveragedModel | None:
 def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Optimizer:
     """Make the optimiser of a config over all weights that train.
 
-    The word table is not decayed: frozen vectors would shrink, and rare words between their uses.
+    The tables of words and bigrams are not decayed: frozen vectors would shrink, and rare words
+    between their uses.
     """
-    embedding = network.words.embedding
-    table = embedding.trained
-    rest = [w for w in network.parameters() if w.requires_grad and w is not table]
-    weights: list[dict[str, Any]] = [{"params": [table], "weight_decay": 0.0}, {"params": rest}]
+    embedding, bigrams = network.words.embedding, network.context.bigrams
+    tables = [embedding.trained] if bigrams is None else [embedding.trained, bigrams.weight]
+    known = {id(table) for table in tables}
+    rest = [w for w in network.parameters() if w.requires_grad and id(w) not in known]
+    weights: list[dict[str, Any]] = [{"params": tables, "weight_decay": 0.0}, {"params": rest}]
     rate, decay, decoupled = config.learning_rate, config.weight_decay, config.name == "adamw"
     if config.name == "sgd":
         return torch.optim.SGD(weights, rate, momentum=config.momentum, weight_decay=decay)
-    if config.average:  # which reads the whole table at every step
+    if config.average:  # which reads whole tables at every step
         optimiser = torch.optim.AdamW if decoupled else torch.optim.Adam
         return optimiser(weights, rate, weight_decay=decay, fused=True)
     embedding.sparse = True
-    return DeferredAdam(table, rest, rate, weight_decay=decay, decoupled=decoupled)
+    if bigrams is not None:
+        bigrams.sparse = True
+    return DeferredAdam(tables, rest, rate, weight_decay=decay, decoupled=decoupled)
 
 
 def clip_gradients(weights: Iterable[Tensor], limit: float) -> None:

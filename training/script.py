@@ -3,11 +3,14 @@
 Light to import: the `tagbelt` command takes it in for its help, whatever it is asked to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from training.config import RunConfig
 
 RUNS = Path("runs")
 
@@ -26,11 +29,39 @@ Out = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
 
 
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Train with so many seeds, OUT/seed-1 and so on, and report mean and deviation. "
+        "Started again, it goes on: seeds that are finished are left as they are.",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="So many of the seeds side by side, on one thread each; see OUT/seed-1/train.log.",
+    ),
+]
+
+
 def command(
-    config: ConfigPath, overrides: Overrides = None, out: Out = None, resume: Resume = False
+    config: ConfigPath,
+    overrides: Overrides = None,
+    out: Out = None,
+    resume: Resume = False,
+    seeds: Seeds = None,
+    jobs: Jobs = 1,
 ) -> None:
     """Train a tagger on CoNLL files; the best epoch ends up in OUT/checkpoint."""
-    raise typer.Exit(train_script(config, overrides or [], out=out, resume=resume))
+    if seeds is None and jobs > 1:
+        raise typer.BadParameter("it takes --seeds as well", param_hint="--jobs")
+    if seeds is None:
+        code = train_script(config, overrides or [], out=out, resume=resume)
+    else:
+        code = seeds_script(config, overrides or [], out=out, count=seeds, jobs=jobs)
+    raise typer.Exit(code)
 
 
 def train_script(
@@ -40,10 +71,45 @@ def train_script(
 
     Errors are told in one message; any other one is raised.
     """
+
+    def work() -> None:
+        from training.config import load_config
+
+        config = load_config(config_path, overrides)
+        _train(config, out or RUNS / config.name, resume)
+
+    return _told(work, "all whole epochs are kept: go on with --resume")
+
+
+def train_and_tell(config: "RunConfig", directory: Path, *, resume: bool) -> int:
+    """Train as `train_script` does, with a config that was read before."""
+    return _told(lambda: _train(config, directory, resume), "all whole epochs are kept")
+
+
+def seeds_script(
+    config_path: Path, overrides: Sequence[str], *, out: Path | None, count: int, jobs: int
+) -> int:
+    """Train with several seeds and show their scores; return the exit code, as above."""
+
+    def work() -> None:
+        from training.config import load_config
+        from training.seeds import SEEDS, train_seeds
+        from training.summary import render
+
+        config = load_config(config_path, overrides)
+        directory = out or RUNS / config.name
+        summary = train_seeds(config, directory, count=count, jobs=jobs, tell=_tell)
+        typer.echo(f"\n{render(summary)}\n\nscores: {directory / SEEDS}", err=True)
+
+    return _told(work, "all whole epochs are kept: go on with the same command")
+
+
+def _told(work: Callable[[], None], if_stopped: str) -> int:
+    """Do the work and tell how it went wrong, if it did; return the exit code."""
     try:
-        return _train(config_path, overrides, out, resume)
+        work()
     except KeyboardInterrupt:
-        _tell("stopped; all whole epochs are kept: go on with --resume")
+        _tell(f"stopped; {if_stopped}")
         return 130
     except ModuleNotFoundError as error:
         if not is_training_package(error):
@@ -53,14 +119,12 @@ def train_script(
         if not isinstance(error, _mendable()):
             raise
         _tell(str(error))
+    else:
+        return 0
     return 1
 
 
-def _train(config_path: Path, overrides: Sequence[str], out: Path | None, resume: bool) -> int:
-    from training.config import load_config
-
-    config = load_config(config_path, overrides)
-    directory = out or RUNS / config.name
+def _train(config: "RunConfig", directory: Path, resume: bool) -> None:
     # torch takes seconds to import: not before the config is known to be right
     from rich.console import Console
 
@@ -73,7 +137,6 @@ def _train(config_path: Path, overrides: Sequence[str], out: Path | None, resume
         console.print(f"\n[bold]{split}[/bold]")
         console.print(render(scores), highlight=False, markup=False, soft_wrap=True)
     typer.echo(f"\ncheckpoint: {directory / 'checkpoint'}", err=True)
-    return 0
 
 
 def _mendable() -> tuple[type[Exception], ...]:
@@ -82,8 +145,10 @@ def _mendable() -> tuple[type[Exception], ...]:
     from data.conll import ConllError
     from model.vectors import VectorError
     from training.config import ConfigError
+    from training.seeds import SeedsError
 
-    return (ConfigError, ConllError, CheckpointError, VectorError, FloatingPointError, OSError)
+    ours = (ConfigError, ConllError, CheckpointError, SeedsError, VectorError)
+    return (*ours, FloatingPointError, OSError)
 
 
 def is_training_package(error: ModuleNotFoundError) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 from data.artifact import replaced, write_json
 from training.config import ConfigError, RunConfig
 from training.loop import Progress, Trainer
+from training.saved import differences, parse_saved
 
 NETWORK = "network.safetensors"
 OPTIMISER = "optimiser.safetensors"
@@ -67,39 +68,22 @@ def load_state(directory: Path, trainer: Trainer) -> None:
 
 
 def fingerprint(trainer: Trainer) -> str:
-    """Return the SHA-256 of all forms, sentences and tags that a run trains and chooses by."""
+    """Return the SHA-256 of all that a run trains and chooses by: forms, tags, context features."""
     digest = hashlib.sha256()
     for split in (trainer.train, trainer.dev):
         for tensor in (split.forms.words, split.forms.characters, *split.sentences):
             digest.update(tensor.numpy().tobytes())
-        for tensor in split.tags or ():
-            digest.update(tensor.numpy().tobytes())
+        for tensors in (split.tags, split.bigrams, split.flags):
+            for tensor in tensors or ():
+                digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
 
 def check_same(saved: dict[str, Any], config: RunConfig, *, place: str) -> None:
     """Refuse to resume with settings other than the run's own, apart from `MAY_CHANGE`."""
-    now = config.model_dump(mode="json")
-    changed = [
-        f"{'.'.join(path)} (was {before!r}, is {after!r})"
-        for path, before, after in _differences(saved, now, ())
-        if path not in MAY_CHANGE
-    ]
+    changed = differences(parse_saved(saved, place=place), config, but=MAY_CHANGE)
     if changed:
         raise ConfigError(f"{place}: can't resume with another config: {'; '.join(changed)}")
-
-
-def _differences(
-    before: Any, after: Any, path: tuple[str, ...]
-) -> list[tuple[tuple[str, ...], Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = sorted({*before, *after})
-        return [
-            found
-            for key in keys
-            for found in _differences(before.get(key), after.get(key), (*path, key))
-        ]
-    return [] if before == after else [(path, before, after)]
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:

@@ -21,27 +21,24 @@ from data.artifact import (
     write_sums,
 )
 from data.types import Sentence
+from data.vocabulary import Vocabulary
 from inference.checkpoint import Precision, has_int8
 from inference.tagger import Tagger
 from inference.threads import available_threads
-from model.batch import EncodedSentences
 from model.checkpoint import save_checkpoint
-from model.config import WordConfig
 from model.network import Network
+from training.calibration import calibrate, describe
 from training.card import model_card
 from training.config import ConfigError, RunConfig
 from training.corpus import RunData, encode_split, load_run_data, read_split
 from training.evaluate import evaluate_sentences
+from training.files import check_digests, digests, write_digests
+from training.hiding import bigram_rates, hide_rates
 from training.loop import Epoch, Progress, Step, Trainer, make_average, make_optimiser
 from training.metrics import MetricsLog
+from training.saved import BOARD, CHECKPOINT, METRICS, REPORT, STATE
 from training.state import PROGRESS, load_state, save_state
 from training.view import TrainingView
-
-STATE = "state"
-CHECKPOINT = "checkpoint"
-METRICS = "metrics.jsonl"
-BOARD = "tensorboard"
-REPORT = "report.json"
 
 REPAIRS_SHOWN = 5
 
@@ -66,8 +63,9 @@ def train(
     """Train as the config says and return the report of the best checkpoint, by split and mode.
 
     `directory` receives `checkpoint/` (the best epoch), `state/` (to resume), `metrics.jsonl`,
-    `tensorboard/` and `report.json`. Killed at any moment, the run loses at most the epoch under
-    way; with `resume` it then ends in the same weights as an uninterrupted one, on the CPU.
+    `tensorboard/`, `report.json`, and `files.json`: the SHA-256 of each file that was read. Killed
+    at any moment, the run loses at most the epoch under way; with `resume` it then ends in the same
+    weights as an uninterrupted one, on the CPU.
 
     Raises:
         ConfigError: a config, file or directory that can't be used.
@@ -76,10 +74,14 @@ def train(
     resume = _settle_directory(directory, resume=resume)
     torch.set_num_threads(config.training.threads or available_threads())
     run = prepare(config, directory, console)
+    found = digests(config)
     if resume:
         load_state(directory / STATE, run.trainer)
+        check_digests(directory, found)
     write_json(directory / CONFIG, config.model_dump(mode="json"))
+    write_digests(directory, found)
     _train_epochs(run, console)
+    check_digests(directory, digests(config, only="test"))  # they are read only now
     results = _report(run, console)
     write_json(directory / REPORT, results)
     return results
@@ -117,10 +119,11 @@ def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
         dev=encode_split(data.dev, data.vocabulary, data.tags, config),
         dev_spans=tuple(sentence.spans or () for sentence in data.dev),
         tags=data.tags,
-        hide_rates=hide_rates(train_set, data, config.model.words),
+        hide_rates=hide_rates(train_set, data.vocabulary, data.vectors, config.model.words),
         progress=Progress(),
         device=device,
         average=make_average(network, config.optimiser.average),
+        bigram_rates=bigram_rates(train_set, data.vocabulary, config.model),
     )
     return Run(directory, trainer, data)
 
@@ -133,20 +136,19 @@ def _network(config: RunConfig, data: RunData, console: Console) -> Network:
             data.vocabulary, data.vectors, trainable=config.model.words.train_vectors
         )
         console.print(f"{found:,} of {len(data.vocabulary.words):,} words have a pretrained vector")
+    _tell_context(data.vocabulary, console)
     weights = sum(weight.numel() for weight in network.parameters())
     console.print(f"{config.model.encoder.cell} network, {weights:,} weights to train")
     return network
 
 
-def hide_rates(encoded: EncodedSentences, data: RunData, config: WordConfig) -> torch.Tensor:
-    """Return [F] how often training hides the word of each form; see `WordConfig`."""
-    rows = torch.cat(encoded.sentences)
-    words = encoded.forms.words
-    counts = torch.bincount(words[rows], minlength=data.vocabulary.trained)
-    known = set(data.vectors.words) if data.vectors else set()
-    has_vector = torch.tensor([word in known for word in data.vocabulary.words])
-    is_rare = (counts[words] == 1) & ~has_vector[words]
-    return torch.where(is_rare, config.unknown_rate, config.word_dropout)
+def _tell_context(vocabulary: Vocabulary, console: Console) -> None:
+    bigrams, gazetteer = vocabulary.bigrams, vocabulary.gazetteer
+    if bigrams is not None:
+        console.print(f"{bigrams.count - 1:,} pairs of neighbouring tokens")
+    if gazetteer is not None:
+        types = escape(", ".join(gazetteer.types))
+        console.print(f"{gazetteer.size} flags a token from lists of {types}")
 
 
 def _device(name: str) -> torch.device:
@@ -259,21 +261,22 @@ INT8_LOSS = 0.001
 
 
 def _report(run: Run, console: Console) -> dict[str, Any]:
-    """Evaluate the best checkpoint as it serves, choose its precision, and write its card."""
+    """Choose the precision of the best checkpoint, calibrate it, and judge it as it serves."""
     config = run.trainer.config
-    dev_float = _evaluate(run, "float32", run.data.dev)
-    dev_int8 = _evaluate(run, "int8", run.data.dev) if has_int8(run.checkpoint) else None
+    f1_float = _f1(_evaluate(run, "float32", run.data.dev))
     precision: Precision = "float32"
-    dev = dev_float
-    if dev_int8 is not None and _f1(dev_int8) >= _f1(dev_float) - INT8_LOSS:
-        precision, dev = "int8", dev_int8
-    results = {"dev": dev}
+    if has_int8(run.checkpoint):
+        f1_int8 = _f1(_evaluate(run, "int8", run.data.dev))
+        precision = "int8" if f1_int8 >= f1_float - INT8_LOSS else "float32"
+    calibration = calibrate(run.checkpoint, run.data.dev, precision)
+    console.print(describe(calibration), highlight=False)
+    results = {"dev": _evaluate(run, precision, run.data.dev)}
     test, repairs = read_split(config, "test")
     _tell_repairs(repairs, console)
     if test:
         results["test"] = _evaluate(run, precision, test)
     metrics = {f"{split}_f1": round(_f1(report), 4) for split, report in results.items()}
-    metrics["dev_f1_float32"] = round(_f1(dev_float), 4)
+    metrics |= {"dev_f1_float32": round(f1_float, 4), **calibration}
     header = _header(run).model_copy(update={"precision": precision, "metrics": metrics})
     refresh(run.checkpoint, header, model_card(header, config, results))
     return results

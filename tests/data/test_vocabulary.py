@@ -118,6 +118,13 @@ def test_forms_of_the_training_data_have_trained_rows(
     assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
 
 
+def test_bigrams_are_kept_with_it():
+    vocabulary = replace(Vocabulary.from_json(GOOD), bigrams=build_bigrams([["a", "b"]]))
+    again = Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json())))
+    assert again.bigrams == vocabulary.bigrams
+    assert again == vocabulary != Vocabulary.from_json(GOOD)
+
+
 GOOD = {"words": ["", "a"], "characters": "a", "trained": 2}
 
 
@@ -132,6 +139,9 @@ GOOD = {"words": ["", "a"], "characters": "a", "trained": 2}
         ({"words": None}, "no vocabulary"),
         ({"trained": "2"}, "no vocabulary"),
         ({"stems": []}, "no vocabulary: .*stems"),
+        ({"gazetteer": []}, "no vocabulary: .*gazetteer"),
+        ({"bigrams": None}, "no bigrams"),
+        ({"bigrams": [["a", "a"], ["a", "a"]]}, "the same pair twice"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(change, message):

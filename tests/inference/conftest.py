@@ -19,8 +19,9 @@ class HashScorer:
         self.shapes = shapes  # [T, B] of every call
         self.prepared = []  # how many forms came at once
 
-    def prepare(self, forms):
+    def prepare(self, forms, lengths):
         assert type(forms) is list
+        assert sum(lengths) == len(forms)
         self.prepared.append(len(forms))
         return HashedForms(self, forms)
 

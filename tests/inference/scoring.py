@@ -10,4 +10,4 @@ def score(scorer, sentences):
     steps = np.arange(lengths[0])[:, None]
     index = np.where(steps < lengths, steps + starts, -1)
     forms = [form for sentence in sentences for form in sentence]
-    return scorer.prepare(forms).emissions(index, lengths)
+    return scorer.prepare(forms, lengths).emissions(index, lengths)

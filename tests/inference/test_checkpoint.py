@@ -98,7 +98,7 @@ def opened(monkeypatch):
     seen = []
     monkeypatch.setattr("inference.checkpoint.open_graph", lambda path: path.name)
     monkeypatch.setattr("inference.checkpoint.WordVectors", lambda words, *_: seen.append(words))
-    monkeypatch.setattr("inference.checkpoint.OnnxScorer", lambda _, graph: seen.append(graph))
+    monkeypatch.setattr("inference.checkpoint.OnnxScorer", lambda _, graph, __: seen.append(graph))
     monkeypatch.setattr(
         "inference.checkpoint.QuantisedScorer", lambda *_: seen.append(INT8_NETWORK)
     )
@@ -174,8 +174,8 @@ def test_a_long_sentence_is_scored_in_windows_of_the_header(copy):
     scorer = tagger._decoder._scorer
 
     class Watching:
-        def prepare(self, forms):
-            self.prepared = scorer.prepare(forms)
+        def prepare(self, forms, own):
+            self.prepared = scorer.prepare(forms, own)
             return self
 
         def emissions(self, index, own):

@@ -203,7 +203,7 @@ def test_a_failure_on_a_worker_comes_to_the_caller(tagger_with):
     assert tagger.tag_tokens([["w"]] * 100) == tagger.tag_tokens([["w"]]) * 100
 
     class Broken:
-        def prepare(self, _):
+        def prepare(self, *_):
             return self
 
         def emissions(self, index, _):

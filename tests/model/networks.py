@@ -1,6 +1,7 @@
 """Tiny networks with random weights, and what torch makes of a sentence."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,12 +9,21 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from data.artifact import Header
+from data.bigrams import build_bigrams
+from data.gazetteer import Gazetteer, Term
 from data.schemes import Scheme, tag_set
 from data.vocabulary import Vocabulary, build_vocabulary
 from inference.crf import CrfParameters
 from inference.viterbi import viterbi
 from model.batch import encode
-from model.config import CELLS, CharacterConfig, EncoderConfig, ModelConfig, WordConfig
+from model.config import (
+    CELLS,
+    BigramConfig,
+    CharacterConfig,
+    EncoderConfig,
+    ModelConfig,
+    WordConfig,
+)
 from model.network import Network
 
 LABELS = ("PER", "LOC-X")
@@ -34,13 +44,33 @@ UNSEEN = [
 ALL_CELLS = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
 
 
-def make_vocabulary() -> Vocabulary:
-    """Words of three sorts: seen in training, with a pretrained vector only, unknown."""
-    return build_vocabulary([KNOWN], pretrained=PRETRAINED, extra=2)
+TERMS = [
+    Term("place", ("Paris",), 2.0),
+    Term("place", ("to", "Paris"), 1.0),
+    Term("place", ("Tokyo", ",", "in"), 1.0),
+    Term("time", ("in", "1999")),
+    Term("time", ("in", "1999", ".", "Anna")),
+]
+BOTH = ("bigrams", "flags")
 
 
-def make_config(*, kind="cnn", shape_size=3, constrain=True, **encoder) -> ModelConfig:
+def make_vocabulary(context=()) -> Vocabulary:
+    """Words of three sorts: seen in training, with a pretrained vector only, unknown.
+
+    `context` names what else it knows, of `BOTH`.
+    """
+    return replace(
+        build_vocabulary([KNOWN], pretrained=PRETRAINED, extra=2),
+        bigrams=build_bigrams([KNOWN, KNOWN[::2]]) if "bigrams" in context else None,
+        gazetteer=Gazetteer(TERMS) if "flags" in context else None,
+    )
+
+
+def make_config(
+    *, kind="cnn", shape_size=3, constrain=True, context=(), **encoder
+) -> ModelConfig:
     return ModelConfig(
+        bigrams=BigramConfig(size=5 if "bigrams" in context else 0),
         words=WordConfig(size=6, shape_size=shape_size),
         characters=CharacterConfig(kind=kind, size=5, hidden=4),
         encoder=EncoderConfig(**{"hidden": 6, **encoder}),
@@ -48,10 +78,10 @@ def make_config(*, kind="cnn", shape_size=3, constrain=True, **encoder) -> Model
     )
 
 
-def make_network(seed=0, *, scheme=Scheme.IOB2, labels=LABELS, scale=1.0, **options) -> Network:
+def make_network(seed=0, *, scheme=Scheme.IOB2, labels=LABELS, scale=1.0, context=(), **options) -> Network:
     """A network in evaluation mode with no weight left at a value that hides a mistake."""
     torch.manual_seed(seed)
-    config, vocabulary = make_config(**options), make_vocabulary()
+    config, vocabulary = make_config(context=context, **options), make_vocabulary(context)
     network = Network(config, vocabulary, tag_set(labels, scheme), scheme)
     with torch.no_grad():
         network.words.embedding.fixed.normal_()
@@ -62,6 +92,12 @@ def make_network(seed=0, *, scheme=Scheme.IOB2, labels=LABELS, scale=1.0, **opti
                 nn.init.normal_(parameter, std=2.0)
             parameter.mul_(scale)
     return network.eval()
+
+
+def vocabulary_of(network: Network) -> Vocabulary:
+    """The vocabulary that `make_network` gave it."""
+    has = {"bigrams": network.context.bigrams is not None, "flags": network.context.flags > 0}
+    return make_vocabulary([name for name in BOTH if has[name]])
 
 
 def make_sentences(seed: int, lengths: list[int]) -> list[list[str]]:
@@ -84,7 +120,7 @@ def make_header(network: Network, scheme=Scheme.IOB2, labels=LABELS, **options) 
 @torch.no_grad()
 def torch_emissions(network: Network, sentences: list[list[str]]) -> list[np.ndarray]:
     """Emissions [n, K] of each sentence, all of them in one batch."""
-    batch = encode(sentences, make_vocabulary()).batch(range(len(sentences)))
+    batch = encode(sentences, vocabulary_of(network)).batch(range(len(sentences)))
     padded, lengths = pad_packed_sequence(PackedSequence(network(batch), batch.batch_sizes))
     found = [np.empty(0)] * len(sentences)
     for column, index in enumerate(batch.index.tolist()):

@@ -192,8 +192,3 @@ def test_a_file_that_is_told_wrong_is_named():
     with pytest.raises(ConfigError) as caught:
         tiny_config({"data.train": ["a", {"path": "b", "seperator": "tab"}]})
     assert str(caught.value) == "tiny: data.train.1.seperator: unknown key"
-
-
-def test_a_config_survives_json():
-    config = tiny_config({"data.train": [{"path": "a", "scheme": "BMES"}]})
-    assert parse_config(config.model_dump(mode="json"), place="again") == config

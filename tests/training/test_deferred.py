@@ -24,7 +24,7 @@ def make(*, decay=0.0, decoupled=False):
     kind = torch.optim.AdamW if decoupled else torch.optim.Adam
     groups = [{"params": theirs[:1], "weight_decay": 0.0}, {"params": theirs[1:]}]
     oracle = kind(groups, 0.1, weight_decay=decay)
-    fast = DeferredAdam(mine[0], mine[1:], 0.1, weight_decay=decay, decoupled=decoupled)
+    fast = DeferredAdam(mine[:1], mine[1:], 0.1, weight_decay=decay, decoupled=decoupled)
     return mine, fast, theirs, oracle
 
 

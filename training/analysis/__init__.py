@@ -1,0 +1,1 @@
+"""The report of a finished run: its figures, its charts, its page."""

@@ -1,0 +1,77 @@
+"""The files that a run reads, with their SHA-256: what its scores speak of."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.artifact import digest_of, write_json
+from model.vectors import vector_files
+from training.config import SPLITS, ConfigError, RunConfig
+
+FILES = "files.json"
+
+KEYS = {"templates": "data.synthesis.templates", "vectors": "model.words.vectors"}
+
+Digests = dict[str, dict[str, str]]
+"""SHA-256 by file, by what the file is there for: a split, `templates` or `vectors`."""
+
+
+def digests(config: RunConfig, *, only: str | None = None) -> Digests:
+    """Return the SHA-256 of every file that a run reads, or of those for `only` that use.
+
+    Files have the names that the config has for them, vectors that of the file.
+
+    Raises:
+        ConfigError: no such file, or a root that names an environment variable that is not set.
+        VectorError: vectors of a package that is not installed.
+    """
+    found: Digests = {}
+    for use, name, path in _files(config):
+        if only in (None, use):
+            if not path.is_file():
+                raise ConfigError(f"{KEYS.get(use, f'data.{use}')}: no such file: {path}")
+            found.setdefault(use, {})[name] = digest_of(path)
+    return found
+
+
+def _files(config: RunConfig) -> Iterator[tuple[str, str, Path]]:
+    for split in SPLITS:
+        for path, source in config.data.sources(split):
+            yield split, source.path, path
+    if config.data.synthesis is not None:
+        templates = config.data.synthesis.templates
+        yield "templates", templates, Path(templates)
+    if config.model.words.vectors is not None:
+        for path in vector_files(config.model.words.vectors):
+            yield "vectors", path.name, path
+
+
+def write_digests(directory: Path, found: Digests) -> None:
+    """Keep the digests in a run's directory."""
+    write_json(directory / FILES, found)
+
+
+def read_digests(directory: Path) -> Digests:
+    """Return the digests that a run has kept; none for a run that kept none."""
+    path = directory / FILES
+    if not path.exists():
+        return {}
+    value: Digests = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def check_digests(directory: Path, found: Digests) -> None:
+    """Refuse files other than those that the run in `directory` began with.
+
+    Raises:
+        ConfigError: a file has changed; the message names it.
+    """
+    before = read_digests(directory)
+    changed = [
+        f"{use} file {name}"
+        for use, files in found.items()
+        for name, digest in files.items()
+        if before.get(use, {}).get(name, digest) != digest
+    ]
+    if changed:
+        raise ConfigError(f"{directory}: changed since this run began: {', '.join(changed)}")
