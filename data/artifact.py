@@ -55,6 +55,7 @@ class Header(BaseModel):
     `tags` are the CRF's states in order, in `scheme`; `labels` the entity types. `model` is the
     architecture, which the runtime does not need to know. Sentences of more than `window`
     tokens are scored in overlapping windows. `precision` is the graph that serves by default.
+    All scores were divided by `temperature` already, so that posteriors mean what they say.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +72,7 @@ class Header(BaseModel):
     tags: tuple[str, ...]
     window: int = Field(default=256, ge=1)
     precision: Literal["float32", "int8"] = "float32"
+    temperature: float = Field(default=1.0, gt=0.0)
     model: dict[str, Any]
     metrics: dict[str, float] = Field(default_factory=dict)
 

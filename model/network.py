@@ -41,18 +41,29 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return emissions [N, K] for the packed rows of a batch."""
+        return self.scores(self.rows(batch), batch.batch_sizes)
+
+    def rows(self, batch: Batch) -> Tensor:
+        """Return what the encoder reads of each token, [N, row_size]."""
         vectors = self.words(batch)  # [F, D]
-        rows = self.context(vectors.index_select(0, batch.row_forms), batch)  # [N, row_size]
-        encoded: Tensor = self.encoder(rows, batch.batch_sizes)  # [N, units]
+        rows: Tensor = self.context(vectors.index_select(0, batch.row_forms), batch)
+        return rows
+
+    def scores(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """Return emissions [N, K] of packed rows [N, row_size]."""
+        encoded: Tensor = self.encoder(rows, batch_sizes)  # [N, units]
         scores: Tensor = self.emissions(encoded)
         return scores
 
-    def nll(self, batch: Batch) -> Tensor:
+    def nll(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """Return the mean negative log-likelihood a sentence, in nats, >= 0.
+
+        `rows` [N, row_size] stand in for those of the batch.
 
         Raises:
             ValueError: the batch has no gold tags.
         """
         if batch.tags is None:
             raise ValueError("a batch without gold tags has no likelihood")
-        return self.crf.nll(self(batch), batch.batch_sizes, batch.tags)
+        read = self.rows(batch) if rows is None else rows
+        return self.crf.nll(self.scores(read, batch.batch_sizes), batch.batch_sizes, batch.tags)

@@ -8,9 +8,10 @@ serves entities less well, since most of a path lies outside of them: with that,
 were worse on dev afterwards.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -36,7 +37,36 @@ entities. It is low because the epoch was chosen on dev, and what is new comes o
 RANGE = (0.25, 8.0)
 GRID = 25
 
-TEMPERATURE = "temperature"
+ERROR = "dev_calibration_error"
+ERROR_BEFORE = "dev_calibration_error_before"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was done to a checkpoint: 1.0 left it as it was. The errors are those on dev."""
+
+    temperature: float
+    error_before: float
+    error: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The errors by the names that they have in a header."""
+        return {ERROR: self.error, ERROR_BEFORE: self.error_before}
+
+    @classmethod
+    def recorded(cls, header: Header) -> Self | None:
+        """What a header says of its calibration; None where it says nothing."""
+        if ERROR not in header.metrics:
+            return None
+        return cls(header.temperature, header.metrics[ERROR_BEFORE], header.metrics[ERROR])
+
+    def __str__(self) -> str:
+        now = f"calibration error on dev {self.error:.4f}"
+        if self.temperature == 1.0:
+            return f"{now}; scores left as they are"
+        divided = f"scores were divided by {self.temperature:.4f}"
+        return f"{now}, {self.error_before:.4f} before {divided}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,45 +87,28 @@ class Found:
         return span_posteriors(emissions, batch.lengths, cooled, self.spans, batch.table)
 
 
-def calibrate(
-    checkpoint: Path, sentences: Sequence[Sentence], precision: Precision
-) -> dict[str, float]:
-    """Divide a checkpoint's scores by their best temperature; return what was found, rounded.
+def calibrate(checkpoint: Path, sentences: Sequence[Sentence], precision: Precision) -> Calibration:
+    """Divide a checkpoint's scores by their best temperature, if that is worth while.
 
-    That is the `temperature` (1.0 where the checkpoint was left as it is) and the expected
-    calibration error on the sentences, `dev_ece` now and `dev_ece_before`. `precision` is the one
-    that serves. A checkpoint that was calibrated already says so in its header, and stays.
+    `precision` is the one that serves. What was found, rounded, goes into the header with it; a
+    checkpoint that was divided already stays as it is.
     """
-    header = Header.read(checkpoint)
-    names = (TEMPERATURE, "dev_ece", "dev_ece_before")
-    if TEMPERATURE in header.metrics:
-        return {name: header.metrics[name] for name in names}
+    network, vocabulary, header = load_network(checkpoint)
+    done = Calibration.recorded(header)
+    if done is not None and header.temperature != 1.0:
+        return done
     found = find_entities(checkpoint, sentences, precision)
     temperature = round(best_temperature(found), 4)
     before, after = calibration_error(found), calibration_error(found, temperature)
     if before <= WORTHWHILE or after >= before:
         temperature, after = 1.0, before
-    values = (temperature, round(after, 4), round(before, 4))
-    measured = dict(zip(names, values, strict=True))
+    made = Calibration(temperature, round(before, 4), round(after, 4))
     if temperature != 1.0:
-        network, vocabulary, header = load_network(checkpoint)
         cool(network, temperature)
-        metrics = {**header.metrics, **measured}
-        save_checkpoint(
-            checkpoint, network, vocabulary, header.model_copy(update={"metrics": metrics})
-        )
-    return measured
-
-
-def describe(measured: Mapping[str, float]) -> str:
-    """Say in words what `calibrate` found."""
-    before, after = measured["dev_ece_before"], measured["dev_ece"]
-    if measured[TEMPERATURE] == 1.0:
-        return f"calibration error on dev {after:.4f}; scores left as they are"
-    return (
-        f"calibration error on dev {after:.4f}, {before:.4f} before scores were divided by "
-        f"{measured[TEMPERATURE]:.4f}"
-    )
+        metrics = {**header.metrics, **made.metrics}
+        changes = {"temperature": temperature, "metrics": metrics}
+        save_checkpoint(checkpoint, network, vocabulary, header.model_copy(update=changes))
+    return made
 
 
 def find_entities(

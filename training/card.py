@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.artifact import Header
-from training.calibration import TEMPERATURE, describe
+from training.calibration import Calibration
 from training.config import RunConfig
 from training.metrics import MODES
 
@@ -35,15 +35,30 @@ def _facts(header: Header, config: RunConfig) -> str:
         "Encoder": f"{encoder.cell}, {direction}, {encoder.layers} x {encoder.hidden} units",
         "Characters": characters.kind,
         "Vectors": config.model.words.vectors or f"random, {config.model.words.size}",
+        **_context(config),
         "CRF tags": f"{header.scheme}, {len(header.tags)}",
         "Trained on": ", ".join(files),
         "Seed": str(config.training.seed),
         "Served in": header.precision,
     }
-    if TEMPERATURE in header.metrics:
-        rows["Confidence"] = describe(header.metrics)
+    calibration = Calibration.recorded(header)
+    if calibration is not None:
+        rows["Confidence"] = str(calibration)
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _context(config: RunConfig) -> dict[str, str]:
+    """What the network knows of a token's neighbours; nothing unless it was asked for."""
+    bigrams, lists = config.model.bigrams, config.data.gazetteers
+    rows = {}
+    if bigrams.size:
+        rows["Pairs of tokens"] = f"{bigrams.size}, of those seen {bigrams.min_count} times or more"
+    if lists:
+        rows["Term lists"] = ", ".join(
+            source.package or f"{source.type} ({source.path})" for source in lists
+        )
+    return rows
 
 
 def _scores(split: str, reports: Mapping[str, Any]) -> str:

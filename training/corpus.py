@@ -12,6 +12,7 @@ from data.vocabulary import Vocabulary, build_vocabulary
 from model.batch import EncodedSentences, encode
 from model.vectors import Vectors, load_vectors
 from training.config import SPLITS, ConfigError, RunConfig, Source, Split
+from training.gazetteers import build_gazetteer
 from training.reading import read_source
 from training.synthesis import names_of, synthesise
 
@@ -68,15 +69,7 @@ def _with_context(
     settings = config.model.bigrams
     forms = (sentence.tokens for sentence in train)
     bigrams = build_bigrams(forms, min_count=settings.min_count) if settings.size else None
-    return replace(vocabulary, bigrams=bigrams, gazetteer=_gazetteer(config))
-
-
-def _gazetteer(config: RunConfig):  # type: ignore[no-untyped-def]
-    try:
-        from training.gazetteers import build_gazetteer
-    except ImportError:
-        return None
-    return build_gazetteer(config)
+    return replace(vocabulary, bigrams=bigrams, gazetteer=build_gazetteer(config))
 
 
 def _check_files(config: RunConfig) -> None:

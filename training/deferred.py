@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 CAPACITY = 4096
 """After so many steps at the latest all rows are brought up to date."""
@@ -30,8 +30,8 @@ class DeferredAdam(torch.optim.Adam):
 
     def __init__(
         self,
-        tables: Sequence[nn.Parameter],
-        others: Iterable[nn.Parameter],
+        tables: Sequence[Tensor],
+        others: Iterable[Tensor],
         learning_rate: float,
         *,
         weight_decay: float = 0.0,
@@ -91,7 +91,7 @@ class DeferredAdam(torch.optim.Adam):
 class _Table:
     """One table of the optimiser, with what its idle rows have missed."""
 
-    def __init__(self, weight: nn.Parameter, optimiser: torch.optim.Adam) -> None:
+    def __init__(self, weight: Tensor, optimiser: torch.optim.Adam) -> None:
         self.weight = weight
         self._optimiser = optimiser
         first, second = self._betas

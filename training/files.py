@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.artifact import digest_of, write_json
+from data.gazetteer_packages import package_files
+from data.problems import DataError
 from model.vectors import vector_files
 from training.config import SPLITS, ConfigError, RunConfig
 
@@ -13,7 +15,7 @@ FILES = "files.json"
 KEYS = {"templates": "data.synthesis.templates", "vectors": "model.words.vectors"}
 
 Digests = dict[str, dict[str, str]]
-"""SHA-256 by file, by what the file is there for: a split, `templates` or `vectors`."""
+"""SHA-256 by file, by what that is there for: a split, `templates`, `vectors`, `gazetteers`."""
 
 
 def digests(config: RunConfig, *, only: str | None = None) -> Digests:
@@ -22,7 +24,8 @@ def digests(config: RunConfig, *, only: str | None = None) -> Digests:
     Files have the names that the config has for them, vectors that of the file.
 
     Raises:
-        ConfigError: no such file, or a root that names an environment variable that is not set.
+        ConfigError: no such file, a root that names an environment variable that is not set, or a
+            package of word lists that is not installed.
         VectorError: vectors of a package that is not installed.
     """
     found: Digests = {}
@@ -44,6 +47,18 @@ def _files(config: RunConfig) -> Iterator[tuple[str, str, Path]]:
     if config.model.words.vectors is not None:
         for path in vector_files(config.model.words.vectors):
             yield "vectors", path.name, path
+    for path, terms in config.data.term_lists():
+        yield "gazetteers", terms.path, path
+    for package in sorted({terms.package for terms in config.data.gazetteers if terms.package}):
+        for path in _package_files(package):
+            yield "gazetteers", f"{package}/{path.name}", path
+
+
+def _package_files(package: str) -> list[Path]:
+    try:
+        return package_files(package)
+    except DataError as error:
+        raise ConfigError(f"data.gazetteers: {error}") from error
 
 
 def write_digests(directory: Path, found: Digests) -> None:

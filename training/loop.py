@@ -14,8 +14,9 @@ from data.schemes import tags_to_spans
 from data.types import Span
 from inference.crf import CrfParameters
 from inference.viterbi import viterbi
-from model.batch import EncodedSentences
+from model.batch import Batch, EncodedSentences
 from model.network import Network
+from training.adversarial import adversarial_backward
 from training.batches import bucketed_batches
 from training.config import OptimiserConfig, RunConfig
 from training.deferred import DeferredAdam
@@ -126,19 +127,27 @@ class Trainer:
         if isinstance(self.optimiser, DeferredAdam):
             read = (batch.form_words, batch.row_bigrams)
             self.optimiser.catch_up(*(rows for rows in read if rows is not None))
-        loss = self.network.nll(batch)
-        value = float(loss.detach())
+        self.optimiser.zero_grad(set_to_none=True)
+        value = self._backward(batch)
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss became {value}: lower optimiser.learning_rate or optimiser.clip"
             )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         clip_gradients(self.network.parameters(), self.config.optimiser.clip)
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.network)
         return value
+
+    def _backward(self, batch: Batch) -> float:
+        """Compute the gradients of a batch and return its loss."""
+        if self.config.optimiser.adversarial:
+            return float(
+                adversarial_backward(self.network, batch, self.config.optimiser.adversarial)
+            )
+        loss = self.network.nll(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
 
     def predict(self, sentences: EncodedSentences) -> list[tuple[Span, ...]]:
         """Return the spans that the network finds in each sentence."""
@@ -193,7 +202,9 @@ def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Opt
     between their uses.
     """
     embedding, bigrams = network.words.embedding, network.context.bigrams
-    tables = [embedding.trained] if bigrams is None else [embedding.trained, bigrams.weight]
+    tables: list[Tensor] = [embedding.trained]
+    if bigrams is not None:
+        tables.append(bigrams.weight)
     known = {id(table) for table in tables}
     rest = [w for w in network.parameters() if w.requires_grad and id(w) not in known]
     weights: list[dict[str, Any]] = [{"params": tables, "weight_decay": 0.0}, {"params": rest}]

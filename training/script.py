@@ -27,8 +27,6 @@ Out = Annotated[
     typer.Option(help="Directory of the run; runs/ and the config's name unless given."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
-
-
 Seeds = Annotated[
     int | None,
     typer.Option(

@@ -111,20 +111,17 @@ def _train_all(
     tasks: dict[int, Task], directory: Path, seeds: list[int], *, jobs: int, tell: Tell
 ) -> list[int]:
     """Train what is left to train; return the seeds that failed."""
-    seed_of = {id(task): seed for seed, task in tasks.items()}
     failed: list[int] = []
     hopeless = False
 
-    def begins(task: Task) -> bool:
-        if hopeless:
-            return False
-        place = seed_directory(directory, seed_of[id(task)])
-        place.mkdir(parents=True, exist_ok=True)
-        tell(f"begins: {place}" + (f", log in {task.log}" if task.log else ""))
-        return True
+    def begins(seed: int) -> bool:
+        if not hopeless:
+            place, log = seed_directory(directory, seed), tasks[seed].log
+            place.mkdir(parents=True, exist_ok=True)
+            tell(f"begins: {place}" + (f", log in {log}" if log else ""))
+        return not hopeless
 
-    for task, code in run_tasks(list(tasks.values()), jobs=jobs, begins=begins):
-        seed = seed_of[id(task)]
+    for seed, code in run_tasks(tasks, jobs=jobs, begins=begins):
         place = seed_directory(directory, seed)
         if code == 0:
             tell(f"finished: {place}")
@@ -132,14 +129,15 @@ def _train_all(
             continue
         hopeless = hopeless or not (place / METRICS).exists()
         failed.append(seed)
-        tell(f"failed: {place}, exit code {code}{_last_words(task.log)}")
+        tell(f"failed: {place}, exit code {code}{_last_words(tasks[seed].log)}")
     return sorted(failed)
 
 
 def _last_words(log: Path | None) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log else []
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return f": {last}" if last else ""
+    if log is None or not log.exists():
+        return ""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f": {lines[-1]}" if lines else ""
 
 
 def _write_summary(directory: Path, seeds: list[int]) -> Summary:

@@ -27,7 +27,7 @@ from inference.tagger import Tagger
 from inference.threads import available_threads
 from model.checkpoint import save_checkpoint
 from model.network import Network
-from training.calibration import calibrate, describe
+from training.calibration import calibrate
 from training.card import model_card
 from training.config import ConfigError, RunConfig
 from training.corpus import RunData, encode_split, load_run_data, read_split
@@ -269,21 +269,27 @@ def _report(run: Run, console: Console) -> dict[str, Any]:
         f1_int8 = _f1(_evaluate(run, "int8", run.data.dev))
         precision = "int8" if f1_int8 >= f1_float - INT8_LOSS else "float32"
     calibration = calibrate(run.checkpoint, run.data.dev, precision)
-    console.print(describe(calibration), highlight=False)
+    console.print(str(calibration), highlight=False)
     results = {"dev": _evaluate(run, precision, run.data.dev)}
     test, repairs = read_split(config, "test")
     _tell_repairs(repairs, console)
     if test:
         results["test"] = _evaluate(run, precision, test)
     metrics = {f"{split}_f1": round(_f1(report), 4) for split, report in results.items()}
-    metrics |= {"dev_f1_float32": round(f1_float, 4), **calibration}
-    header = _header(run).model_copy(update={"precision": precision, "metrics": metrics})
+    metrics |= {"dev_f1_float32": round(f1_float, 4), **calibration.metrics}
+    changes = {
+        "precision": precision,
+        "temperature": calibration.temperature,
+        "metrics": metrics,
+    }
+    header = _header(run).model_copy(update=changes)
     refresh(run.checkpoint, header, model_card(header, config, results))
     return results
 
 
 def _evaluate(run: Run, precision: Precision, sentences: tuple[Sentence, ...]) -> Any:
-    tagger = Tagger.load(run.checkpoint, precision=precision)
+    threads = run.trainer.config.training.threads or None
+    tagger = Tagger.load(run.checkpoint, precision=precision, threads=threads)
     return evaluate_sentences(tagger, sentences)
 
 

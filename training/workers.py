@@ -6,11 +6,16 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+GRACE = 3.0
+"""So many seconds a process has to leave after it was asked to: an import can lose the request."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +31,22 @@ class Task:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, jobs: int, begins: Callable[[Task], bool]
-) -> Iterator[tuple[Task, int]]:
-    """Run at most `jobs` tasks at a time; yield each with its exit code as it ends.
+    tasks: Mapping[int, Task], *, jobs: int, begins: Callable[[int], bool]
+) -> Iterator[tuple[int, int]]:
+    """Run at most `jobs` of the numbered tasks at a time; yield number and exit code of each.
 
     `begins` is asked before a task starts; none does after it has said False. Processes that are
-    still running when the caller stops early, as after ^C, are ended.
+    still running when the caller stops early, as after ^C, are ended. A process that a signal
+    ended has an exit code below 0.
     """
     waiting = deque(tasks)
-    running: list[tuple[Task, SpawnProcess]] = []
+    running: list[tuple[int, SpawnProcess]] = []
     try:
         while True:
             while waiting and len(running) < jobs:
-                task = waiting.popleft()
-                if begins(task):
-                    running.append((task, _start(task)))
+                number = waiting.popleft()
+                if begins(number):
+                    running.append((number, _start(tasks[number])))
                 else:
                     waiting.clear()
             if not running:
@@ -48,11 +54,14 @@ def run_tasks(
             wait([process.sentinel for _, process in running])
             ended = [pair for pair in running if pair[1].exitcode is not None]
             running = [pair for pair in running if pair not in ended]
-            for task, process in ended:
-                yield task, process.exitcode or 0
+            for number, process in ended:
+                yield number, process.exitcode or 0
     finally:
         for _, process in running:
             process.terminate()
+        for _, process in running:
+            process.join(GRACE)
+            process.kill()
             process.join()
 
 
@@ -67,10 +76,16 @@ def _start(task: Task) -> SpawnProcess:
 def _run(task: Task) -> None:
     # ^C reaches every process of the terminal; the one that started us ends us then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A progress bar on the terminal gives the cursor back as an exception passes it.
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if task.log is not None:
         _write_to(task.log)
     sys.exit(task.work(*task.arguments))
+
+
+def _leave(signum: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + signum)
 
 
 def _end_with_parent() -> None:

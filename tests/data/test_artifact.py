@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,26 @@ from data.artifact import (
     CARD,
     CONFIG,
     FORMAT_VERSION,
+    GAZETTEER,
     INT8_GRAPH,
     NEEDED,
     SUMS,
+    VOCABULARY,
     WEIGHTS,
     CheckpointError,
     Header,
     digest_of,
+    read_vocabulary,
     replaced,
     restore,
     verify_sums,
     write_json,
     write_sums,
+    write_vocabulary,
 )
+from data.bigrams import build_bigrams
+from data.gazetteer import Gazetteer, Term
+from data.vocabulary import build_vocabulary
 
 HEADER = Header(
     name="tiny",
@@ -153,6 +161,41 @@ def test_an_optional_file_may_be_absent_but_not_unknown(checkpoint, name):
     (checkpoint / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{checkpoint / name}: {SUMS} does not know it"):
         verify_sums(checkpoint)
+
+
+def test_a_gazetteer_must_be_there_if_it_was_and_be_known(checkpoint):
+    (checkpoint / GAZETTEER).write_bytes(b"terms")
+    with pytest.raises(CheckpointError, match=f"{checkpoint / GAZETTEER}: {SUMS} does not know"):
+        verify_sums(checkpoint)
+    write_sums(checkpoint)
+    verify_sums(checkpoint)
+    (checkpoint / GAZETTEER).unlink()
+    with pytest.raises(CheckpointError, match=f"{checkpoint}: {GAZETTEER} is missing"):
+        verify_sums(checkpoint)
+
+
+def test_a_vocabulary_is_read_with_its_bigrams_and_gazetteer(tmp_path):
+    vocabulary = build_vocabulary([["a", "b"]])
+    write_vocabulary(tmp_path, vocabulary)
+    assert read_vocabulary(tmp_path) == vocabulary
+    assert [path.name for path in tmp_path.iterdir()] == [VOCABULARY]
+    gazetteer = Gazetteer([Term("letter", ("b",), 2.0)])
+    full = replace(vocabulary, bigrams=build_bigrams([["a", "b"]]), gazetteer=gazetteer)
+    write_vocabulary(tmp_path, full)
+    again = read_vocabulary(tmp_path)
+    assert again == full != vocabulary
+    assert list(again.gazetteer.terms()) == list(gazetteer.terms())
+
+
+def test_a_damaged_gazetteer_or_vocabulary_is_named(tmp_path):
+    write_vocabulary(tmp_path, build_vocabulary([["a"]]))
+    (tmp_path / GAZETTEER).write_bytes(b"terms")
+    with pytest.raises(CheckpointError, match=str(tmp_path / GAZETTEER)):
+        read_vocabulary(tmp_path)
+    (tmp_path / GAZETTEER).unlink()
+    (tmp_path / VOCABULARY).write_text("[", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=str(tmp_path / VOCABULARY)):
+        read_vocabulary(tmp_path)
 
 
 @pytest.mark.parametrize("sums", [b"", b"\xff\xfe\x00", b"nonsense\n\n"])

@@ -134,6 +134,21 @@ def test_a_single_token_is_a_word_where_no_longer_word_covers_it():
     assert shown(gazetteer, ["a", "b", "a", "c"]) == ["x:BS x*:B", "x:E x*:E", "x:S x*:S", "x:S"]
 
 
+def test_a_word_of_several_types_counts_with_the_highest_of_their_frequencies():
+    rest = [Term("x", ("a",), 60.0), Term("x", ("b",), 100.0)]
+    often, rarely = Term("x", ("a", "b"), 60.0), Term("y", ("a", "b"), 1.0)
+    gazetteer = Gazetteer([*rest, often, rarely])
+    assert shown(gazetteer, ["a", "b"]) == ["x:BS y:B x*:B y*:B", "x:ES y:E x*:E y*:E"]
+
+
+def test_there_may_be_more_tokens_than_code_points_before_the_surrogates():
+    numbers = [str(number) for number in range(60_000)]
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    gazetteer = Gazetteer(Term("x", pair) for pair in pairs)
+    flags = gazetteer.flags([numbers])
+    np.testing.assert_array_equal(flags, [[1, 0, 0, 0], [0, 0, 1, 0]] * 30_000)
+
+
 def test_a_gazetteer_without_terms_has_no_flags():
     assert Gazetteer([]).flags([["a"], ["b", "c"]]).shape == (3, 0)
     assert Gazetteer(PLACES).flags([]).shape == (0, 8)

@@ -49,6 +49,11 @@ def test_what_lies_apart_is_chosen_apart(left, right):
     assert both.tolist() == apart
 
 
+def test_of_equal_choices_the_one_that_ends_first_is_taken():
+    starts, ends, gains = columns([(0, 2, 3), (1, 2, 3), (2, 2, 0)])
+    assert best_schedule(starts, ends, gains).tolist() == [0]
+
+
 def found_words(weights):
     """Which of the matches "ab", "a" and "b" are words of the text "ab", given their weights."""
     long = Matches(*np.array([[0], [2], [2]]))

@@ -1,11 +1,13 @@
 """Which forms a vocabulary knows, and under which row."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.bigrams import build_bigrams
 from data.vocabulary import (
     PADDING_CHARACTER,
     UNKNOWN,

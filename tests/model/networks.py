@@ -66,9 +66,7 @@ def make_vocabulary(context=()) -> Vocabulary:
     )
 
 
-def make_config(
-    *, kind="cnn", shape_size=3, constrain=True, context=(), **encoder
-) -> ModelConfig:
+def make_config(*, kind="cnn", shape_size=3, constrain=True, context=(), **encoder) -> ModelConfig:
     return ModelConfig(
         bigrams=BigramConfig(size=5 if "bigrams" in context else 0),
         words=WordConfig(size=6, shape_size=shape_size),
@@ -78,7 +76,9 @@ def make_config(
     )
 
 
-def make_network(seed=0, *, scheme=Scheme.IOB2, labels=LABELS, scale=1.0, context=(), **options) -> Network:
+def make_network(
+    seed=0, *, scheme=Scheme.IOB2, labels=LABELS, scale=1.0, context=(), **options
+) -> Network:
     """A network in evaluation mode with no weight left at a value that hides a mistake."""
     torch.manual_seed(seed)
     config, vocabulary = make_config(context=context, **options), make_vocabulary(context)

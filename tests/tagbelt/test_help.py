@@ -11,7 +11,17 @@ from tagbelt.cli import app
 ROOT = Path(__file__).parents[2]
 WIDE = {"COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
 COMMANDS = {
-    "train": ["--set", "--out", "--resume", "CONFIG", "configs/conll2003.toml"],
+    "train": [
+        "--set",
+        "--out",
+        "--resume",
+        "--seeds",
+        "--jobs",
+        "CONFIG",
+        "configs/conll2003.toml",
+    ],
+    "compare": ["--split", "--samples", "--file", "--precision", "--json", "directory of seeds"],
+    "report": ["RUN", "--on", "--out", "--mistakes", "--threads", "--json"],
     "evaluate": ["--columns", "--separator", "--scheme", "--repair", "--precision", "--json"],
     "tag": ["--model", "--from", "--to", "--whole", "--field", "exit code is 1"],
     "serve": ["--host", "127.0.0.1", "--port", "8000", "--threads", "TAGBELT_*"],

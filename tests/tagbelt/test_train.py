@@ -64,6 +64,33 @@ def test_what_can_not_be_trained_is_told_without_a_traceback(
     assert "Traceback" not in done.err
 
 
+def test_seeds_end_in_a_table_and_their_failure_in_one_line(cli, config, tmp_path, monkeypatch):
+    """In this process; in processes of their own: tests/training/test_seeds.py."""
+
+    def run_here(tasks, *, jobs, begins):
+        assert jobs == 2
+        yield from ((n, task.work(*task.arguments)) for n, task in tasks.items() if begins(n))
+
+    monkeypatch.setattr("training.seeds.run_tasks", run_here)
+    command = ("train", config({"training.epochs": 1}), "--seeds", 2, "--jobs", 2)
+    done = cli(*command, "--out", tmp_path / "out")
+    assert done.code == 0
+    assert done.out == ""
+    assert "\n\ntiny, F1 of 2 seeds, in per cent\n" in done.err
+    assert done.err.endswith(f"\n\nscores: {tmp_path / 'out' / 'seeds.json'}\n")
+    done = cli(*command, "--out", tmp_path / "bad", "--set", "data.scheme=BIOES")
+    assert done.code == 1
+    assert done.err.endswith(
+        f"tagbelt train: {tmp_path / 'bad'}: failed: seed 1; the same command tries again\n"
+    )
+
+
+def test_jobs_are_for_seeds(cli, config):
+    done = cli("train", config(), "--jobs", 2)
+    assert done.code == 2
+    assert "--jobs: it takes --seeds as well" in done.err
+
+
 def test_without_torch_the_remedy_is_told(cli, config, monkeypatch):
     monkeypatch.setitem(sys.modules, "training.train", None)
     monkeypatch.setattr("training.script.PACKAGES", {"training"})

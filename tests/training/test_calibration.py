@@ -1,5 +1,6 @@
 """Gold entities are drawn from a network's own distribution at a known temperature."""
 
+import json
 from itertools import product
 
 import numpy as np
@@ -20,10 +21,10 @@ from tests.model.networks import (
 )
 from training import calibration, train
 from training.calibration import (
+    Calibration,
     best_temperature,
     calibrate,
     calibration_error,
-    describe,
     find_entities,
 )
 
@@ -103,15 +104,19 @@ def test_a_calibrated_checkpoint_has_the_same_tags_and_better_scores(drawn, prec
     tokens = [sentence.tokens for sentence in sentences]
     tags = Tagger.load(directory, threads=1, precision=precision).tag_tokens(tokens)
     measured = calibrate(directory, sentences, precision)
-    assert measured["dev_ece_before"] > 0.05 > 0.04 > measured["dev_ece"]
+    assert measured.error_before > 0.05 > 0.04 > measured.error
     verify_sums(directory)
     assert Tagger.load(directory, threads=1, precision=precision).tag_tokens(tokens) == tags
     error = calibration_error(find_entities(directory, sentences, precision))
-    assert error == pytest.approx(measured["dev_ece"], abs=2e-4)
-    assert Header.read(directory).metrics == measured
-    assert describe(measured) == (
-        f"calibration error on dev {measured['dev_ece']:.4f}, {measured['dev_ece_before']:.4f} "
-        f"before scores were divided by {measured['temperature']:.4f}"
+    assert error == pytest.approx(measured.error, abs=2e-4)
+    assert Calibration.recorded(Header.read(directory)) == measured
+
+
+def test_a_calibration_is_told_in_words():
+    divided = "calibration error on dev 0.0100, 0.0400 before scores were divided by 1.5000"
+    assert str(Calibration(1.5, 0.04, 0.01)) == divided
+    assert str(Calibration(1.0, 0.0099, 0.0099)) == (
+        "calibration error on dev 0.0099; scores left as they are"
     )
 
 
@@ -130,7 +135,7 @@ def contents(directory):
 def test_the_network_is_divided_and_nothing_else(drawn):
     directory, sentences = drawn(2.5)
     before = load_network(directory)[0].state_dict()
-    temperature = calibrate(directory, sentences, "float32")["temperature"]
+    temperature = calibrate(directory, sentences, "float32").temperature
     after = load_network(directory)[0].state_dict()
     assert before.keys() == after.keys()
     for name, value in before.items():
@@ -144,17 +149,16 @@ def test_scores_that_are_right_already_stay(drawn, monkeypatch):
     monkeypatch.setattr(calibration, "WORTHWHILE", 0.04)
     files = contents(directory)
     measured = calibrate(directory, sentences, "float32")
-    assert measured["temperature"] == 1.0
-    assert measured["dev_ece"] == measured["dev_ece_before"] < 0.04
+    assert measured.temperature == 1.0
+    assert measured.error == measured.error_before < 0.04
     assert contents(directory) == files
-    assert describe(measured).endswith("; scores left as they are")
 
 
 def test_too_few_mistakes_tell_nothing(drawn):
     directory, sentences = drawn(2.5, 15)
     assert calibration_error(find_entities(directory, sentences, "float32")) > 0.05
-    assert calibrate(directory, sentences, "float32")["temperature"] == 1.0
-    assert calibrate(directory, [], "float32")["dev_ece"] == 0.0
+    assert calibrate(directory, sentences, "float32").temperature == 1.0
+    assert calibrate(directory, [], "float32").error == 0.0
 
 
 def test_the_lower_of_two_minima_is_found():
@@ -175,10 +179,30 @@ def test_a_run_says_what_became_of_its_scores(trained, monkeypatch, tmp_path):
     run = trained({"training.epochs": 4}, directory=tmp_path, resume=True)
     whole = trained({"training.epochs": 4})
     assert contents(run.checkpoint) == contents(whole.checkpoint)
-    metrics = Header.read(run.checkpoint).metrics
-    assert metrics["temperature"] != 1.0
-    assert metrics["dev_ece"] < metrics["dev_ece_before"]
-    assert f"| Confidence | {describe(metrics)} |" in (run.checkpoint / "README.md").read_text(
-        "utf-8"
+    recorded = Calibration.recorded(Header.read(run.checkpoint))
+    assert recorded.temperature != 1.0
+    assert recorded.error < recorded.error_before
+    card = (run.checkpoint / "README.md").read_text(encoding="utf-8")
+    assert f"| Confidence | {recorded} |" in card
+    assert str(recorded) in run.said
+
+
+def test_what_a_checkpoint_knows_of_neighbours_stays(trained, monkeypatch, tmp_path):
+    monkeypatch.setattr(calibration, "ENOUGH", 1)
+    names = tmp_path / "names.txt"
+    names.write_text("Mara\nTarn\n", encoding="utf-8")
+    run = trained(
+        {
+            "training.epochs": 6,
+            "data.dev": "train.conll",
+            "data.gazetteers": [{"type": "NAME", "path": str(names)}],
+            "model.bigrams": {"size": 4},
+        }
     )
-    assert describe(metrics) in run.said
+    assert Header.read(run.checkpoint).temperature != 1.0
+    network, vocabulary, _ = load_network(run.checkpoint)
+    assert network.context.size > 4
+    assert vocabulary.gazetteer.types == ("NAME",)
+    lines = (run.directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    best = max(json.loads(line)["dev/f1"] for line in lines)
+    assert run.report["dev"]["strict"]["micro"]["f1"] == pytest.approx(best, abs=0.03)

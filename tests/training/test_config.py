@@ -5,7 +5,7 @@ import pytest
 
 from data.schemes import Scheme
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
-from training.config import ConfigError, load_config, parse_config
+from training.config import ConfigError, load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

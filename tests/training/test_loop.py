@@ -161,13 +161,18 @@ def test_sparse_gradients_are_clipped_as_torch_clips_dense_ones(limit):
         torch.testing.assert_close(left, right)
 
 
+@pytest.mark.parametrize("bigrams", [0, 4])
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_a_run_with_deferred_moves_ends_as_one_with_the_whole_table(trainer, name):
+def test_a_run_with_deferred_moves_ends_as_one_with_the_whole_tables(trainer, name, bigrams):
     changes = {"optimiser.average": 0.0, "optimiser.name": name, "optimiser.weight_decay": 0.01}
+    changes |= {"model.bigrams": {"size": bigrams, "dropout": 0.2}}
     changes |= {"training.epochs": 3, "optimiser.learning_rate": 0.01}
     fast, slow = trainer(changes), trainer(changes)
     assert isinstance(fast.optimiser, DeferredAdam)
     slow.network.words.embedding.sparse = False
+    if bigrams:
+        assert fast.network.context.bigrams.sparse
+        slow.network.context.bigrams.sparse = False
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
     slow = replace(slow, optimiser=kind(slow.optimiser.param_groups))
     losses = [[epoch.loss for epoch in epochs_of(made)] for made in (fast, slow)]
@@ -300,3 +305,18 @@ def test_words_seen_once_and_without_a_vector_are_hidden_most(trainer, vectors):
     assert int(given.sum()) == int(plain.sum()), "none of the given words occurs once"
     rates = trainer({"model.words": {"word_dropout": 0.25}}).hide_rates
     assert torch.equal(rates, torch.where(plain, 0.5, 0.25))
+
+
+@pytest.mark.parametrize(("dropout", "rate", "rare"), [(0.0, 0.4, 0.4), (0.6, 0.4, 0.6)])
+def test_pairs_seen_once_are_hidden_at_least_as_often_as_words(trainer, dropout, rate, rare):
+    settings = {"size": 4, "min_count": 1, "dropout": dropout}
+    made = trainer({"model.bigrams": settings, "model.words": {"size": 12, "unknown_rate": rate}})
+    pairs = torch.cat(made.train.bigrams).tolist()
+    expected = [rare if pairs.count(pair) == 1 else dropout for pair in range(max(pairs) + 1)]
+    assert made.bigram_rates.tolist() == pytest.approx(expected)
+    assert {rare, dropout} == set(expected)
+
+
+def test_pairs_that_are_never_hidden_cost_no_chance(trainer):
+    assert trainer({"model.bigrams": {"size": 4}}).bigram_rates is None
+    assert trainer().bigram_rates is None

@@ -126,6 +126,7 @@ def test_interrupted_then_killed_then_resumed_from_the_command_line(tmp_path, tr
         {"optimiser.name": "sgd", "optimiser.average": 0.0},
         {"optimiser.name": "sgd", "optimiser.momentum": 0.9},
         {"optimiser.name": "adamw", "optimiser.weight_decay": 0.1},
+        {"optimiser.average": 0.0, "model.bigrams": {"size": 4, "dropout": 0.2}},
     ],
 )
 def test_every_optimiser_resumes(trained, tmp_path, changes):

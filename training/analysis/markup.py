@@ -25,7 +25,12 @@ def table(head: Sequence[str], rows: Iterable[str]) -> str:
     first, *others = head
     cells = "".join(f'<th scope="col" class="number">{escaped(name)}</th>' for name in others)
     top = f'<thead><tr><th scope="col">{escaped(first)}</th>{cells}</tr></thead>'
-    return f'<div class="scroll" tabindex="0"><table>{top}<tbody>{"".join(rows)}</tbody></table></div>'
+    return scrolled(f"<table>{top}<tbody>{''.join(rows)}</tbody></table>")
+
+
+def scrolled(content: str) -> str:
+    """Return content that scrolls by itself where the page is narrower, by keys as well."""
+    return f'<div class="scroll" tabindex="0">{content}</div>'
 
 
 def row(name: str, cells: Sequence[str], kind: str = "") -> str:

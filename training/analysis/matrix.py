@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from training.analysis.confusion import Confusion
-from training.analysis.markup import escaped
+from training.analysis.markup import escaped, scrolled
 
 
 def confusion_table(counts: Confusion) -> str:
@@ -32,10 +32,7 @@ def confusion_table(counts: Confusion) -> str:
         '<th scope="col" class="apart">other bounds</th><th scope="col">missed</th></tr>'
     )
     body = "".join(lines)
-    return (
-        f'<div class="scroll" tabindex="0"><table class="matrix"><thead>{head}</thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return scrolled(f'<table class="matrix"><thead>{head}</thead><tbody>{body}</tbody></table>')
 
 
 def _alone(name: str, values: Sequence[int], totals: Sequence[int], kind: str) -> str:

@@ -19,7 +19,7 @@ from training.analysis.matrix import confusion_table
 from training.analysis.mistakes import Wrong, count_kinds
 from training.analysis.report import LIMIT, Report
 from training.analysis.style import CSS
-from training.calibration import TEMPERATURE, describe
+from training.calibration import Calibration
 from training.metrics import MODES
 from training.reliability import BINS
 
@@ -207,8 +207,9 @@ def _calibration(report: Report) -> str:
         f"{measured.error_equal_counts:.4f} over {BINS} bins of equal counts. "
         "Grey columns are counts, the dashed line is perfect calibration."
     )
-    if TEMPERATURE in report.header.metrics:
-        note += f" From training: {describe(report.header.metrics)}."
+    recorded = Calibration.recorded(report.header)
+    if recorded is not None:
+        note += f" From training: {recorded}."
     head = ["posterior", "entities", "mean posterior", "right"]
     both = f'<div class="two"><figure>{chart}</figure>{table(head, rows)}</div>'
     return _card("Calibration of span posteriors", both, _note(note))

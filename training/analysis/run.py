@@ -1,6 +1,5 @@
 """A finished run read back: its config, its metrics, and the files that it is judged on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +75,7 @@ class FinishedRun:
         None is test, or dev for a run without one.
 
         Raises:
-            ConfigError: no such split or file, another file than the run had, or no sentence with
-                tags in it.
+            ConfigError: no such split or file, another than the run had, or one without sentences.
         """
         name = on or ("test" if self.config.data.test else "dev")
         if name in SPLITS:
@@ -99,7 +97,8 @@ class FinishedRun:
         if name == split:
             check_digests(self.directory, {split: {file.path: file.sha256 for file in files}})
         sentences, _ = read_split(config, split)
-        _check_judged(sentences, name)
+        if not sentences:
+            raise ConfigError(f"{name}: no sentence to judge on")
         return Material(name, tuple(files), sentences)
 
     def surfaces(self) -> dict[str, set[str]]:
@@ -122,11 +121,3 @@ def load_run(directory: Path) -> FinishedRun:
     if not (directory / CHECKPOINT / CONFIG).is_file():
         raise ConfigError(f"{directory}: no finished run here ({CHECKPOINT}/ is missing)")
     return FinishedRun(directory, config)
-
-
-def _check_judged(sentences: Sequence[Sentence], place: str) -> None:
-    unlabelled = next((s for s in sentences if s.spans is None), None)
-    if unlabelled is not None:
-        raise ConfigError(f"{place}:{unlabelled.line}: a sentence without tags can't be judged on")
-    if not sentences:
-        raise ConfigError(f"{place}: no sentence to judge on")

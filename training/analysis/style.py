@@ -21,32 +21,30 @@ CSS = """
   --hue-6: light-dark(#0b637a, #74cfe3);
   --hue-7: light-dark(#565b65, #b4bac5);
 }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; min-width: 0; }
 html { text-size-adjust: 100%; -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0; background: var(--page); color: var(--ink);
+  margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
   font: 16px/1.55 "Inter", "SF Pro Text", "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC",
     "PingFang SC", "Microsoft YaHei", system-ui, sans-serif;
 }
 h1, h2, p, ul, ol, dl, dd, figure { margin: 0; padding: 0; }
 h1 {
   font-size: clamp(1.6rem, 1.2rem + 1.6vw, 2.2rem); font-weight: 650; line-height: 1.15;
-  letter-spacing: -0.02em; overflow-wrap: anywhere;
+  letter-spacing: -0.02em;
 }
 h2 { font-size: 1.05rem; font-weight: 650; line-height: 1.3; }
 .quiet { color: var(--quiet); font-size: 0.875rem; }
-code { font: 0.88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+code { font: 0.88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 main {
   max-width: 76rem; margin: 0 auto; padding: 2rem clamp(1rem, 3vw, 2.5rem) 4rem;
   display: grid; gap: 1.25rem;
 }
-main > *, .two > * { min-width: 0; }
 header { display: grid; gap: 0.4rem; }
 .card {
   display: grid; gap: 0.9rem; align-content: start; padding: 1.25rem;
   background: var(--card); border: 1px solid var(--line); border-radius: 14px;
 }
-.card > * { min-width: 0; }
 .two { display: grid; gap: 1.25rem; }
 @media (min-width: 58rem) { .two { grid-template-columns: 1fr 1fr; } }
 .notice {
@@ -64,8 +62,11 @@ header { display: grid; gap: 0.4rem; }
 table {
   border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums;
 }
-th { font-weight: 600; text-align: start; color: var(--quiet); font-size: 0.8125rem; }
-tbody th { color: inherit; font-size: inherit; white-space: nowrap; }
+th {
+  font-weight: 600; text-align: start; color: var(--quiet); font-size: 0.8125rem;
+  white-space: nowrap;
+}
+tbody th { color: inherit; font-size: inherit; }
 th, td { padding: 0.35rem 0.5rem; border-bottom: 1px solid var(--line); }
 th:first-child { padding-inline-start: 0; }
 td, th.number { text-align: end; white-space: nowrap; }
@@ -117,7 +118,7 @@ svg .faint { opacity: 0.35; }
 @media (min-width: 48rem) { .sides { grid-template-columns: 1fr 1fr; } }
 .side { display: grid; grid-template-columns: 4.5rem 1fr; }
 .side b { font-size: 0.8125rem; font-weight: 600; line-height: 1.9rem; color: var(--quiet); }
-.side p { line-height: 1.9rem; overflow-wrap: anywhere; }
+.side p { line-height: 1.9rem; }
 mark {
   padding: 0.16em 0.34em; color: inherit; border-radius: 5px; border-bottom: 2px solid var(--hue);
   background: color-mix(in srgb, var(--hue) 13%, transparent);

@@ -1,0 +1,79 @@
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from training.analysis import charts
+from training.analysis.charts import Line, curves, reliability
+from training.reliability import Bin
+
+VALUES = st.floats(0.0, 1e6).filter(lambda value: value == 0.0 or value > 1e-6)
+
+
+def drawn(svg):
+    """The chart as a tree: its root and its curves as lists of (x, y)."""
+    root = ElementTree.fromstring(f"<div>{svg}</div>")
+    points = [line.get("points").split() for line in root.iter("polyline")]
+    return root, [[tuple(map(float, p.split(","))) for p in curve] for curve in points]
+
+
+def heights(root):
+    """Which value stands at which height, as the grid says."""
+    texts = (t for t in root.iter("text") if t.get("text-anchor") == "end")
+    return {float(t.text.rstrip("%")): float(t.get("y")) - 4 for t in texts}
+
+
+@given(VALUES, VALUES)
+@example(0.0, 0.0)
+@example(0.9, 0.9)
+@example(0.3, 0.7)
+def test_the_grid_is_round_and_holds_all(one, other):
+    low, high = sorted((one, other))
+    levels = charts._levels(low, high)
+    steps = [after - before for before, after in pairwise(levels)]
+    assert 2 <= len(levels) <= 7
+    assert levels[0] <= low + 1e-8
+    assert levels[-1] >= high - 1e-8
+    assert min(steps) > 0.0
+    assert max(steps) == pytest.approx(min(steps), rel=1e-2)
+    digits = f"{steps[0]:.6e}".partition("e")[0].replace(".", "")
+    assert digits.rstrip("0") in ("1", "2", "25", "5")
+
+
+def test_curves_run_through_their_values():
+    lines = [Line("a", 0, [0.2, 0.6, 1.0]), Line("b", 1, [1.0, 0.4, 0.4])]
+    root, found = drawn(curves("title", [1, 2, 3], lines, style=".0%", best=2))
+    at = heights(root)
+    assert [y for _, y in found[0]] == [at[20], at[60], at[100]]
+    assert [y for _, y in found[1]] == [at[100], at[40], at[40]]
+    (left, _), (middle, _), (right, _) = found[0]
+    assert middle - left == pytest.approx(right - middle, abs=0.2)
+    (mark,) = [e for e in root.iter("line") if e.get("class") == "even"]
+    assert float(mark.get("x1")) == middle
+    assert root.find("svg").get("aria-label") == "title"
+    assert [e.text for e in root.iter("title")][:2] == ["best epoch: 2", "epoch 1: a 20%"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 11, 200])
+def test_epochs_are_written_without_crowding_and_the_last_one_always(count):
+    epochs = range(1, count + 1)
+    root, _ = drawn(curves("t", epochs, [Line("a", 0, [0.5] * count)], style=".2f"))
+    shown = [int(t.text) for t in root.iter("text") if t.get("text-anchor") == "middle"]
+    assert count in shown
+    assert len(shown) == min(count, 10) or 5 <= len(shown) <= 10
+
+
+def test_reliability_is_accuracy_over_confidence():
+    bins = [Bin(0.0, 0.5, 10, 0.25, 0.75), Bin(0.5, 0.9, 0, 0.0, 0.0), Bin(0.9, 1.0, 40, 1.0, 0.5)]
+    root, (curve,) = drawn(reliability("t", bins))
+    at = heights(root)
+    assert [y for _, y in curve] == [at[75], at[50]]
+    columns = list(root.iter("rect"))
+    assert [float(c.get("y")) for c in columns] == [at[25], at[100]]
+    assert [c.find("title").text for c in columns] == [
+        "0.0 to 0.5: 10 entities",
+        "0.9 to 1.0: 40 entities",
+    ]
+    assert "polyline" in reliability("t", [])
