@@ -55,14 +55,8 @@ def train_seeds(
         SeedsError: a seed failed. One that does so before its first epoch is over ends the
             series, since all would; others do not.
     """
-    if (directory / CONFIG).exists():
-        raise ConfigError(f"{directory}: a run of one seed is here already; give another --out")
     found = digests(config)
-    first = config.training.seed
-    configs = {
-        seed: _config_of(seed, config, seed_directory(directory, seed), found, one=jobs > 1)
-        for seed in range(first, first + count)
-    }
+    configs = _configs(config, directory, count, found, one_thread=jobs > 1)
     done = [seed for seed in configs if read_report(seed_directory(directory, seed)) is not None]
     if done:
         tell(f"finished before: seed {', '.join(map(str, done))}")
@@ -80,13 +74,23 @@ def train_seeds(
     return _write_summary(directory, list(configs))
 
 
-def _config_of(
-    seed: int, config: RunConfig, directory: Path, found: Digests, *, one: bool
-) -> RunConfig:
+def _configs(
+    config: RunConfig, directory: Path, count: int, found: Digests, *, one_thread: bool
+) -> dict[int, RunConfig]:
+    """Return the config of each seed; the directory must be one for them."""
+    if (directory / CONFIG).exists():
+        raise ConfigError(f"{directory}: a run of one seed is here already; give another --out")
+    threads = 1 if one_thread else config.training.threads
+    configs = {}
+    for seed in range(config.training.seed, config.training.seed + count):
+        training = config.training.model_copy(update={"seed": seed, "threads": threads})
+        ours = config.model_copy(update={"training": training})
+        configs[seed] = _config_of(ours, seed_directory(directory, seed), found)
+    return configs
+
+
+def _config_of(ours: RunConfig, directory: Path, found: Digests) -> RunConfig:
     """Return the config of a seed; of one that has begun, the one that it began with."""
-    threads = 1 if one else config.training.threads
-    training = config.training.model_copy(update={"seed": seed, "threads": threads})
-    ours = config.model_copy(update={"training": training})
     if not (directory / CONFIG).exists():
         return ours
     begun = read_saved(directory)

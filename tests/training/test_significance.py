@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
@@ -68,7 +68,6 @@ def test_the_bootstrap_comes_near_to_all_samples_there_are(a, b):
         assert np.mean(exact < end - 1e-9) <= share + 0.005
 
 
-@settings(deadline=None)
 @given(ROWS, st.randoms())
 def test_neither_the_order_of_sentences_nor_a_second_call_changes_anything(rows, random):
     a = counts_of(rows)
@@ -115,7 +114,6 @@ def test_a_bootstrap_of_nothing_is_refused(sides):
 VALUES = st.lists(st.integers(800, 950).map(lambda n: n / 1000), min_size=2, max_size=6)
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_welchs_test_is_that_of_scipy(a, b):
     found = welch_test(a, b)
