@@ -20,11 +20,11 @@ def adversarial_backward(network: Network, batch: Batch, size: float) -> Tensor:
     given = rows.detach().requires_grad_()
     loss = network.nll(batch, given)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert given.grad is not None
+    assert given.grad is not None  # for the type checker: `given` is a leaf
     moved = (given.detach() + size * direction(given.grad, batch.batch_sizes)).requires_grad_()
     network.nll(batch, moved).backward()  # type: ignore[no-untyped-call]
-    if rows.requires_grad:
-        rows.backward(given.grad + moved.grad)  # type: ignore[no-untyped-call]
+    assert moved.grad is not None
+    rows.backward(given.grad + moved.grad)  # type: ignore[no-untyped-call]
     return loss.detach()
 
 
