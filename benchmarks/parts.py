@@ -10,14 +10,27 @@ from benchmarks.record import Row
 PLOTS = "plots"
 """The folder of the plots, beside the page."""
 
+ACCURACY = ("accuracy", "accuracy_spacy")
+"""Parts that are for another page."""
+
 Parts = Mapping[str, dict[str, Any]]
 """Name of a measurement -> what `record.write_result` wrote; those not measured are missing."""
 
 
 def read_parts(directory: Path) -> Parts:
-    """All parts of a results folder; none where there is no such folder."""
-    found = (json.loads(path.read_text(encoding="utf-8")) for path in directory.glob("*.json"))
-    return {part["name"]: part for part in sorted(found, key=lambda part: part["name"])}
+    """All parts of a results folder that speak of speed; none where there is no such folder."""
+    names = sorted(path.stem for path in directory.glob("*.json"))
+    found = (read_part(directory, name) for name in names if name not in ACCURACY)
+    return {part["name"]: part for part in found if part is not None}
+
+
+def read_part(directory: Path, name: str) -> dict[str, Any] | None:
+    """One part of a results folder, or None where it was not measured."""
+    path = directory / f"{name}.json"
+    if not path.exists():
+        return None
+    part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return part
 
 
 def rows(parts: Parts, part: str, **fields: Any) -> Iterator[Row]:

@@ -14,6 +14,18 @@ from data.vocabulary import UNKNOWN, Vocabulary
 
 
 @dataclass(frozen=True)
+class ExpectedTags:
+    """How often the tags of a batch are expected, on the CPU in float64.
+
+    `marginals` [N, K] at each token, in packed rows that sum to 1; `steps` [K, K] (from, to) one
+    behind the other, in all sentences together. Those of gold tags are ones and whole numbers.
+    """
+
+    marginals: Tensor
+    steps: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Sentences, longest first, their tokens as rows ordered by position, then by sentence.
 
@@ -24,6 +36,7 @@ class Batch:
     at each position (on the CPU, as torch wants it); `tags` [N] gold tag ids or None; `index`
     [B] where each sentence stood in the input. Where the network has them, `row_bigrams` [N] is
     the pair that each row makes with the next token, and `row_flags` uint8 [N, L] its flags.
+    `expected` tags are there where training is to come near to them, not to the gold ones.
     """
 
     row_forms: Tensor
@@ -36,6 +49,7 @@ class Batch:
     tags: Tensor | None = None
     row_bigrams: Tensor | None = None
     row_flags: Tensor | None = None
+    expected: ExpectedTags | None = None
 
     @property
     def sentence_count(self) -> int:
@@ -48,10 +62,10 @@ class Batch:
         return len(self.row_forms)
 
     def to(self, device: torch.device) -> Self:
-        """Return the batch on a device; `batch_sizes` and `index` stay on the CPU."""
+        """Return the batch on a device; `batch_sizes`, `index` and `expected` stay on the CPU."""
         if device.type == "cpu":
             return self
-        staying = ("batch_sizes", "index")
+        staying = ("batch_sizes", "index", "expected")
         moved = {k: v for k, v in vars(self).items() if v is not None and k not in staying}
         tensors = {name: value.to(device, non_blocking=True) for name, value in moved.items()}
         return replace(self, **tensors)

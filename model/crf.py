@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from torchcrf import CRF
 
 from data.schemes import Scheme, allowed_transitions
+from model.batch import ExpectedTags
 from model.recurrent import last_rows, previous_rows, sequence_of_rows
 
 # Scores within these nats and probabilities above this floor are computed without underflow: what
@@ -66,15 +67,37 @@ class CrfHead(nn.Module):
 
         `emissions` [N, K] and gold `tags` [N] are packed rows, `batch_sizes` [T] on the CPU.
         """
+        gold = certain_tags(tags.cpu(), batch_sizes, emissions.shape[1])
+        return self.cross_entropy(emissions, batch_sizes, gold)
+
+    def cross_entropy(
+        self, emissions: Tensor, batch_sizes: Tensor, expected: ExpectedTags
+    ) -> Tensor:
+        """Return the mean cross-entropy a sentence (in nats) from other taggings to the head's.
+
+        Those are given by how often they have each tag and each transition: the head's score of
+        a tagging is a sum over these, so nothing else about them matters. `emissions` [N, K] are
+        packed rows. What the head can't give a probability must not be expected.
+        """
         start, step, end = self.scores(constrained=self.constrain_training)
-        total: Tensor = _NegativeLogLikelihood.apply(  # type: ignore[no-untyped-call]
-            emissions, start, step, end, batch_sizes, tags
+        total: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+            emissions, start, step, end, batch_sizes, expected.marginals, expected.steps
         )
         return total / int(batch_sizes[0])
 
 
-class _NegativeLogLikelihood(torch.autograd.Function):
-    """Sum over sentences of log Z minus the gold path's score, all in float64."""
+def certain_tags(tags: Tensor, batch_sizes: Tensor, count: int) -> ExpectedTags:
+    """Return gold tags [N], of `count` there are, as what is expected with certainty."""
+    rows = Rows(batch_sizes)
+    marginals = torch.zeros(len(tags), count, dtype=torch.float64)
+    marginals.scatter_(1, tags[:, None], 1.0)
+    pairs = tags[rows.previous] * count + tags[rows.first :]
+    steps = torch.bincount(pairs, minlength=count * count).view(count, count)
+    return ExpectedTags(marginals, steps.double())
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Sum over sentences of log Z minus the expected score, all in float64."""
 
     @staticmethod
     def forward(
@@ -84,34 +107,28 @@ class _NegativeLogLikelihood(torch.autograd.Function):
         step: Tensor,
         end: Tensor,
         batch_sizes: Tensor,
-        tags: Tensor,
+        marginals: Tensor,
+        steps: Tensor,
     ) -> Tensor:
         scores = _exact(emissions), _exact(start), _exact(step), _exact(end)
-        lattice, tags = forward_backward(*scores, batch_sizes), tags.cpu()
-        gold = _gold_score(*scores, batch_sizes, tags)
-        ctx.save_for_backward(lattice.marginals, lattice.steps, tags)
-        ctx.batch_sizes = batch_sizes
+        lattice, rows = forward_backward(*scores, batch_sizes), Rows(batch_sizes)
+        expected = (marginals * scores[0]).sum()
+        starts, ends = marginals[: rows.first].sum(0), marginals[rows.last].sum(0)
+        for weights, counts in zip(scores[1:], (starts, steps, ends), strict=True):
+            # Not where nothing is expected: an impossible move scores -inf.
+            expected = expected + torch.where(counts > 0.0, counts * weights, 0.0).sum()
+        ctx.save_for_backward(lattice.marginals - marginals, lattice.steps - steps)
+        ctx.rows = rows
         # A path that is all but certain may, by rounding, outscore the sum over all paths.
-        return (lattice.log_partition.sum() - gold).clamp(min=0.0).to(emissions)
+        return (lattice.log_partition.sum() - expected).clamp(min=0.0).to(emissions)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        marginals, steps, tags = ctx.saved_tensors
-        rows = Rows(ctx.batch_sizes)
-        count = marginals.shape[1]
-        emissions = marginals.scatter_add(
-            1, tags[:, None], -torch.ones_like(marginals[:, :1])
-        )  # [N, K]
-        pairs = tags[rows.previous] * count + tags[rows.first :]
-        observed = torch.bincount(pairs, minlength=count * count).view(count, count)
-        gradients = (
-            emissions,
-            emissions[: rows.first].sum(0),
-            steps - observed,
-            emissions[rows.last].sum(0),
-        )
-        return (*(g.to(upstream) * upstream for g in gradients), None, None)
+        emissions, steps = ctx.saved_tensors
+        rows = ctx.rows
+        gradients = emissions, emissions[: rows.first].sum(0), steps, emissions[rows.last].sum(0)
+        return (*(g.to(upstream) * upstream for g in gradients), None, None, None)
 
 
 class Rows:
@@ -134,20 +151,11 @@ def _exact(scores: Tensor) -> Tensor:
     return scores.to("cpu", torch.float64)
 
 
-def _gold_score(
-    emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor, tags: Tensor
-) -> Tensor:
-    """Return the summed score of the gold paths."""
-    rows = Rows(batch_sizes)
-    score = emissions.gather(1, tags[:, None]).sum()
-    score = score + start[tags[: rows.first]].sum() + end[tags[rows.last]].sum()
-    return score + step[tags[rows.previous], tags[rows.first :]].sum()
-
-
 @dataclass(frozen=True)
 class Lattice:
     """What forward-backward finds: `log_partition` [B], `marginals` [N, K] (each row sums to 1)
-    and `steps` [K, K], how often each transition is expected in the whole batch.
+    and `steps` [K, K], how often each transition is expected in the whole batch, or [B, K, K], in
+    each sentence.
     """
 
     log_partition: Tensor
@@ -156,20 +164,26 @@ class Lattice:
 
 
 def forward_backward(
-    emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor
+    emissions: Tensor,
+    start: Tensor,
+    step: Tensor,
+    end: Tensor,
+    batch_sizes: Tensor,
+    each: bool = False,
 ) -> Lattice:
     """Run forward-backward on packed rows: emissions [N, K] float64, scores may be -inf.
 
-    All on the CPU: what a step does is too little for any other device to gain by it. Falls back
-    to log space where scores are so far apart that a probability may underflow.
+    With `each`, transitions are counted by sentence. All on the CPU: what a step does is too
+    little for any other device to gain by it. Falls back to log space where scores are so far
+    apart that a probability may underflow.
     """
     arrays = emissions.numpy(), start.numpy(), step.numpy(), end.numpy()
     if _within_reach(*arrays):
         with np.errstate(all="ignore"):  # what is not finite is found at the end
-            lattice = _scaled_forward_backward(*arrays, Rows(batch_sizes))
+            lattice = _scaled_forward_backward(*arrays, Rows(batch_sizes), each)
         if lattice is not None:
             return lattice
-    return log_forward_backward(emissions, start, step, end, batch_sizes)
+    return log_forward_backward(emissions, start, step, end, batch_sizes, each)
 
 
 def _within_reach(emissions: Floats, *scores: Floats) -> bool:
@@ -180,7 +194,7 @@ def _within_reach(emissions: Floats, *scores: Floats) -> bool:
 
 
 def _scaled_forward_backward(
-    emissions: Floats, start: Floats, step: Floats, end: Floats, rows: Rows
+    emissions: Floats, start: Floats, step: Floats, end: Floats, rows: Rows, each: bool
 ) -> Lattice | None:
     """Return None where a probability came so close to zero that it may have lost digits.
 
@@ -216,15 +230,30 @@ def _scaled_forward_backward(
         ahead[here] *= backward[here]
         if offset:
             np.matmul(ahead[here], step_weight.T, out=backward[before : before + size])
-    expected = step_weight * (forward[previous].T @ ahead[rows.first :])
+    pairs = forward[previous], ahead[rows.first :]
+    expected = step_weight * (_products(*pairs, rows) if each else pairs[0].T @ pairs[1])
     backward *= forward
     if not (np.isfinite(log_partition).all() and np.isfinite(backward).all()):
         return None
     return Lattice(*(torch.from_numpy(a) for a in (log_partition, backward, expected)))
 
 
+def _products(left: Floats, right: Floats, rows: Rows) -> Floats:
+    """Return [B, K, K] left.T @ right of each sentence's rows; both are [N - B, K]."""
+    sentence = rows.sentence[rows.first :].numpy()
+    order = np.argsort(sentence, kind="stable")
+    ends = np.searchsorted(sentence[order], np.arange(1, rows.first))
+    parts = zip(np.split(left[order], ends), np.split(right[order], ends), strict=True)
+    return np.stack([before.T @ after for before, after in parts])
+
+
 def log_forward_backward(
-    emissions: Tensor, start: Tensor, step: Tensor, end: Tensor, batch_sizes: Tensor
+    emissions: Tensor,
+    start: Tensor,
+    step: Tensor,
+    end: Tensor,
+    batch_sizes: Tensor,
+    each: bool = False,
 ) -> Lattice:
     """Do the same in log space: slower, never underflows, and the oracle of the fast one."""
     rows = Rows(batch_sizes)
@@ -246,10 +275,14 @@ def log_forward_backward(
             backward[before : before + size] = reach
     log_mass = log_partition[rows.sentence][:, None]
     pairs = forward[rows.previous, :, None] + step + ahead[rows.first :, None, :]
+    steps = _probability(pairs - log_mass[rows.first :, :, None])  # [N - B, K, K]
+    if each:
+        found = steps.new_zeros(sizes[0], *step.shape)
+        steps = found.index_add_(0, rows.sentence[rows.first :], steps)
     return Lattice(
         log_partition,
         _probability(forward + backward - log_mass),
-        _probability(pairs - log_mass[rows.first :, :, None]).sum(0),
+        steps if each else steps.sum(0),
     )
 
 

@@ -58,12 +58,17 @@ class Network(nn.Module):
     def nll(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """Return the mean negative log-likelihood a sentence, in nats, >= 0.
 
-        `rows` [N, row_size] stand in for those of the batch.
+        It is that of the gold tags or, where the batch has expected tags, the mean over these
+        (cross-entropy). `rows` [N, row_size] stand in for those of the batch.
 
         Raises:
-            ValueError: the batch has no gold tags.
+            ValueError: the batch has neither gold nor expected tags.
         """
-        if batch.tags is None:
+        if batch.tags is None and batch.expected is None:
             raise ValueError("a batch without gold tags has no likelihood")
         read = self.rows(batch) if rows is None else rows
-        return self.crf.nll(self.scores(read, batch.batch_sizes), batch.batch_sizes, batch.tags)
+        scores = self.scores(read, batch.batch_sizes)
+        if batch.expected is not None:
+            return self.crf.cross_entropy(scores, batch.batch_sizes, batch.expected)
+        assert batch.tags is not None  # for the type checker
+        return self.crf.nll(scores, batch.batch_sizes, batch.tags)

@@ -6,6 +6,7 @@ from typing import Any
 from data.artifact import Header
 from training.calibration import Calibration
 from training.config import RunConfig
+from training.distillation_config import DistillationConfig
 from training.metrics import MODES
 
 
@@ -41,6 +42,8 @@ def _facts(header: Header, config: RunConfig) -> str:
         "Seed": str(config.training.seed),
         "Served in": header.precision,
     }
+    if config.distillation:
+        rows["Taught by"] = _teachers(config.distillation)
     calibration = Calibration.recorded(header)
     if calibration is not None:
         rows["Confidence"] = str(calibration)
@@ -59,6 +62,12 @@ def _context(config: RunConfig) -> dict[str, str]:
             source.package or f"{source.type} ({source.path})" for source in lists
         )
     return rows
+
+
+def _teachers(distillation: DistillationConfig) -> str:
+    files = [source.path for source in distillation.text]
+    teachers = f"{', '.join(distillation.teachers)}; weight {distillation.weight}"
+    return f"{teachers}; on {', '.join(files)} too" if files else teachers
 
 
 def _scores(split: str, reports: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from data.schemes import Scheme
 from data.types import Unit
 from model.config import ModelConfig, Probability, Section, Size
+from training.distillation_config import DistillationConfig, TextSource
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -144,14 +145,15 @@ class DataConfig(Layout):
         found = []
         for source in getattr(self, split):
             own = source.model_dump(exclude_unset=True)
-            found.append((self._path(source.path), Source.model_construct(**{**shared, **own})))
+            found.append((self.place(source.path), Source.model_construct(**{**shared, **own})))
         return found
 
     def term_lists(self) -> list[tuple[Path, GazetteerSource]]:
         """Return each list of terms of one's own, and its settings."""
-        return [(self._path(source.path), source) for source in self.gazetteers if source.path]
+        return [(self.place(source.path), source) for source in self.gazetteers if source.path]
 
-    def _path(self, path: str) -> Path:
+    def place(self, path: str) -> Path:
+        """Return where a file of the config lies."""
         for name in re.findall(r"\$\{?(\w+)", self.root):
             if name not in os.environ:
                 raise ConfigError(f"data.root: {self.root!r}: set the environment variable {name}")
@@ -206,6 +208,12 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
+    distillation: DistillationConfig | None = None
+
+    def unlabelled(self) -> list[tuple[Path, TextSource]]:
+        """Return each file of unlabelled text, with its settings."""
+        files = self.distillation.text if self.distillation else ()
+        return [(self.data.place(source.path), source) for source in files]
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -243,18 +251,27 @@ def parse_layout(value: Mapping[str, object]) -> Layout:
         raise ConfigError("\n".join(_messages(error, "options"))) from error
 
 
+FILES = {"data": {"train", "dev", "test"}, "distillation": {"text"}}
+
+
 def _with_tables(value: object) -> object:
-    """Write each plain path of `data.train`, `dev` and `test` as the table it stands for."""
-    data = value.get("data") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(data, dict):
+    """Write each plain path to a file with settings as the table it stands for."""
+    if not isinstance(value, dict):
         return value
-    splits = {}
-    for split in {"train", "dev", "test"} & data.keys():
-        given = [data[split]] if isinstance(data[split], str) else data[split]
-        if isinstance(given, list):
-            given = [{"path": item} if isinstance(item, str) else item for item in given]
-        splits[split] = given
-    return {**value, "data": {**data, **splits}}
+    written = dict(value)
+    for name in FILES.keys() & value.keys():
+        section = value[name]
+        if isinstance(section, dict):
+            tables = {key: _as_tables(section[key]) for key in FILES[name] & section.keys()}
+            written[name] = {**section, **tables}
+    return written
+
+
+def _as_tables(given: object) -> object:
+    items = [given] if isinstance(given, str) else given
+    if not isinstance(items, list):
+        return items
+    return [{"path": item} if isinstance(item, str) else item for item in items]
 
 
 def _messages(error: ValidationError, place: str) -> list[str]:

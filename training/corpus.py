@@ -12,6 +12,7 @@ from data.vocabulary import Vocabulary, build_vocabulary
 from model.batch import EncodedSentences, encode
 from model.vectors import Vectors, load_vectors
 from training.config import SPLITS, ConfigError, RunConfig, Source, Split
+from training.distillation_text import unlabelled_sentences
 from training.gazetteers import build_gazetteer
 from training.reading import read_source
 from training.synthesis import names_of, synthesise
@@ -21,7 +22,8 @@ from training.synthesis import names_of, synthesise
 class RunData:
     """The sentences of a run and what was derived from the training part of them.
 
-    `repairs` are the messages of invalid tags that were repaired, as the config allowed.
+    `unlabelled` sentences, which have teachers instead of tags, are part of that. `repairs` are
+    the messages of invalid tags that were repaired, as the config allowed.
     """
 
     train: tuple[Sentence, ...]
@@ -31,6 +33,7 @@ class RunData:
     vocabulary: Vocabulary
     vectors: Vectors | None
     repairs: tuple[str, ...]
+    unlabelled: tuple[Sentence, ...] = ()
 
 
 def load_run_data(config: RunConfig) -> RunData:
@@ -48,8 +51,10 @@ def load_run_data(config: RunConfig) -> RunData:
     labels = _labels(config, train, dev)
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
+    unlabelled = unlabelled_sentences(config)
+    known = (*train, *unlabelled)
     vocabulary = build_vocabulary(
-        (sentence.tokens for sentence in train),
+        (sentence.tokens for sentence in known),
         pretrained=vectors.words if vectors else (),
         extra=words.max_words if vectors else 0,
         min_count=words.min_count,
@@ -57,9 +62,9 @@ def load_run_data(config: RunConfig) -> RunData:
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
     )
-    vocabulary = _with_context(vocabulary, config, train)
+    vocabulary = _with_context(vocabulary, config, known)
     tags = tag_set(labels, config.data.tags)
-    return RunData(train, dev, labels, tags, vocabulary, vectors, (*repaired, *more))
+    return RunData(train, dev, labels, tags, vocabulary, vectors, (*repaired, *more), unlabelled)
 
 
 def _with_context(

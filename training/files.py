@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.artifact import digest_of, write_json
+from data.artifact import SUMS, digest_of, write_json
 from data.gazetteer_packages import package_files
 from data.problems import DataError
 from model.vectors import vector_files
@@ -12,16 +12,22 @@ from training.config import SPLITS, ConfigError, RunConfig
 
 FILES = "files.json"
 
-KEYS = {"templates": "data.synthesis.templates", "vectors": "model.words.vectors"}
+KEYS = {
+    "templates": "data.synthesis.templates",
+    "vectors": "model.words.vectors",
+    "text": "distillation.text",
+    "teachers": "distillation.teachers",
+}
 
 Digests = dict[str, dict[str, str]]
-"""SHA-256 by file, by what that is there for: a split, `templates`, `vectors`, `gazetteers`."""
+"""SHA-256 by file, by what that is there for: a split or one of `KEYS` or `gazetteers`."""
 
 
 def digests(config: RunConfig, *, only: str | None = None) -> Digests:
     """Return the SHA-256 of every file that a run reads, or of those for `only` that use.
 
-    Files have the names that the config has for them, vectors that of the file.
+    Files have the names that the config has for them, vectors that of the file. A teacher's is that
+    of its checksums, which speak for the rest of it.
 
     Raises:
         ConfigError: no such file, a root that names an environment variable that is not set, or a
@@ -52,6 +58,10 @@ def _files(config: RunConfig) -> Iterator[tuple[str, str, Path]]:
     for package in sorted({terms.package for terms in config.data.gazetteers if terms.package}):
         for path in _package_files(package):
             yield "gazetteers", f"{package}/{path.name}", path
+    for path, text in config.unlabelled():
+        yield "text", text.path, path
+    for teacher in config.distillation.teachers if config.distillation else ():
+        yield "teachers", teacher, Path(teacher) / SUMS
 
 
 def _package_files(package: str) -> list[Path]:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -20,6 +20,7 @@ from training.adversarial import adversarial_backward
 from training.batches import bucketed_batches
 from training.config import OptimiserConfig, RunConfig
 from training.deferred import DeferredAdam
+from training.distillation_targets import SoftTargets
 from training.metrics import Score, span_score
 
 EVALUATION_BATCH = 256
@@ -77,6 +78,7 @@ class Trainer:
     device: torch.device
     average: AveragedModel | None = None
     bigram_rates: Tensor | None = None
+    targets: SoftTargets | None = None
 
     @property
     def judged(self) -> Network:
@@ -124,6 +126,8 @@ class Trainer:
         batch = self.train.batch(
             indices, hide_rates=self.hide_rates, bigram_rates=self.bigram_rates
         ).to(self.device)
+        if self.targets is not None:
+            batch = replace(batch, expected=self.targets.batch(batch))
         if isinstance(self.optimiser, DeferredAdam):
             read = (batch.form_words, batch.row_bigrams)
             self.optimiser.catch_up(*(rows for rows in read if rows is not None))

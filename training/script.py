@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
-PACKAGES = {"torch", "torchcrf", "onnx", "seqeval", "sklearn", "tensorboard"}
+PACKAGES = {"torch", "torchcrf", "onnx", "scipy", "seqeval", "sklearn", "tensorboard"}
 """What training needs and serving does not."""
 
 ConfigPath = Annotated[Path, typer.Argument(help="A TOML config, such as configs/conll2003.toml.")]

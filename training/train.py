@@ -31,6 +31,7 @@ from training.calibration import calibrate
 from training.card import model_card
 from training.config import ConfigError, RunConfig
 from training.corpus import RunData, encode_split, load_run_data, read_split
+from training.distillation import run_targets
 from training.evaluate import evaluate_sentences
 from training.files import check_digests, digests, write_digests
 from training.hiding import bigram_rates, hide_rates
@@ -110,7 +111,8 @@ def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
     device = _device(config.training.device)
     torch.manual_seed(config.training.seed)
     network = _network(config, data, console).to(device)
-    train_set = encode_split(data.train, data.vocabulary, data.tags, config)
+    sentences = (*data.train, *data.unlabelled)
+    train_set = encode_split(sentences, data.vocabulary, data.tags, config)
     trainer = Trainer(
         config=config,
         network=network,
@@ -124,6 +126,7 @@ def prepare(config: RunConfig, directory: Path, console: Console) -> Run:
         device=device,
         average=make_average(network, config.optimiser.average),
         bigram_rates=bigram_rates(train_set, data.vocabulary, config.model),
+        targets=run_targets(config, data, train_set, console),
     )
     return Run(directory, trainer, data)
 

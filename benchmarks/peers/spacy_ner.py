@@ -19,18 +19,22 @@ BATCHES = (16, 64, 256, 1024)
 
 
 class Peer:
-    """A pipeline whose only component is `ner`."""
+    """A pipeline whose only component is `ner`, unless the whole of it is asked for."""
 
     def __init__(self) -> None:
         self.jobs = Jobs(self.tokens, self.texts, BATCHES)
         self._nlp: Any = None
 
-    def load(self, threads: int, trained: str | None = None) -> dict[str, Any]:
-        """Load the small model, or the pipeline that `train` left in a directory."""
+    def load(self, threads: int, trained: str | None = None, whole: bool = False) -> dict[str, Any]:
+        """Load the small model, or the pipeline that `train` left in a directory.
+
+        With `whole`, the small model has all its components: no entity crosses the end of a
+        sentence that its parser sees, which changes a few of them.
+        """
         if threads != 1:
             raise ValueError("spaCy's own products run on one thread")
-        self._nlp = spacy.load(trained or SMALL, exclude=() if trained else OTHERS)
-        if self._nlp.pipe_names != ["ner"]:
+        self._nlp = spacy.load(trained or SMALL, exclude=() if trained or whole else OTHERS)
+        if not whole and self._nlp.pipe_names != ["ner"]:
             raise ValueError(f"ner alone was wanted, not {self._nlp.pipe_names}")
         packages = ("spacy", "thinc", "numpy") + (() if trained else (SMALL,))
         return {"versions": versions(*packages)}
