@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 PLAN = Path(__file__).with_name("accuracy.toml")
 
 Split = Literal["dev", "test"]
+Made = TypeVar("Made")
 
 
 class PlanError(Exception):
@@ -132,7 +133,7 @@ def _series(series: dict[str, Any], changes: dict[str, Any]) -> Iterable[Entry]:
         yield _entry(entry)
 
 
-def _made(kind: Any, value: dict[str, Any]) -> Any:
+def _made(kind: type[Made], value: dict[str, Any]) -> Made:
     try:
         return kind(**value)
     except TypeError as error:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.accuracy_spacy [--checkpoint DIR] [--data DIR] [--results DIR]
 
-Both tag the same tokens of CoNLL-2003 test and WNUT-17 test, spaCy with its whole pipeline. Types
-of gold and of spaCy are mapped to PER, LOC and ORG, and what has no counterpart is left out, on
-both sides alike. spaCy runs in the environment that `python -m benchmarks.environments spacy` makes.
+Both tag the same tokens of CoNLL-2003 test and WNUT-17 test, spaCy with its whole pipeline, in the
+environment that `python -m benchmarks.environments spacy` makes. Types of gold and of spaCy are
+mapped to PER, LOC and ORG, and what has no counterpart is left out, on both sides alike.
 """
 
 import argparse

@@ -177,8 +177,8 @@ def _tests(entry: Entry, row: Row) -> tuple[str, str, str]:
 
 def cells(measured: Measured) -> str:
     """Every cell under the presets' recipe."""
-    header = ("set", "cell", "seeds", "dev", "test", "difference", "p, seeds", "p, sentences")
-    header += ("weights", "of them recurrent", "a seed")
+    scores = ("set", "cell", "seeds", "dev", "test", "difference", "p, seeds", "p, sentences")
+    header = (*scores, "weights", "of them recurrent", "a seed")
     body = []
     for _, found in groupby(measured.of("cells"), key=lambda pair: pair[0].set):
         pairs = list(found)
