@@ -1,11 +1,11 @@
 """Distillation: a network learns from the probabilities that other taggers give all taggings.
 
-What it learns by is the mean of the teachers' distributions over the taggings of a sentence, and
-the loss the cross-entropy from that to its own (Hinton et al. 2015, for sequences as in Wang et
-al. 2020, "Structure-Level Knowledge Distillation"). As its score of a tagging is a sum over tags
-and transitions, the loss needs of the teachers only how often each of these is expected, and
-that of a mean is the mean: nothing is approximated. What it can at best become is the chain
-with the expectations of the teachers together.
+It learns by the mean of the teachers' distributions over the taggings of a sentence; the loss is
+the cross-entropy from that to its own (Hinton et al. 2015; for sequences Wang et al. 2020,
+"Structure-Level Knowledge Distillation"). Its score of a tagging is a sum over tags and
+transitions, so the loss needs to know of the teachers only how often each of these is expected,
+and what a mean of distributions expects is the mean. Nothing is approximated, though the mean of
+chains is no chain: the least loss is that of the chain with the same expectations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def run_targets(
     ]
     sentences = [sentence.tokens for sentence in (*data.train, *data.unlabelled)]
     console.print(
-        f"{len(teachers)} teachers read {len(sentences):,} sentences,"
+        f"teachers: {len(teachers)}, reading {len(sentences):,} sentences,"
         f" {len(data.unlabelled):,} of them unlabelled"
     )
     return soft_targets(teachers, sentences, encoded.tags[: len(data.train)], settings.weight)

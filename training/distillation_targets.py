@@ -1,9 +1,12 @@
 """Soft targets: what tags each training sentence is expected to have, kept small."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.batch import Batch, ExpectedTags, packed_order
@@ -22,9 +25,9 @@ class SoftTargets:
     """
 
     marginals: Tensor
-    starts: Tensor
     moves: Tensor
     counts: Tensor
+    starts: Tensor
     move_starts: Tensor
 
     @classmethod
@@ -32,45 +35,35 @@ class SoftTargets:
         """Keep what is expected of sentences, one at a time; at least one."""
         marginals, moves, counts = [], [], []
         for expected in sentences:
-            steps = expected.steps.flatten()
-            (kept,) = torch.nonzero(steps > RARE, as_tuple=True)
-            marginals.append(expected.marginals.half())
-            moves.append(kept.int())
-            counts.append(steps[kept].float())
-        return cls(
-            torch.cat(marginals),
-            _starts(marginals),
-            torch.cat(moves),
-            torch.cat(counts),
-            _starts(moves),
-        )
+            steps = expected.steps.numpy().ravel()
+            kept = np.flatnonzero(steps > RARE)
+            # What is left out goes to the others: transitions are one fewer than tokens.
+            scale = (len(expected.marginals) - 1) / max(steps[kept].sum(), RARE)
+            marginals.append(expected.marginals.numpy().astype(np.float16))
+            moves.append(kept.astype(np.int32))
+            counts.append((scale * steps[kept]).astype(np.float32))
+        joined = (torch.from_numpy(np.concatenate(part)) for part in (marginals, moves, counts))
+        return cls(*joined, starts=_starts(marginals), move_starts=_starts(moves))
 
     def batch(self, batch: Batch) -> ExpectedTags:
-        """Return the expected tags of a batch, in float64 and summing to what they must."""
-        order = batch.index
-        begins, ends = self.starts[order], self.starts[order + 1]
-        rows = [self.marginals[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
-        marginals = torch.cat(rows)[packed_order(ends - begins)].double()
+        """Return the expected tags of a batch, in float64; each token's sum to 1."""
+        order, size = batch.index, self.marginals.shape[1]
+        rows = _parts(self.marginals, self.starts, order)
+        lengths = self.starts[order + 1] - self.starts[order]
+        marginals = rows[packed_order(lengths)].double()
         marginals /= marginals.sum(1, keepdim=True)
-        return ExpectedTags(marginals, self._steps(order))
-
-    def _steps(self, order: Tensor) -> Tensor:
-        count = self.marginals.shape[1]
-        steps = torch.zeros(count * count, dtype=torch.float64)
-        ends = zip(
-            self.move_starts[order].tolist(), self.move_starts[order + 1].tolist(), strict=True
-        )
-        for (begin, end), wanted in zip(ends, self._moves_made(order), strict=True):
-            if wanted:
-                counts = self.counts[begin:end].double()
-                steps.index_add_(0, self.moves[begin:end], counts * (wanted / counts.sum()))
-        return steps.view(count, count)
-
-    def _moves_made(self, order: Tensor) -> list[int]:
-        moves: list[int] = (self.starts[order + 1] - self.starts[order] - 1).tolist()
-        return moves
+        steps = torch.zeros(size * size, dtype=torch.float64)
+        moves = _parts(self.moves, self.move_starts, order)
+        steps.index_add_(0, moves, _parts(self.counts, self.move_starts, order).double())
+        return ExpectedTags(marginals, steps.view(size, size))
 
 
-def _starts(parts: list[Tensor]) -> Tensor:
+def _starts(parts: Sequence[NDArray[Any]]) -> Tensor:
     """Where each part begins when they stand one behind the other, and where the last ends."""
     return torch.tensor([0, *map(len, parts)]).cumsum(0)
+
+
+def _parts(values: Tensor, starts: Tensor, order: Tensor) -> Tensor:
+    """Return the parts at the places in `order`, one behind the other."""
+    ends = zip(starts[order].tolist(), starts[order + 1].tolist(), strict=True)
+    return torch.cat([values[begin:end] for begin, end in ends])

@@ -182,7 +182,7 @@ def test_a_student_learns_what_its_teacher_says(trained, learned, tmp_path):
 def test_unlabelled_text_is_trained_on_and_recorded(trained, teachers):
     text = [str(LETTER), {"path": "test.conll", "column": 0}]
     run = trained(taught(teachers, text=text))
-    assert "2 teachers read 53 sentences, 13 of them unlabelled" in run.said
+    assert "teachers: 2, reading 53 sentences, 13 of them unlabelled" in run.said
     vocabulary = json.loads((run.checkpoint / "vocabulary.json").read_text(encoding="utf-8"))
     assert {"okafor", "dear"} <= set(vocabulary["words"])  # from both
     files = json.loads((run.directory / "files.json").read_text(encoding="utf-8"))

@@ -41,5 +41,5 @@ def test_what_is_wrong_is_named(changes, key):
     value = tiny_config().model_dump(mode="json")
     with pytest.raises(ConfigError, match=f"^place: {key}"):
         parse_config({**value, "distillation": {**FULL, **changes}}, place="place")
-    with pytest.raises(ConfigError, match="^place: distillation.teachers: missing"):
+    with pytest.raises(ConfigError, match=r"^place: distillation\.teachers: missing"):
         parse_config({**value, "distillation": {}}, place="place")
