@@ -47,8 +47,10 @@ def collect(entry: Entry, runs: Sequence[Path]) -> Row:
         "command": entry.command,
         "config": entry.config,
         "overrides": list(entry.overrides),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": machine()["commit"],
+        "collected": {
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": machine()["commit"],
+        },
         "files": read_digests(runs[0]),
         "weights": _weights(runs[0] / CHECKPOINT),
         "f1": summary["f1"],

@@ -207,7 +207,8 @@ def finding(measured: Measured) -> str:
     if not compared:
         return f"{MISSING.capitalize()}."
     clear = [text for text, is_clear in compared if is_clear]
-    counted = f"Of {len(compared)} comparisons of an LSTM variant with the plain one"
+    noun = "comparison" if len(compared) == 1 else "comparisons"
+    counted = f"Of {len(compared)} {noun} of an LSTM variant with the plain one"
     if not clear:
         return f"{counted}, none is significant by both tests at 0.05: the finding holds here."
     verb = "is" if len(clear) == 1 else "are"

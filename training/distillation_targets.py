@@ -42,8 +42,9 @@ class SoftTargets:
             marginals.append(expected.marginals.numpy().astype(np.float16))
             moves.append(kept.astype(np.int32))
             counts.append((scale * steps[kept]).astype(np.float32))
-        joined = (torch.from_numpy(np.concatenate(part)) for part in (marginals, moves, counts))
-        return cls(*joined, starts=_starts(marginals), move_starts=_starts(moves))
+        return cls(
+            _joined(marginals), _joined(moves), _joined(counts), _starts(marginals), _starts(moves)
+        )
 
     def batch(self, batch: Batch) -> ExpectedTags:
         """Return the expected tags of a batch, in float64; each token's sum to 1."""
@@ -56,6 +57,10 @@ class SoftTargets:
         moves = _parts(self.moves, self.move_starts, order)
         steps.index_add_(0, moves, _parts(self.counts, self.move_starts, order).double())
         return ExpectedTags(marginals, steps.view(size, size))
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def _starts(parts: Sequence[NDArray[Any]]) -> Tensor:
