@@ -21,10 +21,10 @@ DOCS   := $(if $(QUICK),$(BENCH),docs)
 # What the benchmarks of the service are; together some ten minutes.
 SERVING := load overload swaps ending stream
 
-.PHONY: help serve setup test lint format typecheck bench bench-serve clean
+.PHONY: help serve setup test lint format typecheck bench bench-serve bench-accuracy clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.serving  ## serve the bundled models (HOST=, PORT=, MODELS= override)
 	@$(VENV)/bin/tagbelt serve "$(MODELS)" --host "$(HOST)" --port "$(PORT)"
@@ -59,6 +59,12 @@ bench-serve: $(VENV)/.all  ## measure the service alone: load, overload, swaps, 
 	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) || exit 1; \
 	done
 	@$(VENV)/bin/python -m benchmarks.report --results $(BENCH)/results --docs $(DOCS)
+
+bench-accuracy: $(VENV)/.all  ## train and judge every row of docs/accuracy.md: days (OUT=runs)
+	@$(VENV)/bin/python -m benchmarks.accuracy --out "$(or $(OUT),runs)"
+	@$(VENV)/bin/python -m benchmarks.environments spacy
+	@$(VENV)/bin/python -m benchmarks.accuracy_spacy
+	@$(VENV)/bin/python -m benchmarks.accuracy_report
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/.venvs

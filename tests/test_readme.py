@@ -22,7 +22,7 @@ SHELL = [block.strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DO
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 READY_SECONDS = 600  # a first start installs packages
 
-SERVE, ASK, TEST, COMPOSE, OWN_DATA, PIPE = SHELL
+SERVE, ASK, TEST, COMPOSE, OWN_DATA, LOOK, PIPE = SHELL
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,10 @@ def test_training_on_own_data_ends_in_a_model_that_serves(copy: Path) -> None:
     assert "default mode" in scores
     lines = shell(tag.replace(".venv/bin/tagbelt", tagbelt), copy).splitlines()
     assert all("entities" in json.loads(line) for line in lines)
+    report, seeds, compare = LOOK.replace(".venv/bin/tagbelt", tagbelt).split("\n")
+    assert (copy / shell(report, copy).removeprefix("report: ").strip()).exists()
+    shell(seeds.replace("--seeds 5", "--seeds 2"), copy)
+    assert "paired bootstrap" in shell(compare, copy)
     with (
         served(serve, copy) as port,
         urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models") as reply,
