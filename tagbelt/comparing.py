@@ -47,20 +47,15 @@ def command(
     """
     with told("compare"):
         from training.compare import compare, render
-        from training.config import parse_layout
+        from training.config import layout_of_options
         from training.sides import file_gold, open_side, shared_gold
 
         a, b = open_side(run_a), open_side(run_b)
         if file is None:
             gold = shared_gold(a, b, split.value)
         else:
-            layout = {
-                "columns": columns.split(",") if columns else None,
-                "separator": separator,
-                "scheme": scheme,
-                "on_invalid": "repair" if repair else "error",
-            }
-            gold = file_gold(file, parse_layout(layout))
+            names = columns.split(",") if columns else None
+            gold = file_gold(file, layout_of_options(names, separator, scheme, repair=repair))
         found = compare(
             a,
             b,

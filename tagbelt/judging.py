@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tagbelt.failures import told
+from tagbelt.options import Threads
 
 PAGE = "report.html"
 
@@ -16,9 +17,6 @@ On = Annotated[
         help="What to judge on: dev, test, or a file in the layout of the run's own; "
         "test unless given, dev for a run without one.",
     ),
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads; all the cores the process may use unless given.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")]
 

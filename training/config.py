@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -242,16 +242,24 @@ def parse_config(value: object, *, place: str) -> RunConfig:
         raise ConfigError("\n".join(_messages(error, place))) from error
 
 
-def parse_layout(value: Mapping[str, object]) -> Layout:
-    """Validate a layout that was given on the command line; None means not given."""
-    given = {name: item for name, item in value.items() if item is not None}
+def layout_of_options(
+    columns: Sequence[str] | None, separator: str, scheme: str | None, *, repair: bool
+) -> Layout:
+    """Validate the layout of a file as options of the command line give it; None is not given.
+
+    Raises:
+        ConfigError: columns without token or tag, an unknown separator or scheme.
+    """
+    options = {"columns": columns, "separator": separator, "scheme": scheme}
+    given = {name: value for name, value in options.items() if value is not None}
+    given["on_invalid"] = "repair" if repair else "error"
     try:
         return Layout.model_validate_json(json.dumps(given))
     except ValidationError as error:
         raise ConfigError("\n".join(_messages(error, "options"))) from error
 
 
-FILES = {"data": {"train", "dev", "test"}, "distillation": {"text"}}
+_FILES = {"data": {"train", "dev", "test"}, "distillation": {"text"}}
 
 
 def _with_tables(value: object) -> object:
@@ -259,10 +267,10 @@ def _with_tables(value: object) -> object:
     if not isinstance(value, dict):
         return value
     written = dict(value)
-    for name in FILES.keys() & value.keys():
+    for name in _FILES.keys() & value.keys():
         section = value[name]
         if isinstance(section, dict):
-            tables = {key: _as_tables(section[key]) for key in FILES[name] & section.keys()}
+            tables = {key: _as_tables(section[key]) for key in _FILES[name] & section.keys()}
             written[name] = {**section, **tables}
     return written
 

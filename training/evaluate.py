@@ -8,7 +8,7 @@ from data.schemes import Scheme, spans_to_tags
 from data.types import Sentence
 from inference.checkpoint import Precision
 from inference.tagger import Tagger
-from training.config import parse_layout
+from training.config import layout_of_options
 from training.metrics import MODES, report
 from training.reading import read_source
 
@@ -44,15 +44,7 @@ def evaluate_file(
         ConfigError: columns without token or tag, an unknown separator or scheme.
         ConllError: the file can't be read so.
     """
-    layout = parse_layout(
-        {
-            "columns": columns,
-            "separator": separator,
-            "scheme": scheme,
-            "on_invalid": "repair" if repair else "error",
-        }
-    )
-    corpus = read_source(file, layout)
+    corpus = read_source(file, layout_of_options(columns, separator, scheme, repair=repair))
     tagger = Tagger.load(checkpoint, threads=threads, precision=precision)
     return evaluate_sentences(tagger, corpus.sentences)
 
