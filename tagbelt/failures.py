@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from training.script import is_training_package, setup_hint
+from training.script import is_training_package, setup_hint, was_interrupted
 
 
 @contextmanager
@@ -27,6 +27,8 @@ def told(command: str) -> Iterator[None]:
             _fail(f"tagbelt {command}: {setup_hint(error)}")
         raise
     except Exception as error:
+        if was_interrupted(error):
+            _fail(f"tagbelt {command}: stopped", code=130)
         if isinstance(error, expected_errors()):
             _fail(f"tagbelt {command}: {error}")
         raise

@@ -106,20 +106,18 @@ def _told(work: Callable[[], None], if_stopped: str) -> int:
     """Do the work and tell how it went wrong, if it did; return the exit code."""
     try:
         work()
-    except KeyboardInterrupt:
-        _tell(f"stopped; {if_stopped}")
-        return 130
-    except ModuleNotFoundError as error:
-        if not is_training_package(error):
+    except (KeyboardInterrupt, Exception) as error:
+        if was_interrupted(error):
+            _tell(f"stopped; {if_stopped}")
+            return 130
+        if isinstance(error, ModuleNotFoundError) and is_training_package(error):
+            _tell(setup_hint(error))
+        elif isinstance(error, _mendable()):
+            _tell(str(error))
+        else:
             raise
-        _tell(setup_hint(error))
-    except Exception as error:
-        if not isinstance(error, _mendable()):
-            raise
-        _tell(str(error))
-    else:
-        return 0
-    return 1
+        return 1
+    return 0
 
 
 def _train(config: "RunConfig", directory: Path, resume: bool) -> None:
@@ -147,6 +145,17 @@ def _mendable() -> tuple[type[Exception], ...]:
 
     ours = (ConfigError, ConllError, CheckpointError, SeedsError, VectorError)
     return (*ours, FloatingPointError, OSError)
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Tell if an error is, or comes of, an interrupt.
+
+    Ctrl-C inside a library's own code may arrive as an error of that library, raised in its place.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def is_training_package(error: ModuleNotFoundError) -> bool:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, model_serializer
 
 from tests.training.tiny import ENGLISH, as_toml, merged
 from training.script import RUNS
@@ -62,6 +63,40 @@ def test_what_can_not_be_trained_is_told_without_a_traceback(
     assert last.startswith("tagbelt train: ")
     assert message.format(config=path, root=ENGLISH["data"]["root"]) in last
     assert "Traceback" not in done.err
+
+
+class Stopped(BaseModel):
+    """Something pydantic is writing just when Ctrl-C comes."""
+
+    @model_serializer
+    def written(self) -> None:
+        raise KeyboardInterrupt
+
+
+def stop_in_a_library(*_, **__):
+    Stopped().model_dump()
+
+
+def stop_and_fail_to_clean_up(*_, **__):
+    try:
+        raise KeyboardInterrupt
+    finally:
+        os.close(-1)
+
+
+@pytest.mark.parametrize("stop", [stop_in_a_library, stop_and_fail_to_clean_up])
+def test_an_interrupt_is_one_even_where_an_error_of_a_library_hides_it(
+    cli, config, tmp_path, monkeypatch, stop
+):
+    monkeypatch.setattr("training.train.save_state", stop)
+    done = cli("train", config(), "--out", tmp_path / "run")
+    assert done.code == 130
+    assert done.err.endswith(
+        "\ntagbelt train: stopped; all whole epochs are kept: go on with --resume\n"
+    )
+    monkeypatch.setattr("training.evaluate.evaluate_file", stop)
+    done = cli("evaluate", tmp_path, "--threads", 1, "in.conll")
+    assert (done.code, done.err) == (130, "tagbelt evaluate: stopped\n")
 
 
 def test_seeds_end_in_a_table_and_their_failure_in_one_line(cli, config, tmp_path, monkeypatch):

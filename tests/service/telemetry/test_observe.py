@@ -285,7 +285,7 @@ def test_a_line_has_what_is_needed_to_find_a_request(http, lines):
     http.request("POST", "/v1/tag?key=hidden", headers=headers)
     http.get("/v1/models/en")
     tagged, described = lines.all()
-    assert tagged.pop("time") < described.pop("time")
+    assert tagged.pop("time") <= described.pop("time")  # both may be of one millisecond
     assert 0 < tagged.pop("seconds") < 60
     assert tagged == {
         "level": "info",
