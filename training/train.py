@@ -35,6 +35,7 @@ from training.distillation import run_targets
 from training.evaluate import evaluate_sentences
 from training.files import check_digests, digests, write_digests
 from training.hiding import bigram_rates, hide_rates
+from training.lock import held
 from training.loop import Epoch, Progress, Step, Trainer, make_average, make_optimiser
 from training.metrics import MetricsLog
 from training.saved import BOARD, CHECKPOINT, METRICS, REPORT, STATE
@@ -69,9 +70,15 @@ def train(
     weights as an uninterrupted one, on the CPU.
 
     Raises:
-        ConfigError: a config, file or directory that can't be used.
+        ConfigError: a config, file or directory that can't be used, or where another run trains.
     """
-    console = console or Console(stderr=True)
+    if resume and not directory.exists():
+        raise _nothing_to_resume(directory)
+    with held(directory):
+        return _train(config, directory, resume, console or Console(stderr=True))
+
+
+def _train(config: RunConfig, directory: Path, resume: bool, console: Console) -> dict[str, Any]:
     resume = _settle_directory(directory, resume=resume)
     torch.set_num_threads(config.training.threads or available_threads())
     run = prepare(config, directory, console)
@@ -99,9 +106,12 @@ def _settle_directory(directory: Path, *, resume: bool) -> bool:
         )
     # A run that was killed in its first epoch has its config there; to resume is to start anew.
     if resume and not has_state and not (directory / CONFIG).exists():
-        raise ConfigError(f"{directory}: no run here to resume; run without --resume")
-    directory.mkdir(parents=True, exist_ok=True)
+        raise _nothing_to_resume(directory)
     return has_state
+
+
+def _nothing_to_resume(directory: Path) -> ConfigError:
+    return ConfigError(f"{directory}: no run here to resume; run without --resume")
 
 
 def prepare(config: RunConfig, directory: Path, console: Console) -> Run:

@@ -155,6 +155,21 @@ def test_a_finished_run_resumes_to_the_same_report(trained, tmp_path):
 def test_there_must_be_a_run_to_resume(tmp_path):
     with pytest.raises(ConfigError, match=r"no run here to resume; run without --resume"):
         train(tiny_config(), tmp_path / "none", resume=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_directory_is_for_one_process_at_a_time(tmp_path):
+    config = tmp_path / "tiny.toml"
+    text = as_toml(merged(ENGLISH, {"training.epochs": 200, "training.patience": 200}))
+    config.write_text(text, encoding="utf-8")
+    out = tmp_path / "run"
+    with run_python("-m", "training.train", config, "--out", out) as process:
+        wait_for_epochs(process, out, 1)
+        for resume in (False, True):
+            with pytest.raises(ConfigError, match=r"run: another process trains here"):
+                train(tiny_config(), out, resume=resume)
+        process.kill()
+    train(tiny_config({"training.epochs": 200, "training.patience": 1}), out, resume=True)
 
 
 def test_another_config_is_refused_and_the_key_named(trained, tmp_path):
