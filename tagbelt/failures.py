@@ -16,19 +16,15 @@ def told(command: str) -> Iterator[None]:
     """Show what a person can mend as one message; anything else keeps its traceback."""
     try:
         yield
-    except KeyboardInterrupt:
-        _fail(f"tagbelt {command}: stopped", code=130)
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does: nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except ModuleNotFoundError as error:
-        if is_training_package(error):
-            _fail(f"tagbelt {command}: {setup_hint(error)}")
-        raise
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
         if was_interrupted(error):
             _fail(f"tagbelt {command}: stopped", code=130)
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has left, as `head` does: nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        if isinstance(error, ModuleNotFoundError) and is_training_package(error):
+            _fail(f"tagbelt {command}: {setup_hint(error)}")
         if isinstance(error, expected_errors()):
             _fail(f"tagbelt {command}: {error}")
         raise
