@@ -14,9 +14,19 @@ from tests.service.fake import fake_app
 
 @contextmanager
 def serving(tagger: Any = None, **settings: Any) -> Iterator[str]:
-    """The URL of a server over `tagger`, up for the time of the block."""
-    with running(fake_app(tagger, **settings)) as url:
+    """The URL of a server over `tagger`, warm and up for the time of the block."""
+    app = fake_app(tagger, **settings)
+    with running(app) as url:
+        until_warm(app)
         yield url
+
+
+def until_warm(app: Any) -> None:
+    """Wait until the models are warm: a gate that closes before would hold up the warm-up."""
+    end = time.monotonic() + 60
+    while not app.state.health.is_ready:
+        assert time.monotonic() < end, "the models did not get warm"
+        time.sleep(0.01)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from service.process.server import Server
 from service.process.sockets import bound, listen
 from service.settings import Settings
 from tests.service.fake import FakeTagger, fake_app
+from tests.service.live import until_warm
 from tests.service.process.running import until
 
 LIVEZ = b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
@@ -22,10 +23,11 @@ LIVEZ = b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 def serving(tagger=None, **more):
     """A server in a thread, which ends when it is told to or the block does."""
     settings = Settings(**({"port": 0, "drain_seconds": 0} | more))
+    app = fake_app(tagger or FakeTagger(), **more)
     with bound(settings) as listener:
         listen(listener, settings)
         server = Server(
-            fake_app(tagger or FakeTagger(), **more),
+            app,
             settings,
             listener,
             tls=None,
@@ -36,6 +38,7 @@ def serving(tagger=None, **more):
         thread.start()
         try:
             until(lambda: server.started, "the start")
+            until_warm(app)
             yield server
         finally:
             server.end()
