@@ -81,5 +81,5 @@ $(VENV)/.serving: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 
 $(VENV)/.all: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what training and testing need into $(VENV) (once; torch is large) ..."
-	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,gazetteers,test,bench]' -c $(PINNED)
+	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,gazetteers,lexicon,test,bench]' -c $(PINNED)
 	@touch $@ $(VENV)/.serving

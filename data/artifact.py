@@ -20,6 +20,7 @@ from data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from data.gazetteer import Gazetteer
+    from data.soft_lexicon import SoftLexicon
 
 FORMAT_VERSION = 1
 
@@ -33,6 +34,7 @@ SEQUENCE_GRAPH = "sequence.onnx"
 INT8_GRAPH = "sequence.int8.onnx"
 INT8_NETWORK = "network.int8.safetensors"
 GAZETTEER = "gazetteer.txt.gz"
+LEXICON = "lexicon.txt.gz"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 
@@ -42,7 +44,7 @@ NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
 OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
 
-# A gazetteer is neither: of a model that has one it can't be left out, others have none.
+# Gazetteer and lexicon are neither: of a model that has one it can't be left out, others have none.
 
 
 class CheckpointError(Exception):
@@ -113,10 +115,12 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
-    """Write what a model knows: its vocabulary, and its gazetteer if it has one."""
+    """Write what a model knows: its vocabulary, and gazetteer and lexicon if it has them."""
     write_json(directory / VOCABULARY, vocabulary.to_json())
     if vocabulary.gazetteer is not None:
         vocabulary.gazetteer.save(directory / GAZETTEER)
+    if vocabulary.lexicon is not None:
+        vocabulary.lexicon.save(directory / LEXICON)
 
 
 def read_vocabulary(directory: Path) -> Vocabulary:
@@ -126,9 +130,11 @@ def read_vocabulary(directory: Path) -> Vocabulary:
         CheckpointError: a file that can't be read.
     """
     gazetteer = _read_gazetteer(directory / GAZETTEER)
+    lexicon = _read_lexicon(directory / LEXICON)
     path = directory / VOCABULARY
     try:
-        return Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")), gazetteer)
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Vocabulary.from_json(value, gazetteer=gazetteer, lexicon=lexicon)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -140,6 +146,17 @@ def _read_gazetteer(path: Path) -> "Gazetteer | None":
 
     try:
         return Gazetteer.load(path)
+    except (OSError, ValueError) as error:  # which name the file
+        raise CheckpointError(str(error)) from error
+
+
+def _read_lexicon(path: Path) -> "SoftLexicon | None":
+    if not path.exists():
+        return None
+    from data.soft_lexicon import SoftLexicon  # as above
+
+    try:
+        return SoftLexicon.load(path)
     except (OSError, ValueError) as error:  # which name the file
         raise CheckpointError(str(error)) from error
 
@@ -171,7 +188,7 @@ def verify_sums(directory: Path) -> str:
     except OSError as error:
         raise CheckpointError(f"{directory}: {SUMS} is missing") from error
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    present = [GAZETTEER] if (directory / GAZETTEER).exists() else []
+    present = [name for name in (GAZETTEER, LEXICON) if (directory / name).exists()]
     for name in dict.fromkeys((*NEEDED, *OPTIONAL, *sums, *present)):
         _verify(directory / name, sums.get(name))
     return digest_of(path)

@@ -14,6 +14,7 @@ from data.features import visible_characters
 
 if TYPE_CHECKING:
     from data.gazetteer import Gazetteer
+    from data.soft_lexicon import SoftLexicon
 
 UNKNOWN = 0
 """Row of the word table for forms that the model does not know."""
@@ -27,7 +28,7 @@ _DIGITS = re.compile(r"\d")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words and characters of a model, and where it has them, pairs of words and term lists.
+    """Words and characters of a model, and where it has them, pairs, term lists and a lexicon.
 
     `words[0]` stands for every unknown form. The first `trained` words occur in the training
     data; the rest have a pretrained vector only. Characters are numbered from 2: 0 pads, 1 is
@@ -41,6 +42,7 @@ class Vocabulary:
     zero_digits: bool = True
     bigrams: Bigrams | None = None
     gazetteer: "Gazetteer | None" = field(default=None, compare=False)
+    lexicon: "SoftLexicon | None" = field(default=None, compare=False)
     _word_ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _character_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -73,7 +75,7 @@ class Vocabulary:
         return [get(character, UNKNOWN_CHARACTER) for character in visible_characters(form)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads: all but the gazetteer, which has a file of its own."""
+        """Return what `from_json` reads: all but gazetteer and lexicon, which have files."""
         value: dict[str, Any] = {
             "words": list(self.words),
             "characters": self.characters,
@@ -84,13 +86,19 @@ class Vocabulary:
         return value if self.bigrams is None else {**value, "bigrams": self.bigrams.to_json()}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], gazetteer: "Gazetteer | None" = None) -> Self:
+    def from_json(
+        cls,
+        value: Mapping[str, Any],
+        *,
+        gazetteer: "Gazetteer | None" = None,
+        lexicon: "SoftLexicon | None" = None,
+    ) -> Self:
         """Rebuild a vocabulary; anything but what `to_json` returns raises `ValueError`."""
         try:
             parts = {**value, "words": tuple(value["words"])}
             if "bigrams" in value:
                 parts["bigrams"] = Bigrams.from_json(value["bigrams"])
-            return cls(**parts, gazetteer=gazetteer)
+            return cls(**parts, gazetteer=gazetteer, lexicon=lexicon)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no vocabulary: {error}") from error
 

@@ -85,7 +85,7 @@ def _features(directory: Path) -> _Features:
             f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
         )
     try:
-        context = context_of(vocabulary, tables.get("bigrams"))
+        context = context_of(vocabulary, tables)
     except ValueError as error:
         raise CheckpointError(f"{directory}: {error}") from error
     session = _session(directory / WORDS_GRAPH)

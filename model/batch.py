@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Self
+from functools import cached_property
+from itertools import accumulate, chain
+from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from data.bigrams import UNKNOWN_PAIR
+from data.covers import Covers
 from data.features import pad, shape_id
 from data.vocabulary import UNKNOWN, Vocabulary
 
@@ -25,6 +28,20 @@ class ExpectedTags:
     steps: Tensor
 
 
+class CoveringWords(NamedTuple):
+    """The words [M] that cover N rows and their weights [M], those of each of the four sets of a
+    row from `starts` [4 N] on (see `data.covers`).
+    """
+
+    words: Tensor
+    weights: Tensor
+    starts: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """Return them on a device."""
+        return type(self)(*(values.to(device, non_blocking=True) for values in self))
+
+
 @dataclass(frozen=True)
 class Batch:
     """Sentences, longest first, their tokens as rows ordered by position, then by sentence.
@@ -35,7 +52,8 @@ class Batch:
     0, `form_lengths` [F] characters, `form_shapes` [F]; `batch_sizes` [T] sentences still alive
     at each position (on the CPU, as torch wants it); `tags` [N] gold tag ids or None; `index`
     [B] where each sentence stood in the input. Where the network has them, `row_bigrams` [N] is
-    the pair that each row makes with the next token, and `row_flags` uint8 [N, L] its flags.
+    the pair that each row makes with the next token, `row_flags` uint8 [N, L] its flags, and
+    `covers` the words that cover it.
     `expected` tags are there where training is to come near to them, not to the gold ones.
     """
 
@@ -49,6 +67,7 @@ class Batch:
     tags: Tensor | None = None
     row_bigrams: Tensor | None = None
     row_flags: Tensor | None = None
+    covers: CoveringWords | None = None
     expected: ExpectedTags | None = None
 
     @property
@@ -65,10 +84,11 @@ class Batch:
         """Return the batch on a device; `batch_sizes`, `index` and `expected` stay on the CPU."""
         if device.type == "cpu":
             return self
-        staying = ("batch_sizes", "index", "expected")
+        staying = ("batch_sizes", "index", "expected", "covers")
         moved = {k: v for k, v in vars(self).items() if v is not None and k not in staying}
         tensors = {name: value.to(device, non_blocking=True) for name, value in moved.items()}
-        return replace(self, **tensors)
+        covers = None if self.covers is None else self.covers.to(device)
+        return replace(self, **tensors, covers=covers)
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,8 @@ class EncodedForms:
 class EncodedSentences:
     """A corpus as ids: per sentence the rows of its forms [n] and its tag ids [n] or None.
 
-    `bigrams` [n] and `flags` uint8 [n, L] are there if the vocabulary has them.
+    `bigrams` [n] and `flags` uint8 [n, L] are there if the vocabulary has them, and so are the
+    `covers` of all tokens, sentence after sentence.
     """
 
     forms: EncodedForms
@@ -96,6 +117,12 @@ class EncodedSentences:
     tags: tuple[Tensor, ...] | None
     bigrams: tuple[Tensor, ...] | None = None
     flags: tuple[Tensor, ...] | None = None
+    covers: Covers | None = None
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """Where each sentence's tokens begin among all."""
+        return [0, *accumulate(map(len, self.sentences))]
 
     def batch(
         self,
@@ -137,7 +164,17 @@ class EncodedSentences:
             if self.bigrams is None
             else _with_hidden(packed(self.bigrams), bigram_rates),
             row_flags=None if self.flags is None else packed(self.flags),
+            covers=self._covers(order, packing),
         )
+
+    def _covers(self, order: Sequence[int], packing: Tensor) -> CoveringWords | None:
+        if self.covers is None:
+            return None
+        firsts = self._firsts
+        tokens = np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in order])
+        covers = self.covers.at(tokens[packing.numpy()])
+        starts = covers.starts[:-1].astype(np.int32)  # the kind of number that `words` have
+        return CoveringWords(*map(torch.from_numpy, (covers.words, covers.weights, starts)))
 
 
 def _with_hidden(pairs: Tensor, rates: Tensor | None) -> Tensor:
@@ -191,6 +228,7 @@ def encode(
         sentences=tuple(rows),
         tags=None if tags is None else tuple(torch.tensor(list(row)) for row in tags),
         **_context(sentences, vocabulary),
+        covers=None if vocabulary.lexicon is None else vocabulary.lexicon.covers(sentences),
     )
 
 

@@ -36,7 +36,7 @@ from model.network import Network
 from model.quantised import quantised_network
 
 TABLE = ("words.embedding.trained", "words.embedding.fixed")
-BIGRAMS = "context.bigrams.weight"
+CONTEXT_TABLES = {"bigrams": "context.bigrams.weight", "lexicon": "context.lexicon"}
 """Stored once, in half precision, for the network and the runtime alike."""
 
 
@@ -62,11 +62,10 @@ def save_checkpoint(
     with replaced(directory) as fresh:
         write_json(fresh / CONFIG, header.model_dump(mode="json"))
         write_vocabulary(fresh, vocabulary)
-        rest = {k: v for k, v in weights.items() if k not in (*TABLE, BIGRAMS)}
+        rest = {k: v for k, v in weights.items() if k not in (*TABLE, *CONTEXT_TABLES.values())}
         save_file(rest, fresh / WEIGHTS)
         tables = {"embeddings": torch.cat([weights[name] for name in TABLE])}
-        if BIGRAMS in weights:
-            tables["bigrams"] = weights[BIGRAMS]
+        tables |= {k: weights[v] for k, v in CONTEXT_TABLES.items() if v in weights}
         halves = {name: table.numpy().astype(np.float16) for name, table in tables.items()}
         save_arrays(halves, fresh / EMBEDDINGS)
         scores = {"start": start, "transitions": step, "end": end}
@@ -120,8 +119,7 @@ def _read_weights(directory: Path, trained: int) -> tuple[Tensor, dict[str, Tens
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{path}: can't be read: {error}") from error
     weights |= {TABLE[0]: table[:trained], TABLE[1]: table[trained:]}
-    if "bigrams" in tables:
-        weights[BIGRAMS] = tables["bigrams"].float()
+    weights |= {v: tables[k].float() for k, v in CONTEXT_TABLES.items() if k in tables}
     return table, weights
 
 
@@ -134,7 +132,9 @@ def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _round_tables(network: Network) -> None:
-    embedding, bigrams = network.words.embedding, network.context.bigrams
-    parts = [embedding.trained, embedding.fixed, *([] if bigrams is None else [bigrams.weight])]
+    embedding, context = network.words.embedding, network.context
+    parts = [embedding.trained, embedding.fixed]
+    parts += [] if context.bigrams is None else [context.bigrams.weight]
+    parts += [] if context.lexicon is None else [context.lexicon]
     for part in parts:
         part.copy_(part.half().float())

@@ -120,6 +120,18 @@ class BigramConfig(Section):
     dropout: Probability = 0.0
 
 
+class LexiconConfig(Section):
+    """For each character, the words of a lexicon that it begins, continues, ends or is: four times
+    a weighted mean of `size` numbers (SoftLexicon, Ma et al. 2020; see `data.soft_lexicon`).
+
+    The words are those of the pretrained `vectors`, named as `WordConfig` has it; vectors of more
+    than `size` numbers are reduced to their principal components. Training leaves them as they are.
+    """
+
+    vectors: str | None = None
+    size: Size = 50
+
+
 class CrfConfig(Section):
     """The CRF head. With `constrain_training`, training gives impossible tag sequences no
     probability either, as decoding always does.
@@ -134,5 +146,6 @@ class ModelConfig(Section):
     words: WordConfig = WordConfig()
     characters: CharacterConfig = CharacterConfig()
     bigrams: BigramConfig = BigramConfig()
+    lexicon: LexiconConfig = LexiconConfig()
     encoder: EncoderConfig = EncoderConfig()
     crf: CrfConfig = CrfConfig()

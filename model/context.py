@@ -1,22 +1,30 @@
 """What a token's neighbours tell of it: the pair it makes with the next one, and its flags."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from data.covers import SETS
 from data.vocabulary import Vocabulary
 from model.batch import Batch
-from model.config import BigramConfig
+from model.config import BigramConfig, LexiconConfig
 
 
 class ContextFeatures(nn.Module):
     """Features of a batch's rows that do not follow from their forms alone; `size` may be 0.
 
-    `bigrams` [P, E] are the vectors of pairs; flags, one a kind of match in the gazetteer (see
-    `data.gazetteer`), have no weights. They serve the encoder as 0 and 1.
+    `bigrams` [P, E] are the vectors of pairs, `lexicon` [W, E'] those of the words that may cover
+    a token (see `data.soft_lexicon`), which training leaves alone; flags, one a kind of match in
+    the gazetteer (see `data.gazetteer`), have no weights. They serve the encoder as 0 and 1.
     """
 
-    def __init__(self, config: BigramConfig, vocabulary: Vocabulary) -> None:
-        """Raises ValueError for a vocabulary without the pairs that the config asks for."""
+    lexicon: Tensor | None
+
+    def __init__(
+        self, config: BigramConfig, lexicon: LexiconConfig, vocabulary: Vocabulary
+    ) -> None:
+        """Raises ValueError for a vocabulary that lacks what the config asks for."""
         super().__init__()
         pairs, gazetteer = vocabulary.bigrams, vocabulary.gazetteer
         if (config.size > 0) != (pairs is not None):
@@ -28,7 +36,20 @@ class ContextFeatures(nn.Module):
             bound = (3.0 / config.size) ** 0.5
             nn.init.uniform_(self.bigrams.weight, -bound, bound)
         self.flags = gazetteer.size if gazetteer else 0
-        self.size = config.size + self.flags
+        words = vocabulary.lexicon
+        if (lexicon.vectors is not None) != (words is not None):
+            found = "no lexicon" if words is None else f"a lexicon of {len(words.words)} words"
+            raise ValueError(f"lexicon.vectors is {lexicon.vectors!r}, the vocabulary has {found}")
+        count = 0 if words is None else len(words.words)
+        self.register_buffer("lexicon", torch.zeros(count, lexicon.size) if count else None)
+        covers = 0 if words is None else len(SETS) * lexicon.size
+        self.size = config.size + self.flags + covers
+
+    @torch.no_grad()
+    def load_lexicon(self, vectors: NDArray[np.float32]) -> None:
+        """Copy the vectors [W, E'] of the lexicon's words."""
+        assert self.lexicon is not None
+        self.lexicon.copy_(torch.from_numpy(vectors))
 
     def forward(self, rows: Tensor, batch: Batch) -> Tensor:
         """Append what there is of the features to rows [N, D] -> [N, D + size]."""
@@ -39,4 +60,11 @@ class ContextFeatures(nn.Module):
         if self.flags:
             assert batch.row_flags is not None
             parts.append(batch.row_flags.to(rows.dtype))
+        if self.lexicon is not None:
+            assert batch.covers is not None
+            words, weights, starts = batch.covers
+            sums = nn.functional.embedding_bag(
+                words, self.lexicon, starts, mode="sum", per_sample_weights=weights
+            )  # [4 N, E']
+            parts.append(sums.view(len(rows), -1))
         return torch.cat(parts, dim=1) if len(parts) > 1 else rows

@@ -12,6 +12,7 @@ import onnx
 import torch
 from onnx import TensorProto, ValueInfoProto, helper
 
+from data.covers import SETS
 from data.vocabulary import Vocabulary
 from model.batch import encode_forms
 from model.network import Network
@@ -103,7 +104,7 @@ def sequence_int8_graph(network: Network, *, bound: float) -> onnx.ModelProto | 
 def input_bound(network: Network, vocabulary: Vocabulary) -> float:
     """Return the magnitude that all but one in ten thousand features of known words stay below.
 
-    The same holds for the features of known pairs; flags are all within it.
+    The same holds for the features of known pairs and of the lexicon; flags are all within it.
     """
     forms = encode_forms(list(vocabulary.words[:CALIBRATION_WORDS]), vocabulary)
     words, context = network.words, network.context
@@ -112,6 +113,8 @@ def input_bound(network: Network, vocabulary: Vocabulary) -> float:
     bounds = [_magnitude(vectors), 1.0 if context.flags else 0.0]
     if context.bigrams is not None:
         bounds.append(_magnitude(context.bigrams.weight))
+    if context.lexicon is not None:  # whose weights sum to so many over all sets
+        bounds.append(len(SETS) * _magnitude(context.lexicon))
     return max(bounds)
 
 

@@ -31,7 +31,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.words = WordFeatures(config, vocabulary, size or config.words.size)
-        self.context = ContextFeatures(config.bigrams, vocabulary)
+        self.context = ContextFeatures(config.bigrams, config.lexicon, vocabulary)
         self.row_size = self.words.size + self.context.size
         self.encoder = Encoder(config.encoder, self.row_size)
         self.emissions = nn.Linear(config.encoder.size, len(tags))

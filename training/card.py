@@ -53,10 +53,12 @@ def _facts(header: Header, config: RunConfig) -> str:
 
 def _context(config: RunConfig) -> dict[str, str]:
     """What the network knows of a token's neighbours; nothing unless it was asked for."""
-    bigrams, lists = config.model.bigrams, config.data.gazetteers
+    bigrams, lexicon, lists = config.model.bigrams, config.model.lexicon, config.data.gazetteers
     rows = {}
     if bigrams.size:
         rows["Pairs of tokens"] = f"{bigrams.size}, of those seen {bigrams.min_count} times or more"
+    if lexicon.vectors is not None:
+        rows["Lexicon"] = f"the words of {lexicon.vectors}, {lexicon.size} numbers each"
     if lists:
         rows["Term lists"] = ", ".join(
             source.package or f"{source.type} ({source.path})" for source in lists

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data.bigrams import build_bigrams
 from data.schemes import spans_to_tags, tag_set
 from data.types import Sentence, Span
@@ -14,6 +17,7 @@ from model.vectors import Vectors, load_vectors
 from training.config import SPLITS, ConfigError, RunConfig, Source, Split
 from training.distillation_text import unlabelled_sentences
 from training.gazetteers import build_gazetteer
+from training.lexicon import build_lexicon
 from training.reading import read_source
 from training.synthesis import names_of, synthesise
 
@@ -34,6 +38,7 @@ class RunData:
     vectors: Vectors | None
     repairs: tuple[str, ...]
     unlabelled: tuple[Sentence, ...] = ()
+    lexicon_vectors: NDArray[np.float32] | None = None
 
 
 def load_run_data(config: RunConfig) -> RunData:
@@ -62,9 +67,19 @@ def load_run_data(config: RunConfig) -> RunData:
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
     )
-    vocabulary = _with_context(vocabulary, config, known)
-    tags = tag_set(labels, config.data.tags)
-    return RunData(train, dev, labels, tags, vocabulary, vectors, (*repaired, *more), unlabelled)
+    lexicon, lexicon_vectors = build_lexicon(config, known)
+    vocabulary = replace(_with_context(vocabulary, config, known), lexicon=lexicon)
+    return RunData(
+        train=train,
+        dev=dev,
+        labels=labels,
+        tags=tag_set(labels, config.data.tags),
+        vocabulary=vocabulary,
+        vectors=vectors,
+        repairs=(*repaired, *more),
+        unlabelled=unlabelled,
+        lexicon_vectors=lexicon_vectors,
+    )
 
 
 def _with_context(

@@ -15,6 +15,7 @@ FILES = "files.json"
 KEYS = {
     "templates": "data.synthesis.templates",
     "vectors": "model.words.vectors",
+    "lexicon": "model.lexicon.vectors",
     "text": "distillation.text",
     "teachers": "distillation.teachers",
 }
@@ -50,9 +51,10 @@ def _files(config: RunConfig) -> Iterator[tuple[str, str, Path]]:
     if config.data.synthesis is not None:
         templates = config.data.synthesis.templates
         yield "templates", templates, Path(templates)
-    if config.model.words.vectors is not None:
-        for path in vector_files(config.model.words.vectors):
-            yield "vectors", path.name, path
+    vectors = {"vectors": config.model.words.vectors, "lexicon": config.model.lexicon.vectors}
+    for use, name in vectors.items():
+        for path in vector_files(name) if name is not None else ():
+            yield use, path.name, path
     for path, terms in config.data.term_lists():
         yield "gazetteers", terms.path, path
     for package in sorted({terms.package for terms in config.data.gazetteers if terms.package}):

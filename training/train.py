@@ -149,6 +149,8 @@ def _network(config: RunConfig, data: RunData, console: Console) -> Network:
             data.vocabulary, data.vectors, trainable=config.model.words.train_vectors
         )
         console.print(f"{found:,} of {len(data.vocabulary.words):,} words have a pretrained vector")
+    if data.lexicon_vectors is not None:
+        network.context.load_lexicon(data.lexicon_vectors)
     _tell_context(data.vocabulary, console)
     weights = sum(weight.numel() for weight in network.parameters())
     console.print(f"{config.model.encoder.cell} network, {weights:,} weights to train")
@@ -162,6 +164,8 @@ def _tell_context(vocabulary: Vocabulary, console: Console) -> None:
     if gazetteer is not None:
         types = escape(", ".join(gazetteer.types))
         console.print(f"{gazetteer.size} flags a token from lists of {types}")
+    if vocabulary.lexicon is not None:
+        console.print(f"{len(vocabulary.lexicon.words):,} words of a lexicon")
 
 
 def _device(name: str) -> torch.device:

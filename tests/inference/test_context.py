@@ -13,12 +13,14 @@ from data.artifact import (
     EMBEDDINGS,
     GAZETTEER,
     INT8_NETWORK,
+    LEXICON,
     VOCABULARY,
     CheckpointError,
     write_json,
     write_sums,
 )
 from data.gazetteer import Gazetteer, Term
+from data.soft_lexicon import SoftLexicon
 from inference import Tagger
 from inference.checkpoint import load_checkpoint
 from inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
@@ -30,7 +32,7 @@ from model.export import input_bound
 from model.quantised import quantised_network
 from tests.inference.scoring import score
 from tests.model.networks import (
-    BOTH,
+    CONTEXT,
     make_header,
     make_network,
     make_sentences,
@@ -38,8 +40,9 @@ from tests.model.networks import (
     torch_emissions,
 )
 
-CONTEXTS = [("bigrams",), ("flags",), BOTH]
+CONTEXTS = [("bigrams",), ("flags",), ("lexicon",), CONTEXT]
 SENTENCES = make_sentences(3, [40, 9, 9, 5, 2, 1, 1])
+SENTENCES.insert(4, [".", ",", ".", ",", "."])
 FAST = pytest.mark.skipif(best_tier() in (None, PORTABLE), reason="the kernels can't run here")
 
 
@@ -87,7 +90,7 @@ def test_rows_are_those_of_the_form_the_pair_and_the_flags(saved):
     assert tokens.gather(np.full((3, 2), -1)).shape == (3, 2, network.row_size)
     of_forms = prepared.lexicon.find(forms).gather(np.arange(len(forms)))
     assert np.array_equal(rows[:, : network.words.size], of_forms)
-    vocabulary = make_vocabulary(BOTH)
+    vocabulary = make_vocabulary(CONTEXT)
     width = network.words.size
     if network.context.bigrams is not None:
         pairs = vocabulary.bigrams.ids(forms, list(map(len, SENTENCES)))
@@ -95,7 +98,13 @@ def test_rows_are_those_of_the_form_the_pair_and_the_flags(saved):
         assert np.array_equal(rows[:, width : width + 5], table[pairs])
         width += 5
     if network.context.flags:
-        assert np.array_equal(rows[:, width:], vocabulary.gazetteer.flags(SENTENCES))
+        flags = vocabulary.gazetteer.flags(SENTENCES)
+        assert np.array_equal(rows[:, width : width + 16], flags)
+        width += 16
+    if network.context.lexicon is not None:
+        covers = vocabulary.lexicon.covers(SENTENCES)
+        assert np.array_equal(rows[:, width:], covers.sums(network.context.lexicon.numpy()))
+        assert rows[:, width:].any()
 
 
 def test_scores_are_the_same_bits_in_any_company(scorer):
@@ -124,14 +133,14 @@ def test_a_tagger_gives_a_sentence_the_same_alone(saved):
 @pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=FAST)])
 def test_a_window_sees_pairs_and_terms_that_reach_beyond_it(tmp_path, precision):
     """Windows of 2 tokens, and `in 1999 . Anna` across them: features are of the whole sentence."""
-    network = save(tmp_path / "tiny", BOTH, window=2)
+    network = save(tmp_path / "tiny", CONTEXT, window=2)
     sentence = ["to", "Paris", "in", "1999", ".", "Anna", "in", "1999"]
     loaded = load_checkpoint(tmp_path / "tiny", precision=precision)
     prepared = loaded.scorer.prepare(sentence, np.array([len(sentence)]))
     pieces = np.arange(len(sentence)).reshape(-1, 2).T  # [2, 4]
     found = prepared.emissions(pieces, np.full(4, 2))
-    whole = make_vocabulary(BOTH).gazetteer.flags([sentence])
-    cut = make_vocabulary(BOTH).gazetteer.flags(np.split(np.array(sentence), 4))
+    whole = make_vocabulary(CONTEXT).gazetteer.flags([sentence])
+    cut = make_vocabulary(CONTEXT).gazetteer.flags(np.split(np.array(sentence), 4))
     assert not np.array_equal(whole, cut)
     for column, piece in enumerate(pieces.T):
         right = emissions_of_part(network, sentence, piece)
@@ -148,7 +157,7 @@ def test_a_window_sees_pairs_and_terms_that_reach_beyond_it(tmp_path, precision)
 @torch.no_grad()
 def emissions_of_part(network, sentence, places):
     """What torch makes of a few rows of a sentence, whose features are those of the whole."""
-    batch = encode([sentence], make_vocabulary(BOTH)).batch([0])
+    batch = encode([sentence], make_vocabulary(CONTEXT)).batch([0])
     rows = network.context(network.words(batch)[batch.row_forms], batch)[torch.from_numpy(places)]
     sizes = torch.ones(len(places), dtype=torch.int64)
     return network.emissions(network.encoder(rows, sizes)).numpy()
@@ -163,16 +172,20 @@ def test_the_bound_of_the_bytes_holds_flags_and_pairs():
     flagged = make_network(context=["flags"])
     flagged.words.load_state_dict(plain.words.state_dict())
     assert input_bound(flagged, make_vocabulary(["flags"])) == 1.0
-    paired = make_network(context=BOTH)
+    paired = make_network(context=CONTEXT)
     paired.words.load_state_dict(plain.words.state_dict())
     with torch.no_grad():
         paired.context.bigrams.weight.fill_(-3.0)
-    assert input_bound(paired, make_vocabulary(BOTH)) == 3.0
+        paired.context.lexicon.fill_(0.5)
+    assert input_bound(paired, make_vocabulary(CONTEXT)) == 3.0
+    with torch.no_grad():
+        paired.context.lexicon.fill_(-1.0)  # times four, where one word is all there is
+    assert input_bound(paired, make_vocabulary(CONTEXT)) == 4.0
 
 
 @FAST
 def test_flags_are_exact_in_bytes():
-    network = make_network(context=BOTH)
+    network = make_network(context=CONTEXT)
     quantised = QuantisedNetwork(quantised_network(network, bound=1.0))
     assert quantised.row_bytes(np.array([0.0, 1.0], np.float32)).tolist() == [128, 255]
     assert quantised.inputs == network.row_size
@@ -188,8 +201,10 @@ def test_what_was_saved_is_what_is_read(tmp_path, context):
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
     tables = load_file(tmp_path / "tiny" / EMBEDDINGS)
     assert {table.dtype for table in tables.values()} == {np.dtype(np.float16)}
-    assert ("bigrams" in tables) == ("bigrams" in context)
-    assert (tmp_path / "tiny" / GAZETTEER).exists() == ("flags" in context)
+    for name in ("bigrams", "lexicon"):
+        assert (name in tables) == (name in context)
+    for name, path in (("flags", GAZETTEER), ("lexicon", LEXICON)):
+        assert (tmp_path / "tiny" / path).exists() == (name in context)
     # Written again from what was read, not a byte is another.
     save_checkpoint(tmp_path / "again", again, vocabulary, make_header(network))
     for path in (tmp_path / "tiny").iterdir():
@@ -198,7 +213,7 @@ def test_what_was_saved_is_what_is_read(tmp_path, context):
 
 @pytest.fixture
 def copy(tmp_path):
-    save(tmp_path / "tiny", BOTH)
+    save(tmp_path / "tiny", CONTEXT)
     return tmp_path / "tiny"
 
 
@@ -224,7 +239,8 @@ def one_bigram_less(copy):
 
 def without_vectors(copy):
     tables = load_file(copy / EMBEDDINGS)
-    save_file({"embeddings": tables["embeddings"]}, copy / EMBEDDINGS)
+    del tables["bigrams"]
+    save_file(tables, copy / EMBEDDINGS)
 
 
 def other_vectors(copy):
@@ -232,16 +248,39 @@ def other_vectors(copy):
     save_file({**tables, "bigrams": tables["bigrams"][:, :3].copy()}, copy / EMBEDDINGS)
 
 
+def without_lexicon(copy):
+    (copy / LEXICON).unlink()
+
+
+def one_word_less(copy):
+    SoftLexicon(["a", "b", "c"], [1, 1, 1]).save(copy / LEXICON)
+
+
+def without_lexicon_vectors(copy):
+    tables = load_file(copy / EMBEDDINGS)
+    del tables["lexicon"]
+    save_file(tables, copy / EMBEDDINGS)
+
+
+def other_lexicon_vectors(copy):
+    tables = load_file(copy / EMBEDDINGS)
+    save_file({**tables, "lexicon": tables["lexicon"][:, :1].copy()}, copy / EMBEDDINGS)
+
+
 @pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=FAST)])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_gazetteer, "13 features and 5 of their context, the network reads 34"),
-        (other_gazetteer, "13 features and 9 of their context, the network reads 34"),
+        (without_gazetteer, "13 features and 13 of their context, the network reads 42"),
+        (other_gazetteer, "13 features and 17 of their context, the network reads 42"),
         (without_bigrams, r"\d+ embeddings for 0 bigrams"),
         (one_bigram_less, r"\d+ embeddings for \d+ bigrams"),
         (without_vectors, r"0 embeddings for \d+ bigrams"),
-        (other_vectors, "13 features and 19 of their context, the network reads 34"),
+        (other_vectors, "13 features and 27 of their context, the network reads 42"),
+        (without_lexicon, r"4 embeddings for 0 words of the lexicon"),
+        (one_word_less, r"4 embeddings for 3 words of the lexicon"),
+        (without_lexicon_vectors, r"0 embeddings for 4 words of the lexicon"),
+        (other_lexicon_vectors, "13 features and 25 of their context, the network reads 42"),
     ],
 )
 def test_parts_that_do_not_fit_are_named(copy, change, message, precision):
@@ -253,12 +292,13 @@ def test_parts_that_do_not_fit_are_named(copy, change, message, precision):
         load_network(copy)
 
 
-def test_a_gazetteer_that_is_something_else_is_named(copy):
-    (copy / GAZETTEER).write_bytes(b"something else")
+@pytest.mark.parametrize("name", [GAZETTEER, LEXICON])
+def test_a_list_that_is_something_else_is_named(copy, name):
+    (copy / name).write_bytes(b"something else")
     write_sums(copy)
-    with pytest.raises(CheckpointError, match=str(copy / GAZETTEER)):
+    with pytest.raises(CheckpointError, match=str(copy / name)):
         load_checkpoint(copy, precision="float32")
-    with pytest.raises(CheckpointError, match=str(copy / GAZETTEER)):
+    with pytest.raises(CheckpointError, match=str(copy / name)):
         load_network(copy)
 
 

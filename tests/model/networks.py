@@ -12,6 +12,7 @@ from data.artifact import Header
 from data.bigrams import build_bigrams
 from data.gazetteer import Gazetteer, Term
 from data.schemes import Scheme, tag_set
+from data.soft_lexicon import SoftLexicon
 from data.vocabulary import Vocabulary, build_vocabulary
 from inference.crf import CrfParameters
 from inference.viterbi import viterbi
@@ -21,6 +22,7 @@ from model.config import (
     BigramConfig,
     CharacterConfig,
     EncoderConfig,
+    LexiconConfig,
     ModelConfig,
     WordConfig,
 )
@@ -51,24 +53,27 @@ TERMS = [
     Term("time", ("in", "1999")),
     Term("time", ("in", "1999", ".", "Anna")),
 ]
-BOTH = ("bigrams", "flags")
+LEXICON = [",", ".", ",.", ".,."]
+CONTEXT = ("bigrams", "flags", "lexicon")
 
 
 def make_vocabulary(context=()) -> Vocabulary:
     """Words of three sorts: seen in training, with a pretrained vector only, unknown.
 
-    `context` names what else it knows, of `BOTH`.
+    `context` names what else it knows, of `CONTEXT`.
     """
     return replace(
         build_vocabulary([KNOWN], pretrained=PRETRAINED, extra=2),
         bigrams=build_bigrams([KNOWN, KNOWN[::2]]) if "bigrams" in context else None,
         gazetteer=Gazetteer(TERMS) if "flags" in context else None,
+        lexicon=SoftLexicon(LEXICON, [4, 3, 2, 1]) if "lexicon" in context else None,
     )
 
 
 def make_config(*, kind="cnn", shape_size=3, constrain=True, context=(), **encoder) -> ModelConfig:
     return ModelConfig(
         bigrams=BigramConfig(size=5 if "bigrams" in context else 0),
+        lexicon=LexiconConfig(vectors="tiny" if "lexicon" in context else None, size=2),
         words=WordConfig(size=6, shape_size=shape_size),
         characters=CharacterConfig(kind=kind, size=5, hidden=4),
         encoder=EncoderConfig(**{"hidden": 6, **encoder}),
@@ -85,6 +90,8 @@ def make_network(
     network = Network(config, vocabulary, tag_set(labels, scheme), scheme)
     with torch.no_grad():
         network.words.embedding.fixed.normal_()
+        if network.context.lexicon is not None:
+            network.context.lexicon.normal_()
         for name, parameter in network.named_parameters():
             if "bias" in name or "peephole" in name:
                 nn.init.normal_(parameter, std=0.5)
@@ -96,8 +103,13 @@ def make_network(
 
 def vocabulary_of(network: Network) -> Vocabulary:
     """The vocabulary that `make_network` gave it."""
-    has = {"bigrams": network.context.bigrams is not None, "flags": network.context.flags > 0}
-    return make_vocabulary([name for name in BOTH if has[name]])
+    context = network.context
+    has = {
+        "bigrams": context.bigrams is not None,
+        "flags": context.flags > 0,
+        "lexicon": context.lexicon is not None,
+    }
+    return make_vocabulary([name for name in CONTEXT if has[name]])
 
 
 def make_sentences(seed: int, lengths: list[int]) -> list[list[str]]:

@@ -1,14 +1,15 @@
 """Features of tokens in their sentences: what a batch carries of them, what the network reads."""
 
+import numpy as np
 import pytest
 import torch
 
 from data.bigrams import UNKNOWN_PAIR
 from model.batch import encode
-from model.config import BigramConfig
+from model.config import BigramConfig, LexiconConfig
 from model.context import ContextFeatures
 from tests.model.networks import (
-    BOTH,
+    CONTEXT,
     KNOWN,
     make_network,
     make_sentences,
@@ -16,8 +17,12 @@ from tests.model.networks import (
     torch_emissions,
 )
 
-CONTEXTS = [(), ("bigrams",), ("flags",), BOTH]
-SENTENCES = [*make_sentences(7, [4, 9, 1, 9, 6]), ["went", "to", "Paris", "in", "1999"]]
+CONTEXTS = [(), ("bigrams",), ("flags",), ("lexicon",), CONTEXT]
+SENTENCES = [
+    *make_sentences(7, [4, 9, 1, 9, 6]),
+    ["went", "to", "Paris", "in", "1999"],
+    [".", ",", ".", "Anna", ",", "."],
+]
 
 
 def expected_features(network, vocabulary, sentence, place):
@@ -29,6 +34,9 @@ def expected_features(network, vocabulary, sentence, place):
         parts.append(network.context.bigrams.weight[pairs.index(pair) + 1 if pair in pairs else 0])
     if vocabulary.gazetteer is not None:
         parts.append(torch.from_numpy(vocabulary.gazetteer.flags([sentence])[place]).float())
+    if vocabulary.lexicon is not None:
+        token = vocabulary.lexicon.covers([sentence]).at(np.array([place]))
+        parts.append(torch.from_numpy(token.sums(network.context.lexicon.numpy())[0]))
     return torch.cat(parts)
 
 
@@ -36,8 +44,9 @@ def expected_features(network, vocabulary, sentence, place):
 def test_each_row_has_the_features_of_its_token(context):
     network, vocabulary = make_network(context=context), make_vocabulary(context)
     assert network.row_size == network.words.size + network.context.size
-    assert network.context.size == 5 * ("bigrams" in context) + 16 * ("flags" in context)
-    chosen = [5, 1, 3, 0]
+    sizes = {"bigrams": 5, "flags": 16, "lexicon": 4 * 2}
+    assert network.context.size == sum(sizes[name] for name in context)
+    chosen = [5, 1, 6, 3, 0]
     batch = encode(SENTENCES, vocabulary).batch(chosen)
     rows = torch.randn(batch.token_count, 3)
     with torch.no_grad():
@@ -47,7 +56,7 @@ def test_each_row_has_the_features_of_its_token(context):
     for step, alive in enumerate(batch.batch_sizes.tolist()):
         for index in batch.index[:alive].tolist():
             expected = expected_features(network, vocabulary, SENTENCES[index], step)
-            assert torch.equal(found[row, 3:], expected)
+            torch.testing.assert_close(found[row, 3:], expected)
             seen.add(tuple(expected.tolist()))
             row += 1
     assert row == len(found)
@@ -72,7 +81,7 @@ def test_a_sentence_scores_the_same_alone(context):
         torch.testing.assert_close(torch.from_numpy(alone), torch.from_numpy(scores))
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ["bigrams", "flags"])
 def test_neighbours_matter(name):
     """Of `in 1999`, the first is part of a term, and a known pair; of `in Paris` it is neither."""
     plain, wise = (
@@ -103,9 +112,28 @@ def test_pairs_are_hidden_at_their_rates():
 
 
 @pytest.mark.parametrize(
-    ("size", "context", "message"),
-    [(3, (), "bigrams.size is 3, the vocabulary has no bigrams"), (0, BOTH, "size is 0, .* has 1")],
+    ("size", "vectors", "context", "message"),
+    [
+        (3, None, (), "bigrams.size is 3, the vocabulary has no bigrams"),
+        (0, None, CONTEXT, "size is 0, .* has 1"),
+        (0, "some", (), "lexicon.vectors is 'some', the vocabulary has no lexicon"),
+        (0, None, ("lexicon",), "vectors is None, the vocabulary has a lexicon of 4 words"),
+    ],
 )
-def test_config_and_vocabulary_must_fit(size, context, message):
+def test_config_and_vocabulary_must_fit(size, vectors, context, message):
     with pytest.raises(ValueError, match=message):
-        ContextFeatures(BigramConfig(size=size), make_vocabulary(context))
+        ContextFeatures(
+            BigramConfig(size=size), LexiconConfig(vectors=vectors), make_vocabulary(context)
+        )
+
+
+def test_words_of_the_lexicon_weigh_what_they_are_frequent():
+    vocabulary = make_vocabulary(["lexicon"])
+    features = ContextFeatures(BigramConfig(), LexiconConfig(vectors="some", size=2), vocabulary)
+    features.load_lexicon(np.arange(8, dtype=np.float32).reshape(4, 2))
+    found = features(torch.zeros(2, 0), encode([[",", "."]], vocabulary).batch([0]))
+    # Both are a word alone (weights 4 and 3), and begin and end `,.` (weight 2).
+    expected = torch.tensor([[4, 5, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 4, 5, 2, 3]])
+    weights = torch.tensor([[2 / 6] * 6 + [4 / 6] * 2, [2 / 5] * 6 + [3 / 5] * 2])
+    torch.testing.assert_close(found, 4 * expected * weights)
+    assert not list(features.parameters())  # training leaves the vectors alone

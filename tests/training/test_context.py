@@ -1,11 +1,17 @@
 """Bigrams and term lists from a config to the tags that are served."""
 
+import json
+import random
+from pathlib import Path
+
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from data.artifact import CARD, EMBEDDINGS, GAZETTEER
+from data.artifact import CARD, EMBEDDINGS, GAZETTEER, LEXICON, digest_of
 from inference import Tagger
 from model.checkpoint import load_network
+from model.vectors import VectorError, load_vectors, reduced
 from tests.training.tiny import CHINESE, tiny_config
 from training.config import ConfigError
 from training.corpus import encode_split, load_run_data
@@ -27,7 +33,16 @@ def lists(tmp_path):
         path = tmp_path / f"{label}.txt"
         path.write_text("\n".join(sorted(found)), encoding="utf-8")
         sources.append({"type": label, "path": str(path)})
-    return {"data.gazetteers": sources, "model.bigrams": {"size": 6, "dropout": 0.1}}
+    vectors = tmp_path / "words.vec"
+    words = [word for source in sources for word in Path(source["path"]).read_text("utf-8").split()]
+    chance = random.Random(1)
+    lines = [" ".join([word, *(str(chance.gauss(0, 1)) for _ in range(4))]) for word in words]
+    vectors.write_text("\n".join(lines), encoding="utf-8")
+    return {
+        "data.gazetteers": sources,
+        "model.bigrams": {"size": 6, "dropout": 0.1},
+        "model.lexicon": {"vectors": str(vectors), "size": 3},
+    }
 
 
 def test_what_is_served_is_what_was_trained(trained, lists, tmp_path):
@@ -39,10 +54,19 @@ def test_what_is_served_is_what_was_trained(trained, lists, tmp_path):
     for source in lists["data.gazetteers"]:
         assert f"{source['type']} ({source['path']})" in card
         (tmp_path / source["path"]).unlink()  # a checkpoint holds all it needs
+    words = Path(lists["model.lexicon"]["vectors"])
+    assert f"| Lexicon | the words of {words}, 3 numbers each |" in card
+    assert json.loads((run.directory / "files.json").read_text("utf-8"))["lexicon"] == {
+        "words.vec": digest_of(words)
+    }
     network, vocabulary, header = load_network(run.checkpoint)
-    assert network.row_size == 12 + 6 + 8
+    assert network.row_size == 12 + 6 + 8 + 4 * 3
     tables = load_file(run.checkpoint / EMBEDDINGS)
     assert tables["bigrams"].shape == (vocabulary.bigrams.count, 6)
+    given = reduced(load_vectors(str(words), lowercase=False).matrix, 3).astype(np.float16)
+    assert np.array_equal(tables["lexicon"], given)
+    assert vocabulary.lexicon.counts.max() > 1
+    words.unlink()
     assert {term.type for term in vocabulary.gazetteer.terms()} == {"PER", "ORG"}
     dev = load_run_data(tiny_config({}, CHINESE)).dev
     encoded = encode_split(dev, vocabulary, header.tags, run.config)
@@ -68,10 +92,25 @@ def test_term_lists_help_before_training_could_do_without(trained, lists):
 def test_a_run_without_them_has_neither(trained):
     run = trained({"training.epochs": 1}, CHINESE)
     assert not (run.checkpoint / GAZETTEER).exists()
+    assert not (run.checkpoint / LEXICON).exists()
     assert set(load_file(run.checkpoint / EMBEDDINGS)) == {"embeddings"}
     card = (run.checkpoint / CARD).read_text(encoding="utf-8")
     assert "Pairs" not in card
     assert "Term lists" not in card
+    assert "Lexicon" not in card
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.unit": "word"}, "model.lexicon: its words cover characters: data.unit is 'word'"),
+        ({"model.lexicon.size": 5}, "vectors of 4 numbers can't be made into 5"),
+        ({"model.lexicon.vectors": "gone.vec"}, r"gone\.vec: no vector file to read"),
+    ],
+)
+def test_a_lexicon_that_can_not_be_is_told_in_terms_of_the_config(trained, lists, changes, message):
+    with pytest.raises((ConfigError, VectorError), match=message):
+        trained({**lists, **changes}, CHINESE)
 
 
 def test_another_list_can_not_be_resumed_with(trained, lists, tmp_path):
