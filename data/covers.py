@@ -23,8 +23,7 @@ class Covers:
 
     def at(self, tokens: NDArray[np.int64]) -> "Covers":
         """Return the covers of some tokens, in their order; of -1, none."""
-        bags = tokens.ravel()[:, None] * len(SETS) + np.arange(len(SETS))
-        bags = bags.ravel()
+        bags = (tokens.ravel()[:, None] * len(SETS) + np.arange(len(SETS))).ravel()
         # Clipped, the sets of token -1 begin and end at 0.
         begins = self.starts.take(bags, mode="clip")
         counts = self.starts.take(bags + 1, mode="clip") - begins

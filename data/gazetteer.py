@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.segmentation import Segmenter
-from data.term_matching import Alphabet, SequenceMatcher, TokenMatcher, code_points
+from data.term_matching import Alphabet, SequenceMatcher, TokenMatcher, chunks, code_points
 from data.terms import Term, Terms, merge, pack, unpack
 
 __all__ = ["FILE", "POSITIONS", "Gazetteer", "Term"]
@@ -97,7 +97,7 @@ class Gazetteer:
         """
         flags = np.zeros((sum(map(len, sentences)), self.size), np.uint8)
         row = 0
-        for chunk in _chunks(sentences):
+        for chunk in chunks(sentences, _CHUNK):
             lengths = [len(sentence) for sentence in chunk]
             rows = sum(lengths)
             self._fill(flags[row : row + rows], chain.from_iterable(chunk), lengths)
@@ -117,16 +117,6 @@ class Gazetteer:
             which = np.concatenate((which, which[is_word]))
             columns = np.concatenate((columns, columns[is_word] + self.size // 2))
         _mark(flags, matches.starts[which], matches.ends[which], columns)
-
-
-def _chunks(sentences: Sequence[Sequence[str]]) -> Iterator[Sequence[Sequence[str]]]:
-    """Cut sentences into runs of at least `_CHUNK` tokens, but for the last."""
-    begin = tokens = 0
-    for end, sentence in enumerate(sentences, start=1):
-        tokens += len(sentence)
-        if tokens >= _CHUNK or end == len(sentences):
-            yield sentences[begin:end]
-            begin, tokens = end, 0
 
 
 def _mark(

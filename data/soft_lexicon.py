@@ -7,7 +7,7 @@ segmented: all overlapping words count.
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -16,8 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.covers import SETS, Covers, run_starts
-from data.term_matching import Alphabet, Matches, SequenceMatcher, TokenMatcher, code_points
+from data.term_matching import (
+    Alphabet,
+    Matches,
+    SequenceMatcher,
+    TokenMatcher,
+    chunks,
+    code_points,
+)
 
+_UNKEPT = frozenset("\t\n\r")
 _HEADER = "tagbelt lexicon 1"
 _CHUNK = 1 << 16  # tokens at a time, which bounds the memory for their matches
 
@@ -52,7 +60,7 @@ class SoftLexicon:
         """
         lexicon = cls(words, [1] * len(words))
         counts = np.ones(len(words), np.int64)
-        for chunk in _chunks(sentences):
+        for chunk in chunks(sentences, _CHUNK):
             matches = lexicon._matches(chunk)
             free = matches.at(~_is_within_another(matches))
             counts += np.bincount(free.sequences, minlength=len(words))
@@ -65,7 +73,7 @@ class SoftLexicon:
         No word reaches from one sentence into the next; a sentence's covers do not depend on the
         others.
         """
-        parts = [self._covers(chunk) for chunk in _chunks(sentences)]
+        parts = [self._covers(chunk) for chunk in chunks(sentences, _CHUNK)]
         if not parts:
             return Covers(np.empty(0, np.int32), np.empty(0, np.float32), np.zeros(1, np.int64))
         return Covers(
@@ -120,9 +128,6 @@ class SoftLexicon:
             raise ValueError(f"{path}: no lexicon, or a damaged one: {error}") from error
 
 
-_UNKEPT = frozenset("\t\n\r")
-
-
 def _is_within_another(matches: Matches) -> NDArray[np.bool_]:
     """Tell which matches lie within a longer one."""
     starts, ends = matches.starts, matches.ends
@@ -131,17 +136,3 @@ def _is_within_another(matches: Matches) -> NDArray[np.bool_]:
     before = np.maximum.accumulate(furthest)[starts]  # of those that begin earlier
     within: NDArray[np.bool_] = (before >= ends) | (furthest[starts + 1] > ends)
     return within
-
-
-def _chunks(sentences: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
-    """Cut sentences into runs of at least `_CHUNK` tokens, but for the last."""
-    chunk: list[Sequence[str]] = []
-    tokens = 0
-    for sentence in sentences:
-        chunk.append(sentence)
-        tokens += len(sentence)
-        if tokens >= _CHUNK:
-            yield chunk
-            chunk, tokens = [], 0
-    if chunk:
-        yield chunk

@@ -5,7 +5,7 @@ stands for one code point, and so a text of tokens is a string of as many code p
 thus only begin and end between tokens, and a token may hold any characters.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -112,3 +112,17 @@ class TokenMatcher:
         found = self._table[codes]
         starts = np.flatnonzero(found >= 0)
         return Matches(starts, starts + 1, found[starts])
+
+
+def chunks(sentences: Iterable[Sequence[str]], size: int) -> Iterator[list[Sequence[str]]]:
+    """Cut sentences into runs of at least `size` tokens, but for the last."""
+    chunk: list[Sequence[str]] = []
+    tokens = 0
+    for sentence in sentences:
+        chunk.append(sentence)
+        tokens += len(sentence)
+        if tokens >= size:
+            yield chunk
+            chunk, tokens = [], 0
+    if chunk:
+        yield chunk

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from data.gazetteer import Gazetteer
     from data.soft_lexicon import SoftLexicon
 
-
 _NAMES = {"bigrams": "bigrams", "lexicon": "words of the lexicon"}
 FLAG_VALUES = np.array([0, 1], np.float32)
 

@@ -1,14 +1,20 @@
-"""What a token's neighbours tell of it: the pair it makes with the next one, and its flags."""
+"""What a token's neighbours tell of it: its pair with the next one, its flags, what covers it."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from data.bigrams import Bigrams
 from data.covers import SETS
 from data.vocabulary import Vocabulary
 from model.batch import Batch
 from model.config import BigramConfig, LexiconConfig
+
+if TYPE_CHECKING:
+    from data.soft_lexicon import SoftLexicon
 
 
 class ContextFeatures(nn.Module):
@@ -24,25 +30,13 @@ class ContextFeatures(nn.Module):
     def __init__(
         self, config: BigramConfig, lexicon: LexiconConfig, vocabulary: Vocabulary
     ) -> None:
-        """Raises ValueError for a vocabulary that lacks what the config asks for."""
+        """Raises ValueError for a vocabulary that lacks what the configs ask for, or has more."""
         super().__init__()
-        pairs, gazetteer = vocabulary.bigrams, vocabulary.gazetteer
-        if (config.size > 0) != (pairs is not None):
-            found = "no bigrams" if pairs is None else f"{pairs.count - 1} bigrams"
-            raise ValueError(f"bigrams.size is {config.size}, the vocabulary has {found}")
-        self.bigrams: nn.Embedding | None = None
-        if pairs is not None:
-            self.bigrams = nn.Embedding(pairs.count, config.size)
-            bound = (3.0 / config.size) ** 0.5
-            nn.init.uniform_(self.bigrams.weight, -bound, bound)
-        self.flags = gazetteer.size if gazetteer else 0
-        words = vocabulary.lexicon
-        if (lexicon.vectors is not None) != (words is not None):
-            found = "no lexicon" if words is None else f"a lexicon of {len(words.words)} words"
-            raise ValueError(f"lexicon.vectors is {lexicon.vectors!r}, the vocabulary has {found}")
-        count = 0 if words is None else len(words.words)
-        self.register_buffer("lexicon", torch.zeros(count, lexicon.size) if count else None)
-        covers = 0 if words is None else len(SETS) * lexicon.size
+        self.bigrams = _bigrams(config, vocabulary.bigrams)
+        self.flags = vocabulary.gazetteer.size if vocabulary.gazetteer else 0
+        table = _lexicon(lexicon, vocabulary.lexicon)
+        self.register_buffer("lexicon", table)
+        covers = 0 if table is None else len(SETS) * lexicon.size
         self.size = config.size + self.flags + covers
 
     @torch.no_grad()
@@ -68,3 +62,22 @@ class ContextFeatures(nn.Module):
             )  # [4 N, E']
             parts.append(sums.view(len(rows), -1))
         return torch.cat(parts, dim=1) if len(parts) > 1 else rows
+
+
+def _bigrams(config: BigramConfig, pairs: Bigrams | None) -> nn.Embedding | None:
+    if (config.size > 0) != (pairs is not None):
+        found = "no bigrams" if pairs is None else f"{pairs.count - 1} bigrams"
+        raise ValueError(f"bigrams.size is {config.size}, the vocabulary has {found}")
+    if pairs is None:
+        return None
+    table = nn.Embedding(pairs.count, config.size)
+    bound = (3.0 / config.size) ** 0.5
+    nn.init.uniform_(table.weight, -bound, bound)
+    return table
+
+
+def _lexicon(config: LexiconConfig, words: "SoftLexicon | None") -> Tensor | None:
+    if (config.vectors is not None) != (words is not None):
+        found = "no lexicon" if words is None else f"a lexicon of {len(words.words)} words"
+        raise ValueError(f"lexicon.vectors is {config.vectors!r}, the vocabulary has {found}")
+    return None if words is None else torch.zeros(len(words.words), config.size)
