@@ -58,7 +58,7 @@ def _context(config: RunConfig) -> dict[str, str]:
     if bigrams.size:
         rows["Pairs of tokens"] = f"{bigrams.size}, of those seen {bigrams.min_count} times or more"
     if lexicon.vectors is not None:
-        rows["Lexicon"] = f"the words of {lexicon.vectors}, {lexicon.size} numbers each"
+        rows["Lexicon"] = f"{lexicon.vectors}, {lexicon.size} numbers a word"
     if lists:
         rows["Term lists"] = ", ".join(
             source.package or f"{source.type} ({source.path})" for source in lists

@@ -55,7 +55,7 @@ def test_what_is_served_is_what_was_trained(trained, lists, tmp_path):
         assert f"{source['type']} ({source['path']})" in card
         (tmp_path / source["path"]).unlink()  # a checkpoint holds all it needs
     words = Path(lists["model.lexicon"]["vectors"])
-    assert f"| Lexicon | the words of {words}, 3 numbers each |" in card
+    assert f"| Lexicon | {words}, 3 numbers a word |" in card
     assert json.loads((run.directory / "files.json").read_text("utf-8"))["lexicon"] == {
         "words.vec": digest_of(words)
     }
