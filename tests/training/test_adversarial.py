@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from model.batch import batch_sizes, encode
 from model.recurrent import sequence_of_rows
-from tests.model.networks import BOTH, make_network, vocabulary_of
+from tests.model.networks import CONTEXT, make_network, vocabulary_of
 from training.adversarial import adversarial_backward, direction
 
 SENTENCES = [["Anna", "went", "to", "Paris", "."], ["in", "1999", ",", "Anna"], ["qwertz"]]
@@ -42,7 +42,7 @@ def written_out(network, batch):
     return loss.item(), gradients(network)
 
 
-@pytest.mark.parametrize("context", [(), BOTH])
+@pytest.mark.parametrize("context", [(), CONTEXT])
 def test_one_pass_through_the_words_gives_the_gradients_of_two(context):
     network, batch = without_chance(context)
     loss, wanted = written_out(network, batch)
