@@ -191,13 +191,15 @@ def _vector_lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, str]]:
 def reduced(matrix: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Map vectors [V, E] of any length to their `size` principal components, of mean square 1.
 
+    Vectors of one direction, which have no components, become zeros.
+
     Raises:
         VectorError: fewer numbers than that.
     """
     if matrix.shape[1] < size:
         raise VectorError(f"vectors of {matrix.shape[1]} numbers can't be made into {size}")
-    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    unit = matrix / np.maximum(norms, np.finfo(np.float32).tiny)
+    tiny = np.finfo(np.float32).tiny
+    unit = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), tiny)
     centred = unit - unit.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
     axes = axes[:, ::-1][:, :size]
@@ -205,5 +207,5 @@ def reduced(matrix: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(size)])
     components = centred @ axes.astype(np.float32)
     root = np.sqrt(np.square(components).sum(axis=1).mean())
-    result: NDArray[np.float32] = (components / root).astype(np.float32)
+    result: NDArray[np.float32] = (components / max(root, tiny)).astype(np.float32)
     return result

@@ -17,7 +17,7 @@ def build_lexicon(
     """Return the lexicon of a config with frequencies in training, and its vectors [W, E].
 
     Raises:
-        ConfigError: a lexicon for tokens that are words.
+        ConfigError: a lexicon for tokens that are words, or one of phrases alone.
         VectorError: vectors that can't be read, or are too short.
     """
     settings = config.model.lexicon
@@ -27,6 +27,8 @@ def build_lexicon(
         raise ConfigError("model.lexicon: its words cover characters: data.unit is 'word'")
     vectors = load_vectors(settings.vectors, lowercase=False)
     kept = [row for row, word in enumerate(vectors.words) if not any(map(str.isspace, word))]
+    if not kept:
+        raise ConfigError(f"model.lexicon: {settings.vectors}: all its words hold spaces")
     words = [vectors.words[row] for row in kept]
     lexicon = SoftLexicon.counted(words, (sentence.tokens for sentence in train))
     return lexicon, reduced(vectors.matrix[kept], settings.size)

@@ -203,6 +203,7 @@ def test_reduced_vectors_keep_the_most_of_what_tells_words_apart():
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-5)
     # Frequent and rare words have long and short vectors; only their direction counts.
     np.testing.assert_allclose(reduced(matrix * chance.uniform(1, 9, (60, 1)), 4), found, atol=1e-4)
+    assert not reduced(matrix[:1], 2).any()
     with pytest.raises(VectorError, match="vectors of 9 numbers can't be made into 10"):
         reduced(matrix, 10)
 
