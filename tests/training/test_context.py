@@ -113,7 +113,7 @@ def test_a_lexicon_that_can_not_be_is_told_in_terms_of_the_config(trained, lists
         trained({**lists, **changes}, CHINESE)
 
 
-def test_a_lexicon_of_phrases_alone_is_refused(trained, lists, tmp_path):
+def test_a_lexicon_of_phrases_alone_is_refused(trained, tmp_path):
     (tmp_path / "phrases.vec").write_text("a\u00a0b 1 2\n\u3000 3 4\n", encoding="utf-8")
     settings = {"vectors": str(tmp_path / "phrases.vec"), "size": 1}
     with pytest.raises(ConfigError, match=r"model\.lexicon: .*phrases\.vec: all its words hold"):
