@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,8 @@ from data.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from data.gazetteer import Gazetteer
     from data.soft_lexicon import SoftLexicon
+
+T = TypeVar("T")
 
 FORMAT_VERSION = 1
 
@@ -129,8 +131,8 @@ def read_vocabulary(directory: Path) -> Vocabulary:
     Raises:
         CheckpointError: a file that can't be read.
     """
-    gazetteer = _read_gazetteer(directory / GAZETTEER)
-    lexicon = _read_lexicon(directory / LEXICON)
+    gazetteer = _if_there(directory / GAZETTEER, _load_gazetteer)
+    lexicon = _if_there(directory / LEXICON, _load_lexicon)
     path = directory / VOCABULARY
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -139,26 +141,25 @@ def read_vocabulary(directory: Path) -> Vocabulary:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _read_gazetteer(path: Path) -> "Gazetteer | None":
+def _if_there(path: Path, load: Callable[[Path], T]) -> T | None:
     if not path.exists():
         return None
+    try:
+        return load(path)
+    except (OSError, ValueError) as error:  # which name the file
+        raise CheckpointError(str(error)) from error
+
+
+def _load_gazetteer(path: Path) -> "Gazetteer":
     from data.gazetteer import Gazetteer  # whose matcher few models need
 
-    try:
-        return Gazetteer.load(path)
-    except (OSError, ValueError) as error:  # which name the file
-        raise CheckpointError(str(error)) from error
+    return Gazetteer.load(path)
 
 
-def _read_lexicon(path: Path) -> "SoftLexicon | None":
-    if not path.exists():
-        return None
+def _load_lexicon(path: Path) -> "SoftLexicon":
     from data.soft_lexicon import SoftLexicon  # as above
 
-    try:
-        return SoftLexicon.load(path)
-    except (OSError, ValueError) as error:  # which name the file
-        raise CheckpointError(str(error)) from error
+    return SoftLexicon.load(path)
 
 
 def digest_of(path: Path) -> str:

@@ -104,14 +104,18 @@ class Context:
         if self.bigrams is not None:
             pairs[:-1] = self.bigrams.ids(forms, lengths.tolist())
         flags = np.zeros((len(forms) + 1, self.flags), np.uint8)
-        ends = np.cumsum(lengths).tolist()
-        sentences = [forms[start:end] for start, end in pairwise([0, *ends])]
         if self.gazetteer is not None:
-            flags[:-1] = self.gazetteer.flags(sentences)
+            flags[:-1] = self.gazetteer.flags(_sentences(forms, lengths))
         covers = None
         if self.lexicon is not None:
-            covers = Covering(self.lexicon.covers(sentences), self.words, self.write)
+            found_words = self.lexicon.covers(_sentences(forms, lengths))
+            covers = Covering(found_words, self.words, self.write)
         return InContext(found, self.vectors, pairs, self.values, flags, covers)
+
+
+def _sentences(forms: Sequence[str], lengths: IntArray) -> list[Sequence[str]]:
+    ends = np.cumsum(lengths).tolist()
+    return [forms[start:end] for start, end in pairwise([0, *ends])]
 
 
 def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> Context | None:

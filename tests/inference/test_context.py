@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -237,15 +238,16 @@ def one_bigram_less(copy):
     write_json(copy / VOCABULARY, value)
 
 
-def without_vectors(copy):
+def without_table(name, copy):
     tables = load_file(copy / EMBEDDINGS)
-    del tables["bigrams"]
+    del tables[name]
     save_file(tables, copy / EMBEDDINGS)
 
 
-def other_vectors(copy):
+def narrow_table(name, width, copy):
     tables = load_file(copy / EMBEDDINGS)
-    save_file({**tables, "bigrams": tables["bigrams"][:, :3].copy()}, copy / EMBEDDINGS)
+    assert tables[name].shape[1] > width
+    save_file({**tables, name: tables[name][:, :width].copy()}, copy / EMBEDDINGS)
 
 
 def without_lexicon(copy):
@@ -256,17 +258,6 @@ def one_word_less(copy):
     SoftLexicon(["a", "b", "c"], [1, 1, 1]).save(copy / LEXICON)
 
 
-def without_lexicon_vectors(copy):
-    tables = load_file(copy / EMBEDDINGS)
-    del tables["lexicon"]
-    save_file(tables, copy / EMBEDDINGS)
-
-
-def other_lexicon_vectors(copy):
-    tables = load_file(copy / EMBEDDINGS)
-    save_file({**tables, "lexicon": tables["lexicon"][:, :1].copy()}, copy / EMBEDDINGS)
-
-
 @pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=FAST)])
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -275,12 +266,18 @@ def other_lexicon_vectors(copy):
         (other_gazetteer, "13 features and 17 of their context, the network reads 42"),
         (without_bigrams, r"\d+ embeddings for 0 bigrams"),
         (one_bigram_less, r"\d+ embeddings for \d+ bigrams"),
-        (without_vectors, r"0 embeddings for \d+ bigrams"),
-        (other_vectors, "13 features and 27 of their context, the network reads 42"),
+        (partial(without_table, "bigrams"), r"0 embeddings for \d+ bigrams"),
+        (
+            partial(narrow_table, "bigrams", 3),
+            "13 features and 27 of their context, the network reads 42",
+        ),
         (without_lexicon, r"4 embeddings for 0 words of the lexicon"),
         (one_word_less, r"4 embeddings for 3 words of the lexicon"),
-        (without_lexicon_vectors, r"0 embeddings for 4 words of the lexicon"),
-        (other_lexicon_vectors, "13 features and 25 of their context, the network reads 42"),
+        (partial(without_table, "lexicon"), r"0 embeddings for 4 words of the lexicon"),
+        (
+            partial(narrow_table, "lexicon", 1),
+            "13 features and 25 of their context, the network reads 42",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_named(copy, change, message, precision):

@@ -1,4 +1,4 @@
-"""Bigrams and term lists from a config to the tags that are served."""
+"""Bigrams, term lists and a lexicon from a config to the tags that are served."""
 
 import json
 import random
