@@ -19,7 +19,7 @@ TIMED  := $(if $(QUICK),--quick --results $(BENCH)/results)
 MODEL  := $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 DOCS   := $(if $(QUICK),$(BENCH),docs)
 # What the benchmarks of the service are; together some ten minutes.
-SERVING := load overload swaps ending stream
+SERVING := $(addprefix serving.,load overload swaps ending stream)
 
 .PHONY: help serve setup test lint format typecheck bench bench-serve bench-accuracy clean
 
@@ -47,24 +47,24 @@ typecheck: $(VENV)/.all  ## mypy, strict, on our packages
 
 bench: $(VENV)/.all  ## measure, beside other taggers (QUICK=1: in minutes; TAGBELT_DATA names the data)
 	@test -n "$$TAGBELT_DATA" || { echo "set TAGBELT_DATA to the directory of the data sets"; exit 1; }
-	@$(VENV)/bin/python -m benchmarks.environments
-	@for part in limits throughput latency training scale memory start $(SERVING); do \
+	@$(VENV)/bin/python -m benchmarks.common.environments
+	@for part in $(addprefix speed.,limits throughput latency training scale memory start) $(SERVING); do \
 	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) $(MODEL) || exit 1; \
 	done
-	@$(VENV)/bin/python -m benchmarks.report --results $(BENCH)/results --docs $(DOCS)
+	@$(VENV)/bin/python -m benchmarks.report.page --results $(BENCH)/results --docs $(DOCS)
 
 bench-serve: $(VENV)/.all  ## measure the service alone: load, overload, swaps, ends, streams
 	@test -n "$$TAGBELT_DATA" || { echo "set TAGBELT_DATA to the directory of the data sets"; exit 1; }
 	@for part in $(SERVING); do \
 	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) || exit 1; \
 	done
-	@$(VENV)/bin/python -m benchmarks.report --results $(BENCH)/results --docs $(DOCS)
+	@$(VENV)/bin/python -m benchmarks.report.page --results $(BENCH)/results --docs $(DOCS)
 
 bench-accuracy: $(VENV)/.all  ## train and judge every row of docs/accuracy.md: days (OUT=runs)
-	@$(VENV)/bin/python -m benchmarks.accuracy --out "$(or $(OUT),runs)"
-	@$(VENV)/bin/python -m benchmarks.environments spacy
-	@$(VENV)/bin/python -m benchmarks.accuracy_spacy
-	@$(VENV)/bin/python -m benchmarks.accuracy_report
+	@$(VENV)/bin/python -m benchmarks.accuracy.train --out "$(or $(OUT),runs)"
+	@$(VENV)/bin/python -m benchmarks.common.environments spacy
+	@$(VENV)/bin/python -m benchmarks.accuracy.spacy
+	@$(VENV)/bin/python -m benchmarks.accuracy.report
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/.venvs

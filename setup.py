@@ -4,12 +4,12 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-KERNELS = Path("inference/native")
+KERNELS = Path("tagbelt/inference/native")
 
 setup(
     ext_modules=[
         Extension(
-            "inference.native._kernels",
+            "tagbelt.inference.native._kernels",
             sources=sorted(map(str, KERNELS.glob("*.c"))),
             depends=sorted(map(str, KERNELS.glob("*.h"))),
             extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math"],

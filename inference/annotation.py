@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from data.types import Entity
+from tagbelt.data.types import Entity
 
 Marginals = tuple[dict[str, float], ...]
 

@@ -10,14 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from data.types import Entity
-from inference.annotation import Annotation, Marginals, Named, Path
-from inference.decoder import DecodedBatch, Decoder
-from inference.naming import MarginalNames, add_entities, iob2_names, named
-from inference.nbest import Lazily, Ranked, best_choices
-from inference.phases import Phases
-from inference.reading import Reading
-from inference.tags import TagTable
+from tagbelt.data.types import Entity
+from tagbelt.inference.annotation import Annotation, Marginals, Named, Path
+from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
+from tagbelt.inference.decoding.naming import MarginalNames, add_entities, iob2_names, named
+from tagbelt.inference.decoding.nbest import Lazily, Ranked, best_choices
+from tagbelt.inference.decoding.tags import TagTable
+from tagbelt.inference.phases import Phases
+from tagbelt.inference.reading import Reading
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from onnxruntime import InferenceSession
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from data.artifact import (
+from tagbelt.data.checkpoint.artifact import (
     CONFIG,
     CRF,
     EMBEDDINGS,
@@ -22,14 +22,14 @@ from data.artifact import (
     read_vocabulary,
     verify_sums,
 )
-from data.schemes import allowed_transitions
-from inference.context import Context, context_of
-from inference.crf import CrfParameters
-from inference.info import ModelInfo
-from inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
-from inference.quantised import QuantisedScorer
-from inference.session import OnnxScorer, WordVectors, open_graph
-from inference.tags import tag_table
+from tagbelt.data.conll.schemes import allowed_transitions
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.decoding.tags import tag_table
+from tagbelt.inference.info import ModelInfo
+from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
+from tagbelt.inference.scoring.context import Context, context_of
+from tagbelt.inference.scoring.quantised import QuantisedScorer
+from tagbelt.inference.scoring.session import OnnxScorer, WordVectors, open_graph
 
 Precision = Literal["auto", "float32", "int8"]
 

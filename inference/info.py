@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from data.schemes import Scheme
-from data.types import Unit
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.tokenize import tokenize
-from data.types import Tokens, Unit
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.data.types import Tokens, Unit
 
 
 @dataclass(frozen=True, slots=True)

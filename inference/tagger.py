@@ -7,22 +7,22 @@ from typing import Literal
 
 import numpy as np
 
-from data.schemes import Scheme, spans_to_tags, tags_to_spans
-from data.tokenize import tokenize
-from data.types import Entity, Tokens
-from inference.annotation import Annotation
-from inference.annotator import Annotator
-from inference.checks import check_item, check_sentences, checked_texts
-from inference.crf import CrfParameters
-from inference.decoder import DecodedBatch, Decoder
-from inference.info import ModelInfo
-from inference.lexicon import LexiconUse
-from inference.naming import Place, add_entities, iob2_names, named
-from inference.phases import Phases
-from inference.reading import Reading, read
-from inference.scorer import Scorer
-from inference.tags import tag_table
-from inference.threads import available_threads
+from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.data.types import Entity, Tokens
+from tagbelt.inference.annotation import Annotation
+from tagbelt.inference.annotator import Annotator
+from tagbelt.inference.checks import check_item, check_sentences, checked_texts
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
+from tagbelt.inference.decoding.naming import Place, add_entities, iob2_names, named
+from tagbelt.inference.decoding.tags import tag_table
+from tagbelt.inference.info import ModelInfo
+from tagbelt.inference.phases import Phases
+from tagbelt.inference.reading import Reading, read
+from tagbelt.inference.scoring.scorer import Scorer
+from tagbelt.inference.scoring.vector_cache import LexiconUse
+from tagbelt.inference.threads import available_threads
 
 # Texts are worked on in blocks, so that memory stays bounded however many there are. A block is
 # large enough for its sentences to sort into full batches of close lengths.
@@ -87,7 +87,7 @@ class Tagger:
         the export found it as accurate. Errors: see `inference.checkpoint.load_checkpoint`, and
         ValueError for fewer than one thread.
         """
-        from inference.checkpoint import load_checkpoint  # ONNX Runtime is slow to import
+        from tagbelt.inference.checkpoint import load_checkpoint  # ONNX Runtime is slow to import
 
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")

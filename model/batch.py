@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.bigrams import UNKNOWN_PAIR
-from data.covers import Covers
-from data.features import pad, shape_id
-from data.vocabulary import UNKNOWN, Vocabulary
+from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR
+from tagbelt.data.checkpoint.vocabulary import UNKNOWN, Vocabulary
+from tagbelt.data.lexicon.covering import Covers
+from tagbelt.data.text.features import pad, shape_id
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ExpectedTags:
 
 class CoveringWords(NamedTuple):
     """The words [M] that cover N rows and their weights [M], those of each of the four sets of a
-    row from `starts` [4 N] on (see `data.covers`).
+    row from `starts` [4 N] on (see `tagbelt.data.lexicon.covering`).
     """
 
     words: Tensor

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from data.artifact import (
+from tagbelt.data.checkpoint.artifact import (
     CONFIG,
     CRF,
     EMBEDDINGS,
@@ -29,11 +29,16 @@ from data.artifact import (
     write_sums,
     write_vocabulary,
 )
-from data.vocabulary import Vocabulary
-from model.config import ModelConfig
-from model.export import input_bound, sequence_graph, sequence_int8_graph, words_graph
-from model.network import Network
-from model.quantised import quantised_network
+from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.model.config import ModelConfig
+from tagbelt.model.export.graphs import (
+    input_bound,
+    sequence_graph,
+    sequence_int8_graph,
+    words_graph,
+)
+from tagbelt.model.export.quantised import quantised_network
+from tagbelt.model.network import Network
 
 TABLE = ("words.embedding.trained", "words.embedding.fixed")
 CONTEXT_TABLES = {"bigrams": "context.bigrams.weight", "lexicon": "context.lexicon"}

@@ -122,7 +122,7 @@ class BigramConfig(Section):
 
 class LexiconConfig(Section):
     """For each character, the words of a lexicon that it begins, continues, ends or is: four times
-    a weighted mean of `size` numbers (SoftLexicon, Ma et al. 2020; see `data.soft_lexicon`).
+    a weighted mean of `size` numbers (SoftLexicon, Ma et al. 2020; see `soft_lexicon`).
 
     The words are those of the pretrained `vectors`, named as `WordConfig` has it; vectors of more
     than `size` numbers are reduced to their principal components. Training leaves them as they are.

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.cells import RecurrentLayer
-from model.config import EncoderConfig
-from model.recurrent import lengths_of, sequence_of_rows
+from tagbelt.model.cells.layer import RecurrentLayer
+from tagbelt.model.cells.recurrent import lengths_of, sequence_of_rows
+from tagbelt.model.config import EncoderConfig
 
 
 class Encoder(nn.Module):
@@ -32,7 +32,7 @@ class Encoder(nn.Module):
         self.attention = SelfAttention(config.size, heads) if heads else None
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        """rows [N, input_size] packed (see model.recurrent), batch_sizes int64 [T] -> [N, size]."""
+        """rows [N, input_size] packed (see cells.recurrent), batch_sizes int64 [T] -> [N, size]."""
         for layer in self.layers:
             rows, _ = layer(self._drop(rows, batch_sizes), batch_sizes)
         if self.attention is not None:

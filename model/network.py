@@ -2,14 +2,14 @@
 
 from torch import Tensor, nn
 
-from data.schemes import Scheme
-from data.vocabulary import Vocabulary
-from model.batch import Batch
-from model.config import ModelConfig
-from model.context import ContextFeatures
-from model.crf import CrfHead
-from model.encoder import Encoder
-from model.words import WordFeatures
+from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.model.batch import Batch
+from tagbelt.model.config import ModelConfig
+from tagbelt.model.crf import CrfHead
+from tagbelt.model.encoder import Encoder
+from tagbelt.model.features.context import ContextFeatures
+from tagbelt.model.features.words import WordFeatures
 
 
 class Network(nn.Module):

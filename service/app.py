@@ -7,26 +7,26 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service import pages, probes, v1
-from service.access import install as access
-from service.access.document import secure
-from service.adapters.routers import ROUTERS as ADAPTERS
-from service.describe import definitions
-from service.engine.engine import Engine
-from service.errors import HANDLERS
-from service.health import Health
-from service.middleware import BodyLimit, FaultNet, HeadAsGet, SecurityHeaders
-from service.models import routes as models
-from service.models.manager import Manager
-from service.models.registry import Registry
-from service.problems import KINDS
-from service.settings import Settings
-from service.stream import routes as stream
-from service.stream.tagging import PATH as STREAM_PATH
-from service.tagging import Tagging
-from service.telemetry.metrics import Moment
-from service.telemetry.observe import Observe
-from service.telemetry.wiring import Telemetry
+from tagbelt.service.access import install as access
+from tagbelt.service.access.document import secure
+from tagbelt.service.adapters.routers import ROUTERS as ADAPTERS
+from tagbelt.service.api import pages, probes, v1
+from tagbelt.service.api.describe import definitions
+from tagbelt.service.api.errors import HANDLERS
+from tagbelt.service.api.health import Health
+from tagbelt.service.api.problems import KINDS
+from tagbelt.service.api.stream import routes as stream
+from tagbelt.service.api.stream.tagging import PATH as STREAM_PATH
+from tagbelt.service.engine.engine import Engine
+from tagbelt.service.middleware import BodyLimit, FaultNet, HeadAsGet, SecurityHeaders
+from tagbelt.service.models import routes as models
+from tagbelt.service.models.manager import Manager
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.settings import Settings
+from tagbelt.service.tagging import Tagging
+from tagbelt.service.telemetry.metrics import Moment
+from tagbelt.service.telemetry.observe import Observe
+from tagbelt.service.telemetry.wiring import Telemetry
 
 API_VERSION = "1"
 

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import problems
-from service.problems import ProblemError
-from service.quietlog import log_failure
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.quietlog import log_failure
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

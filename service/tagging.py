@@ -9,17 +9,17 @@ from typing import Any
 
 from starlette.requests import Request
 
-from inference import Annotation
-from service import problems
-from service.engine.engine import Engine
-from service.engine.job import DeadlineError, Failure, GoneError, Job, Outcome
-from service.engine.queue import ClosedError, OverloadedError
-from service.engine.recorder import Work
-from service.items import Fault, text_fault, token_list_fault
-from service.models.registry import Registry
-from service.models.served import AUTO, Served
-from service.problems import FieldError, ProblemError
-from service.settings import Settings
+from tagbelt.inference import Annotation
+from tagbelt.service.api import problems
+from tagbelt.service.api.items import Fault, text_fault, token_list_fault
+from tagbelt.service.api.problems import FieldError, ProblemError
+from tagbelt.service.engine.engine import Engine
+from tagbelt.service.engine.job import DeadlineError, Failure, GoneError, Job, Outcome
+from tagbelt.service.engine.queue import ClosedError, OverloadedError
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.served import AUTO, Served
+from tagbelt.service.settings import Settings
 
 RETRY_AFTER_SECONDS = 1
 # A reply about more than this takes long enough to make that other requests would notice.

@@ -11,7 +11,7 @@ def main() -> None:
     # most of what a start takes, so this comes before them.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit)
-    from tagbelt.cli import main as run
+    from tagbelt.commands.cli import main as run
 
     run()
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data.artifact import CARD, Header, verify_sums
-from inference.tagger import Tagger
+from tagbelt.data.checkpoint.artifact import CARD, Header, verify_sums
+from tagbelt.inference.tagger import Tagger
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 LARGEST = 12_000_000

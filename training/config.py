@@ -19,10 +19,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from data.schemes import Scheme
-from data.types import Unit
-from model.config import ModelConfig, Probability, Section, Size
-from training.distillation_config import DistillationConfig, TextSource
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import Unit
+from tagbelt.model.config import ModelConfig, Probability, Section, Size
+from tagbelt.training.distillation_config import DistillationConfig, TextSource
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -33,7 +33,7 @@ class ConfigError(Exception):
 
 
 class Layout(Section):
-    """How the columns of a CoNLL file are read; see `data.conll.read_conll`.
+    """How the columns of a CoNLL file are read; see `tagbelt.data.conll.reading.read_conll`.
 
     `columns` names them from the left; the tokens' is `token`, the tags' is `tag`. Without it the
     first column holds tokens and the last tags. `scheme` is recognised from the tags unless
@@ -80,7 +80,7 @@ class Source(Layout):
 
 
 class SynthesisConfig(Section):
-    """Sentences made of hand-written templates; see `training.synthesis`.
+    """Sentences made of hand-written templates; see `tagbelt.training.corpus.synthesis`.
 
     `own_names` is the share of names from the template file's own lists; the rest comes from the
     training files whose `names` is true.

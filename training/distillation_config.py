@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from model.config import Section, Size
+from tagbelt.model.config import Section, Size
 
 
 class TextSource(Section):

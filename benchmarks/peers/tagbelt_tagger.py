@@ -5,9 +5,9 @@ from typing import Any
 from jobs import Jobs
 from protocol import serve, versions
 
-from inference.checkpoint import load_checkpoint
-from inference.native import library
-from inference.tagger import Tagger
+from tagbelt.inference.checkpoint import load_checkpoint
+from tagbelt.inference.native import library
+from tagbelt.inference.tagger import Tagger
 
 BATCHED = 0  # Tagbelt makes its batches itself
 

@@ -11,10 +11,10 @@ import torch
 from protocol import serve, versions
 from rich.console import Console
 
-from model.batch import EncodedSentences
-from training.config import load_config
-from training.loop import Epoch, Step
-from training.train import prepare
+from tagbelt.model.batch import EncodedSentences
+from tagbelt.training.config import load_config
+from tagbelt.training.loop.loop import Epoch, Step
+from tagbelt.training.run.train import prepare
 
 # An epoch ends with an evaluation, which is not timed; so few sentences are soon evaluated.
 DEV = 4

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.checking.findings import Findings, Severity
-from data.checking.within import Limits, check_file, excerpt
-from data.conll import ConllError
-from data.loose import Annotated, annotate, read_loosely
-from data.rows import Columns, Separator
-from data.schemes import Scheme
+from tagbelt.data.checking.findings import Findings, Severity
+from tagbelt.data.checking.within import Limits, check_file, excerpt
+from tagbelt.data.conll.reading import ConllError
+from tagbelt.data.conll.rows import Columns, Separator
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.tolerant import Annotated, annotate, read_loosely
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from data.checking.characters import is_punctuation, odd_characters, shown
-from data.checking.findings import Findings
-from data.loose import Annotated, Block
-from data.types import Sentence, Span
+from tagbelt.data.checking.characters import is_punctuation, odd_characters, shown
+from tagbelt.data.checking.findings import Findings
+from tagbelt.data.conll.tolerant import Annotated, Block
+from tagbelt.data.types import Sentence, Span
 
 _OPENERS = {
     ")": "(",

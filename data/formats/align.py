@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Literal
 
-from data.formats.record import Losses, Mark, Record
-from data.tokenize import tokenize
-from data.types import Sentence, Span, Unit
+from tagbelt.data.formats.record import Losses, Mark, Record
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.data.types import Sentence, Span, Unit
 
 Tokenizing = Literal["word", "character", "whitespace"]
 Extent = tuple[int, int]

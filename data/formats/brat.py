@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from data.formats.names import OffsetUnit
-from data.formats.record import (
+from tagbelt.data.formats.names import OffsetUnit
+from tagbelt.data.formats.record import (
     Losses,
     Mark,
     Offsets,
@@ -14,7 +14,7 @@ from data.formats.record import (
     place,
     read_mark,
 )
-from data.problems import DataError
+from tagbelt.data.problems import DataError
 
 _NAME = re.compile(r"[\w-][\w.-]*")
 

@@ -4,19 +4,19 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.conll import ConllError
-from data.formats.align import Tokenizing, as_documents, to_records, to_sentences
-from data.formats.brat import read_brat, write_brat
-from data.formats.labelstudio import read_labelstudio, write_labelstudio
-from data.formats.lines import read_lines, write_doccano, write_prodigy
-from data.formats.names import Format, OffsetUnit
-from data.formats.record import Losses, Record
-from data.formats.rows import render, retag
-from data.loose import Annotated, annotate, guess_unit, read_loosely
-from data.problems import DataError
-from data.rows import DOCSTART, Columns, Separator
-from data.schemes import Scheme
-from data.types import Sentence
+from tagbelt.data.conll.reading import ConllError
+from tagbelt.data.conll.rows import DOCSTART, Columns, Separator
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.tolerant import Annotated, annotate, guess_unit, read_loosely
+from tagbelt.data.formats.align import Tokenizing, as_documents, to_records, to_sentences
+from tagbelt.data.formats.brat import read_brat, write_brat
+from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
+from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
+from tagbelt.data.formats.names import Format, OffsetUnit
+from tagbelt.data.formats.record import Losses, Record
+from tagbelt.data.formats.rows import render, retag
+from tagbelt.data.problems import DataError
+from tagbelt.data.types import Sentence
 
 _UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.utf16}
 """What a format's offsets count unless stated; the others count code points."""

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from data.formats.lines import token_pairs
-from data.formats.names import OffsetUnit
-from data.formats.record import (
+from tagbelt.data.formats.lines import token_pairs
+from tagbelt.data.formats.names import OffsetUnit
+from tagbelt.data.formats.record import (
     Losses,
     Mark,
     Offsets,
@@ -15,7 +15,7 @@ from data.formats.record import (
     read_mark,
     read_tokens,
 )
-from data.problems import DataError
+from tagbelt.data.problems import DataError
 
 
 def read_labelstudio(

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from data.formats.names import OffsetUnit
-from data.formats.record import (
+from tagbelt.data.formats.names import OffsetUnit
+from tagbelt.data.formats.record import (
     Losses,
     Mark,
     Offsets,
@@ -19,7 +19,7 @@ from data.formats.record import (
     read_mark,
     read_tokens,
 )
-from data.problems import DataError
+from tagbelt.data.problems import DataError
 
 _KNOWN = frozenset(
     ("text", "label", "labels", "entities", "spans", "tokens", "document", "relations")

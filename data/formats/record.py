@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from data.formats.names import OffsetUnit
-from data.problems import DataError
+from tagbelt.data.formats.names import OffsetUnit
+from tagbelt.data.problems import DataError
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,12 +3,12 @@
 import io
 from collections.abc import Sequence
 
-from data.conll import write_conll
-from data.loose import Annotated, Block
-from data.problems import DataError
-from data.rows import DOCSTART, Separator
-from data.schemes import Scheme, spans_to_tags
-from data.types import Sentence
+from tagbelt.data.conll.reading import write_conll
+from tagbelt.data.conll.rows import DOCSTART, Separator
+from tagbelt.data.conll.schemes import Scheme, spans_to_tags
+from tagbelt.data.conll.tolerant import Annotated, Block
+from tagbelt.data.problems import DataError
+from tagbelt.data.types import Sentence
 
 
 def render(

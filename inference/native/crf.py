@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.crf import CrfParameters, FloatArray, IntArray, check_shape, rows_alive
-from inference.native import library
+from tagbelt.inference.crf.parameters import (
+    CrfParameters,
+    FloatArray,
+    IntArray,
+    check_shape,
+    rows_alive,
+)
+from tagbelt.inference.native import library
 
 if TYPE_CHECKING:
-    from inference.tags import Spans, TagTable
+    from tagbelt.inference.decoding.tags import Spans, TagTable
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_ssize_t
@@ -72,7 +78,7 @@ class Functions:
     def viterbi(
         self, emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
     ) -> tuple[IntArray, FloatArray]:
-        """As `inference.viterbi.viterbi`."""
+        """As `tagbelt.inference.decoding.viterbi.viterbi`."""
         batch = _Batch(emissions, lengths, crf)
         paths = np.zeros(batch.shape, np.intp)
         best = np.empty(batch.shape[1])

@@ -1,5 +1,5 @@
 /* Exact probabilities under a CRF by forward-backward with scaling (Rabiner 1989, V.A): what
- * inference/posteriors.py does, but for the order of sums. */
+ * inference/crf/posteriors.py does, but for the order of sums. */
 
 #include "crf.h"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.native import library
+from tagbelt.inference.native import library
 
 LANES, CHUNK, ZERO = 16, 64, 128
 LIMIT = 127
@@ -57,7 +57,7 @@ def best_tier() -> str | None:
 class QuantisedNetwork:
     """Emissions of rows of bytes; safe to use from several threads.
 
-    `weights` are those of `model.quantised`: `bound` [1]; per layer i from 0 `i.weight` int8
+    `weights` are those of `model.export.quantised`: `bound` [1]; per layer i from 0 `i.weight` int8
     [D, G, H, I + H] with `i.scale` and `i.bias` [D, G, H], perhaps `i.peephole` [D, G - 1, H];
     `tags.weight` [K, D*H] and `tags.bias` [K].
     """

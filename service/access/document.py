@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from service.access.scopes import OPEN, Need, need_of
-from service.problems import KINDS, MEDIA_TYPE
+from tagbelt.service.access.scopes import OPEN, Need, need_of
+from tagbelt.service.api.problems import KINDS, MEDIA_TYPE
 
 SCHEMES: dict[str, Any] = {
     "bearer": {

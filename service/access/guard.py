@@ -8,14 +8,20 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import problems
-from service.access.credentials import API_KEY, AUTHORIZATION, CredentialError, pick, presented
-from service.access.hosts import HostRule, host_name, is_local_name
-from service.access.keys import KeyRing
-from service.access.rates import Limiter, Rate, client_of
-from service.access.scopes import OPEN, Need, need_of
-from service.problems import ProblemError
-from service.settings import ENV_PREFIX, Settings
+from tagbelt.service.access.credentials import (
+    API_KEY,
+    AUTHORIZATION,
+    CredentialError,
+    pick,
+    presented,
+)
+from tagbelt.service.access.hosts import HostRule, host_name, is_local_name
+from tagbelt.service.access.keys import KeyRing
+from tagbelt.service.access.rates import Limiter, Rate, client_of
+from tagbelt.service.access.scopes import OPEN, Need, need_of
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.settings import ENV_PREFIX, Settings
 
 CLIENT_NAME = "client_name"
 """Where in scope["state"] the name of the request's key is."""
@@ -34,7 +40,7 @@ _PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _HEADERS = _PROXIED | {AUTHORIZATION, API_KEY, b"host", b"origin", b"sec-fetch-site"}
 _HOW = "send one as Authorization: Bearer KEY or as X-API-Key: KEY"
 
-logger = logging.getLogger("service.access")
+logger = logging.getLogger("tagbelt.service.access")
 
 
 class Guard:

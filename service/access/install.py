@@ -5,10 +5,10 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
-from service.access.guard import Guard
-from service.access.hosts import check_exposure
-from service.access.keys import KeyRing, logger
-from service.settings import Settings
+from tagbelt.service.access.guard import Guard
+from tagbelt.service.access.hosts import check_exposure
+from tagbelt.service.access.keys import KeyRing, logger
+from tagbelt.service.settings import Settings
 
 EXPOSED = ("Retry-After", "Server-Timing", "X-Model-Digest", "X-Request-ID")
 """Reply headers that scripts of other origins may read."""

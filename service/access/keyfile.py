@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from service.access.rates import Rate
-from service.access.scopes import KEY_SCOPES, Need
-from service.settings import ENV_PREFIX, SettingsError
+from tagbelt.service.access.rates import Rate
+from tagbelt.service.access.scopes import KEY_SCOPES, Need
+from tagbelt.service.settings import ENV_PREFIX, SettingsError
 
 PREFIX = "tb_"
 """How the keys begin that `tagbelt keys new` makes, so that scanners for secrets know them."""

@@ -9,10 +9,17 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from service.access.keyfile import INLINE, Key, KeysError, check_different, parse_inline, read_file
-from service.settings import Settings
+from tagbelt.service.access.keyfile import (
+    INLINE,
+    Key,
+    KeysError,
+    check_different,
+    parse_inline,
+    read_file,
+)
+from tagbelt.service.settings import Settings
 
-logger = logging.getLogger("service.access")
+logger = logging.getLogger("tagbelt.service.access")
 
 
 def digest_of(key: bytes) -> bytes:

@@ -10,14 +10,14 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inference import Annotation
-from service import problems
-from service.bodies import read_json
-from service.items import Fault
-from service.problems import MEDIA_TYPE, ProblemError
-from service.quietlog import log_failure
-from service.results import SCORE_DIGITS
-from service.tagging import Answer, Query, ask
+from tagbelt.inference import Annotation
+from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import read_json
+from tagbelt.service.api.items import Fault
+from tagbelt.service.api.problems import MEDIA_TYPE, ProblemError
+from tagbelt.service.api.results import SCORE_DIGITS
+from tagbelt.service.quietlog import log_failure
+from tagbelt.service.tagging import Answer, Query, ask
 
 JSON = "application/json"
 

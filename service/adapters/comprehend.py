@@ -13,27 +13,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from inference import Annotation
-from service import problems
-from service.adapters.answering import (
+from tagbelt.inference import Annotation
+from tagbelt.service.adapters.answering import (
     AdapterRoute,
     all_good,
     ask_except,
     described_errors,
     rounded,
 )
-from service.adapters.comprehend_shapes import (
+from tagbelt.service.adapters.comprehend_shapes import (
     BatchDetectEntitiesReply,
     BatchDetectEntitiesRequest,
     ComprehendError,
     DetectEntitiesReply,
     DetectEntitiesRequest,
 )
-from service.adapters.languages import models_of
-from service.bodies import check_encoding, parse_json
-from service.items import Fault
-from service.problems import Kind, ProblemError
-from service.tagging import Answer, Query, ask, rendered
+from tagbelt.service.adapters.languages import models_of
+from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import check_encoding, parse_json
+from tagbelt.service.api.items import Fault
+from tagbelt.service.api.problems import Kind, ProblemError
+from tagbelt.service.tagging import Answer, Query, ask, rendered
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
 TARGET_HEADER = "x-amz-target"

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from service import problems
-from service.adapters import cbor
-from service.adapters.comprehend import (
+from tagbelt.service.adapters import cbor
+from tagbelt.service.adapters.comprehend import (
     TARGET_PREFIX,
     ComprehendRoute,
     Operation,
@@ -17,9 +16,10 @@ from service.adapters.comprehend import (
     operation,
     request_ids,
 )
-from service.bodies import invalid
-from service.problems import ProblemError
-from service.tagging import rendered
+from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import invalid
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.tagging import rendered
 
 MEDIA_TYPE = "application/cbor"
 PROTOCOL = {"smithy-protocol": "rpc-v2-cbor"}

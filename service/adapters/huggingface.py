@@ -9,16 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from inference import Annotation
-from service.adapters.answering import (
+from tagbelt.inference import Annotation
+from tagbelt.service.adapters.answering import (
     JSON,
     AdapterRoute,
     all_good,
     described_errors,
     rounded,
 )
-from service.adapters.inputs import ModelName, Names, TextOrTexts, listed
-from service.tagging import Query, ask, rendered
+from tagbelt.service.adapters.inputs import ModelName, Names, TextOrTexts, listed
+from tagbelt.service.tagging import Query, ask, rendered
 
 OUTSIDE = "O"
 Strategy = Literal["none", "simple", "first", "average", "max"]

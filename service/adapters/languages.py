@@ -1,7 +1,7 @@
 """Which model speaks a language, for APIs that name a language where we name a model."""
 
-from service.models.registry import Registry
-from service.models.served import Served
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.served import Served
 
 
 def models_of(registry: Registry, language: str | None) -> list[Served]:

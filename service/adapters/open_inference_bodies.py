@@ -5,10 +5,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from inference import Annotation
-from service import problems
-from service.adapters.answering import rounded
-from service.adapters.open_inference_shapes import (
+from tagbelt.inference import Annotation
+from tagbelt.service.adapters.answering import rounded
+from tagbelt.service.adapters.open_inference_shapes import (
     BINARY_OUTPUT,
     BINARY_OUTPUTS,
     BINARY_SIZE,
@@ -17,10 +16,11 @@ from service.adapters.open_inference_shapes import (
     InferRequest,
     RequestInput,
 )
-from service.adapters.tensors import BYTES, Tensor, flat, pack, unpack_strings
-from service.bodies import parse_json
-from service.items import Fault
-from service.problems import ProblemError
+from tagbelt.service.adapters.tensors import BYTES, Tensor, flat, pack, unpack_strings
+from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import parse_json
+from tagbelt.service.api.items import Fault
+from tagbelt.service.api.problems import ProblemError
 
 # More digits than any body's length has.
 _DIGITS = 20

@@ -4,8 +4,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from service.adapters.inputs import Name
-from service.adapters.tensors import BYTES, FP32, INT32
+from tagbelt.service.adapters.inputs import Name
+from tagbelt.service.adapters.tensors import BYTES, FP32, INT32
 
 PLATFORM = "onnx_onnxv1"
 INPUT = "text"

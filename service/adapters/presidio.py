@@ -10,20 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import PlainTextResponse, Response
 
-from inference import Annotation
-from service import problems
-from service.adapters.answering import (
+from tagbelt.inference import Annotation
+from tagbelt.service.adapters.answering import (
     JSON,
     AdapterRoute,
     all_good,
     described_errors,
     rounded,
 )
-from service.adapters.inputs import Name, Names, TextOrTexts, listed
-from service.adapters.languages import models_of
-from service.models.served import Served
-from service.problems import ProblemError
-from service.tagging import Query, ask, rendered
+from tagbelt.service.adapters.inputs import Name, Names, TextOrTexts, listed
+from tagbelt.service.adapters.languages import models_of
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.models.served import Served
+from tagbelt.service.tagging import Query, ask, rendered
 
 # What Presidio calls the types that most models have; others are in capitals, as its own are.
 ENTITY_TYPES = {

@@ -2,7 +2,13 @@
 
 from fastapi import APIRouter
 
-from service.adapters import comprehend, comprehend_cbor, huggingface, open_inference, presidio
+from tagbelt.service.adapters import (
+    comprehend,
+    comprehend_cbor,
+    huggingface,
+    open_inference,
+    presidio,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     open_inference.router,

@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from inference import Annotation, Phases, Reading
-from service.engine.job import DeadlineError, Failure, Job, Outcome, deliver
-from service.engine.pace import Pace
-from service.engine.queue import Queue
-from service.engine.recorder import Recorder
-from service.models.served import Served
-from service.quietlog import log_failure
+from tagbelt.inference import Annotation, Phases, Reading
+from tagbelt.service.engine.job import DeadlineError, Failure, Job, Outcome, deliver
+from tagbelt.service.engine.pace import Pace
+from tagbelt.service.engine.queue import Queue
+from tagbelt.service.engine.recorder import Recorder
+from tagbelt.service.models.served import Served
+from tagbelt.service.quietlog import log_failure
 
 
 @dataclass(slots=True)

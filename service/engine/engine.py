@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Sequence
 
-from service.engine.batch import Part, gather, tag
-from service.engine.job import DeadlineError, GoneError, Job, Outcome, deliver
-from service.engine.pace import Pace
-from service.engine.queue import OverloadedError, Queue
-from service.engine.recorder import Recorder
-from service.engine.sweeper import Gone, Sweeper
-from service.quietlog import log_failure, logger
+from tagbelt.service.engine.batch import Part, gather, tag
+from tagbelt.service.engine.job import DeadlineError, GoneError, Job, Outcome, deliver
+from tagbelt.service.engine.pace import Pace
+from tagbelt.service.engine.queue import OverloadedError, Queue
+from tagbelt.service.engine.recorder import Recorder
+from tagbelt.service.engine.sweeper import Gone, Sweeper
+from tagbelt.service.quietlog import log_failure, logger
 
 # A batch that takes this long has hung: one of 32,768 tokens takes less than a second.
 STUCK_SECONDS = 30.0

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from inference import Annotation
-from service.engine.recorder import Work
-from service.models.served import Served
+from tagbelt.inference import Annotation
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.models.served import Served
 
 
 class DeadlineError(Exception):

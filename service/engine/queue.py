@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from service.engine.job import Job
+from tagbelt.service.engine.job import Job
 
 
 class OverloadedError(RuntimeError):

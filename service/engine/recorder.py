@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference import Annotation, Phases
-from service.models.served import Served
+from tagbelt.inference import Annotation, Phases
+from tagbelt.service.models.served import Served
 
 
 @dataclass(slots=True)

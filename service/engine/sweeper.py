@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from service.engine.job import DeadlineError, GoneError, Job
+from tagbelt.service.engine.job import DeadlineError, GoneError, Job
 
 INTERVAL_SECONDS = 0.05
 """How often; a request that is answered sooner is never looked at."""

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from data.artifact import CheckpointError, Header
-from inference import ModelInfo
-from service.models.changes import Changes
-from service.models.registry import Loaded, Snapshot
-from service.models.schemas import ModelState
-from service.models.store import Place, version_key
-from service.problems import UNKNOWN_MODEL, ProblemError
+from tagbelt.data.checkpoint.artifact import CheckpointError, Header
+from tagbelt.inference import ModelInfo
+from tagbelt.service.api.problems import UNKNOWN_MODEL, ProblemError
+from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.registry import Loaded, Snapshot
+from tagbelt.service.models.schemas import ModelState
+from tagbelt.service.models.store import Place, version_key
 
 _NOTHING_KNOWN: dict[str, Any] = {
     "digest": "",

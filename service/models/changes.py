@@ -5,17 +5,23 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from data.artifact import CheckpointError
-from service import problems
-from service.models.desired import State, followed
-from service.models.loading import Load, prepare
-from service.models.registry import Loaded, Registry, Snapshot
-from service.models.rescan import settle
-from service.models.schemas import Action, Change
-from service.models.store import Place, Refusal, Scan, Store, Versions, wanted
-from service.problems import MODEL_NEEDED, MODEL_UNUSABLE, UNKNOWN_MODEL, Kind, ProblemError
-from service.quietlog import logger
-from service.schemas import Problem
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import (
+    MODEL_NEEDED,
+    MODEL_UNUSABLE,
+    UNKNOWN_MODEL,
+    Kind,
+    ProblemError,
+)
+from tagbelt.service.api.schemas import Problem
+from tagbelt.service.models.desired import State, followed
+from tagbelt.service.models.loading import Load, prepare
+from tagbelt.service.models.registry import Loaded, Registry, Snapshot
+from tagbelt.service.models.rescan import settle
+from tagbelt.service.models.schemas import Action, Change
+from tagbelt.service.models.store import Place, Refusal, Scan, Store, Versions, wanted
+from tagbelt.service.quietlog import logger
 
 OnChange = Callable[[Action, str], None]
 """Is told of each change: what was to be done, and ok, failed or refused."""

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from data.artifact import CheckpointError
-from service.models.loading import Load, prepare
-from service.models.registry import Loaded, Snapshot, make_snapshot
-from service.models.store import Place
-from service.quietlog import logger
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.models.loading import Load, prepare
+from tagbelt.service.models.registry import Loaded, Snapshot, make_snapshot
+from tagbelt.service.models.store import Place
+from tagbelt.service.quietlog import logger
 
 
 class _Value(BaseModel):

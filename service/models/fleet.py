@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.models.desired import State
-from service.problems import NOT_READY, WORKER_FAILED, ProblemError
-from service.quietlog import log_failure, logger
+from tagbelt.service.api.problems import NOT_READY, WORKER_FAILED, ProblemError
+from tagbelt.service.models.desired import State
+from tagbelt.service.quietlog import log_failure, logger
 
 RUNTIME_VARIABLE = "TAGBELT_RUNTIME"
 """Names the folder; it belongs to one run of one server."""

@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
-import inference
-from data.artifact import CheckpointError
-from service.models.registry import Loaded
-from service.models.served import Served, Tagger
-from service.models.smoke import smoke, warm
-from service.models.store import Place
+import tagbelt.inference
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.models.registry import Loaded
+from tagbelt.service.models.served import Served, Tagger
+from tagbelt.service.models.smoke import smoke, warm
+from tagbelt.service.models.store import Place
 
 Load = Callable[[Place], Tagger]
 """Reads a checkpoint. Its tagger goes by the place's name and version."""
@@ -24,7 +24,7 @@ def checkpoint_loader(threads: int | None) -> Load:
 def read_checkpoint(place: Place, *, threads: int | None) -> Tagger:
     """The tagger of a checkpoint. Raises CheckpointError; also when it changes meanwhile."""
     before = place.digest()
-    tagger = inference.Tagger.load(place.path, threads=threads)
+    tagger = tagbelt.inference.Tagger.load(place.path, threads=threads)
     # Files from before and after a replacement would be a model that nobody made.
     if not before == tagger.info.digest == place.digest():
         raise CheckpointError(f"{place.path}: was changed while it was read; try again")

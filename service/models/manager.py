@@ -8,19 +8,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from data.artifact import CheckpointError
-from service import problems
-from service.models.changes import Changes, OnChange
-from service.models.desired import recovered, state_of
-from service.models.fleet import Fleet
-from service.models.loading import Load, checkpoint_loader, prepare
-from service.models.registry import Registry, Snapshot, first_snapshot
-from service.models.schemas import Change, Report, WorkerTrouble
-from service.models.store import Store, Versions, wanted
-from service.problems import WORKER_FAILED, ProblemError
-from service.quietlog import log_failure, logger
-from service.schemas import Problem
-from service.settings import SettingsError
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import WORKER_FAILED, ProblemError
+from tagbelt.service.api.schemas import Problem
+from tagbelt.service.models.changes import Changes, OnChange
+from tagbelt.service.models.desired import recovered, state_of
+from tagbelt.service.models.fleet import Fleet
+from tagbelt.service.models.loading import Load, checkpoint_loader, prepare
+from tagbelt.service.models.registry import Registry, Snapshot, first_snapshot
+from tagbelt.service.models.schemas import Change, Report, WorkerTrouble
+from tagbelt.service.models.store import Store, Versions, wanted
+from tagbelt.service.quietlog import log_failure, logger
+from tagbelt.service.settings import SettingsError
 
 T = TypeVar("T")
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.models.routing import is_chinese, speaks_chinese
-from service.models.served import AUTO, Served
-from service.models.store import version_key
-from service.problems import UNKNOWN_MODEL, ProblemError
+from tagbelt.service.api.problems import UNKNOWN_MODEL, ProblemError
+from tagbelt.service.models.routing import is_chinese, speaks_chinese
+from tagbelt.service.models.served import AUTO, Served
+from tagbelt.service.models.store import version_key
 
 
 @dataclass(frozen=True, eq=False, slots=True)

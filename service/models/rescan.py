@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.models.registry import Snapshot
-from service.models.store import Scan, Versions, being_replaced
+from tagbelt.service.models.registry import Snapshot
+from tagbelt.service.models.store import Scan, Versions, being_replaced
 
 
 @dataclass(frozen=True, slots=True)

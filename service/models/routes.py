@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service import problems
-from service.bodies import read_json
-from service.describe import errors
-from service.models.cards import card, cards
-from service.models.changes import Changes
-from service.models.manager import Manager, Steps
-from service.models.schemas import (
+from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import read_json
+from tagbelt.service.api.describe import errors
+from tagbelt.service.api.problems import FieldError, ProblemError
+from tagbelt.service.models.cards import card, cards
+from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.manager import Manager, Steps
+from tagbelt.service.models.schemas import (
     CHANGE_EXAMPLES,
     REPORT_EXAMPLE,
     ChangeRequest,
@@ -19,7 +20,6 @@ from service.models.schemas import (
     ModelStates,
     Report,
 )
-from service.problems import FieldError, ProblemError
 
 DIGEST_HEADER = "x-model-digest"
 

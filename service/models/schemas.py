@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schemas import ModelCard, Problem
+from tagbelt.service.api.schemas import ModelCard, Problem
 
 Action = Literal["load", "reload", "unload", "default"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from inference import Annotation, LexiconUse, ModelInfo, Phases, Reading
+from tagbelt.inference import Annotation, LexiconUse, ModelInfo, Phases, Reading
 
 AUTO = "auto"
 """As a model's name: each item goes to the model of its script."""

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from inference import Annotation
-from service.models.routing import speaks_chinese
-from service.models.served import Served
+from tagbelt.inference import Annotation
+from tagbelt.service.models.routing import speaks_chinese
+from tagbelt.service.models.served import Served
 
 SMOKE_TEXT = "Ada Lovelace wrote to Charles Babbage in London."
 SMOKE_TEXT_CHINESE = "李明上周从北京飞往上海，参加华为公司的会议。"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data.artifact import CONFIG, SUMS, CheckpointError, Header, digest_of
-from service.models.served import AUTO
+from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, CheckpointError, Header, digest_of
+from tagbelt.service.models.served import AUTO
 
 Versions = Literal["latest", "all"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.problems import MEDIA_TYPE, Kind, problem
+from tagbelt.service.api.problems import MEDIA_TYPE, Kind, problem
 
 HEAD_BYTES = 65_536
 """Of request line and headers, besides what comes with the first packet of them."""

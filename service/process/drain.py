@@ -16,10 +16,10 @@ from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from service.process.bounds import Bounded, Patience
-from service.process.door import Door
-from service.process.joined import JoinedTransport
-from service.process.signals import logger
+from tagbelt.service.process.admission import Door
+from tagbelt.service.process.bounds import Bounded, Patience
+from tagbelt.service.process.signals import logger
+from tagbelt.service.process.write_coalescing import JoinedTransport
 
 TICK_SECONDS = 0.02
 # Who has only just connected is about to ask.

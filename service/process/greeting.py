@@ -4,11 +4,11 @@ import json
 import shlex
 import socket
 
-from service.models.registry import Registry
-from service.process.sockets import address
-from service.schemas import SENTENCE
-from service.settings import Settings
-from service.v1 import PATH
+from tagbelt.service.api.schemas import SENTENCE
+from tagbelt.service.api.v1 import PATH
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.process.sockets import address
+from tagbelt.service.settings import Settings
 
 
 def greeting(registry: Registry, listener: socket.socket, settings: Settings) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from service.access.hosts import check_exposure
-from service.access.keys import KeyRing
-from service.process.signals import Signals
-from service.process.sockets import bound
-from service.process.tls import tls_context
-from service.settings import Settings
+from tagbelt.service.access.hosts import check_exposure
+from tagbelt.service.access.keys import KeyRing
+from tagbelt.service.process.signals import Signals
+from tagbelt.service.process.sockets import bound
+from tagbelt.service.process.tls import tls_context
+from tagbelt.service.settings import Settings
 
 
 def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None:
@@ -29,14 +29,14 @@ def run(settings: Settings, models: Path, *, say: Callable[[str], None]) -> None
         if settings.uds is not None:
             signals.clean_up = partial(settings.uds.unlink, missing_ok=True)
         # Here and not above: one that looks after others needs none of it.
-        from service.process.server import serve
+        from tagbelt.service.process.server import serve
 
         serve(settings, models, listener, signals=signals, started=lambda _, text: say(text))
 
 
 def _supervise(settings: Settings, models: Path, say: Callable[[str], None]) -> None:
-    from service.process.supervisor import Supervisor
-    from service.telemetry.logs import log_config
+    from tagbelt.service.process.supervisor import Supervisor
+    from tagbelt.service.telemetry.logs import log_config
 
     logging.config.dictConfig(log_config(settings))
     tls_context(settings)  # a bad certificate is told before anything starts

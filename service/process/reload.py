@@ -4,9 +4,9 @@ import ssl
 
 from fastapi import FastAPI
 
-from service.process.signals import logger
-from service.process.tls import renew
-from service.settings import Settings, SettingsError
+from tagbelt.service.process.signals import logger
+from tagbelt.service.process.tls import renew
+from tagbelt.service.settings import Settings, SettingsError
 
 
 def reload(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None, *, models: bool) -> None:

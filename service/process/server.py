@@ -14,21 +14,21 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from inference.threads import available_threads
-from service.app import create_app
-from service.models.fleet import fleet_of_environment
-from service.models.loading import checkpoint_loader
-from service.models.manager import open_models
-from service.process.bounds import BYTES_PER_SECOND
-from service.process.door import Door
-from service.process.drain import Connection, Connections, finish, stop_listening
-from service.process.greeting import greeting
-from service.process.reload import reload
-from service.process.signals import Signals, logger
-from service.process.sockets import BACKLOG, listen
-from service.process.tls import tls_context
-from service.settings import Settings, SettingsError
-from service.telemetry.logs import log_config
+from tagbelt.inference.threads import available_threads
+from tagbelt.service.app import create_app
+from tagbelt.service.models.fleet import fleet_of_environment
+from tagbelt.service.models.loading import checkpoint_loader
+from tagbelt.service.models.manager import open_models
+from tagbelt.service.process.admission import Door
+from tagbelt.service.process.bounds import BYTES_PER_SECOND
+from tagbelt.service.process.drain import Connection, Connections, finish, stop_listening
+from tagbelt.service.process.greeting import greeting
+from tagbelt.service.process.reload import reload
+from tagbelt.service.process.signals import Signals, logger
+from tagbelt.service.process.sockets import BACKLOG, listen
+from tagbelt.service.process.tls import tls_context
+from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.telemetry.logs import log_config
 
 # Longer than proxies and load balancers keep a connection that is not used: who closes first
 # must not be the one that cannot know whether a request is on its way.

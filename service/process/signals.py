@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-logger = logging.getLogger("service.process")
+logger = logging.getLogger("tagbelt.service.process")
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 # A shell reports a process that a signal ended in this way.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from service.settings import ENV_PREFIX, Settings, SettingsError
+from tagbelt.service.settings import ENV_PREFIX, Settings, SettingsError
 
 BACKLOG = 2048
 # Read and write for the owner and the group: a proxy in front joins the group.

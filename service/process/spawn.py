@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 
-from service.process.channel import Channel
+from tagbelt.service.process.channel import Channel
 
-PROGRAM = (sys.executable, "-P", "-m", "service.process.worker")
+PROGRAM = (sys.executable, "-P", "-m", "tagbelt.service.process.worker")
 # From the last word of a worker to its end.
 EXIT_SECONDS = 5.0
 

@@ -12,12 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS
-from service.process.restarts import Restarts
-from service.process.signals import ENDING, SIGNALLED, Wakeup, logger
-from service.process.spawn import Spawned
-from service.settings import Settings
-from service.telemetry.shared import forget_worker, share_metrics
+from tagbelt.service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS
+from tagbelt.service.process.restarts import Restarts
+from tagbelt.service.process.signals import ENDING, SIGNALLED, Wakeup, logger
+from tagbelt.service.process.spawn import Spawned
+from tagbelt.service.settings import Settings
+from tagbelt.service.telemetry.shared import forget_worker, share_metrics
 
 RUNTIME_VARIABLE = "TAGBELT_RUNTIME"
 """Names the folder that the workers of this run share."""

@@ -3,7 +3,7 @@
 import ssl
 from pathlib import Path
 
-from service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings, SettingsError
 
 OLDEST = ssl.TLSVersion.TLSv1_2
 

@@ -12,12 +12,12 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from data.artifact import CheckpointError
-from service.models.fleet import RUNTIME_VARIABLE
-from service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS, Channel
-from service.process.server import Server, serve
-from service.process.signals import Signals
-from service.settings import SettingsError
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.models.fleet import RUNTIME_VARIABLE
+from tagbelt.service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS, Channel
+from tagbelt.service.process.server import Server, serve
+from tagbelt.service.process.signals import Signals
+from tagbelt.service.settings import SettingsError
 
 EXPECTED = (SettingsError, CheckpointError, OSError)
 """Errors that speak of what a person can mend."""

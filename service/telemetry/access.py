@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from service.telemetry.exchange import Exchange
+from tagbelt.service.telemetry.exchange import Exchange
 
 MAX_TEXT = 1000
 """Characters of all the texts of one request that a line may hold."""

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from starlette.types import Scope
 
-from service.engine.recorder import Work
-from service.telemetry.ids import TraceParent, new_trace_id, parse_traceparent, request_id
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.telemetry.ids import TraceParent, new_trace_id, parse_traceparent, request_id
 
 OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

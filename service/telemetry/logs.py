@@ -8,9 +8,9 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from service.quietlog import describe
-from service.settings import Settings
-from service.telemetry.context import current
+from tagbelt.service.quietlog import describe
+from tagbelt.service.settings import Settings
+from tagbelt.service.telemetry.context import current
 
 _PLAIN = re.compile(r"""[^\s"=]+""")
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -31,7 +31,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "formatters": {"chosen": {"()": formatter}},
         "handlers": {
             "stderr": {
-                "()": "service.telemetry.lines.LineHandler",
+                "()": "tagbelt.service.telemetry.lines.LineHandler",
                 "formatter": "chosen",
                 "stream": "ext://sys.stderr",
             }

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from inference import Annotation, LexiconUse, Phases
-from service.engine.recorder import Recorder
-from service.models.served import Served
-from service.telemetry.exchange import METHODS, OTHER
-from service.telemetry.exposition import Source, expose
-from service.telemetry.families import Families
-from service.telemetry.shared import VARIABLE
+from tagbelt.inference import Annotation, LexiconUse, Phases
+from tagbelt.service.engine.recorder import Recorder
+from tagbelt.service.models.served import Served
+from tagbelt.service.telemetry.exchange import METHODS, OTHER
+from tagbelt.service.telemetry.exposition import Source, expose
+from tagbelt.service.telemetry.families import Families
+from tagbelt.service.telemetry.shared import VARIABLE
 
 MAX_SERIES = 1000
 """Of one family, in one process; what comes later is counted as "other"."""

@@ -5,10 +5,10 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.engine.recorder import Work
-from service.telemetry.context import current
-from service.telemetry.exchange import Exchange
-from service.telemetry.wiring import Telemetry
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.telemetry.context import current
+from tagbelt.service.telemetry.exchange import Exchange
+from tagbelt.service.telemetry.wiring import Telemetry
 
 UNAVAILABLE = 503
 

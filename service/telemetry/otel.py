@@ -22,9 +22,9 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import AttributeValue
 
-from service.engine.recorder import Work
-from service.telemetry.exchange import METHODS, OTHER, Exchange
-from service.telemetry.families import build_version
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.telemetry.exchange import METHODS, OTHER, Exchange
+from tagbelt.service.telemetry.families import build_version
 
 PATH = "/v1/traces"
 SEND_SECONDS = 5

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from service.settings import ENV_PREFIX, Settings, SettingsError
-from service.telemetry.exchange import Exchange
+from tagbelt.service.settings import ENV_PREFIX, Settings, SettingsError
+from tagbelt.service.telemetry.exchange import Exchange
 
 EXTRA = "otel"
 
@@ -26,7 +26,7 @@ def make_tracing(settings: Settings) -> Tracing | None:
     if settings.otlp_endpoint is None:
         return None
     try:
-        from service.telemetry.otel import OtelTracing
+        from tagbelt.service.telemetry.otel import OtelTracing
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"otlp_endpoint={settings.otlp_endpoint} needs the module {error.name}, which is not "

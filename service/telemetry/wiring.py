@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.quietlog import log_failure
-from service.settings import Settings
-from service.telemetry.access import AccessLog
-from service.telemetry.exchange import Exchange
-from service.telemetry.metrics import Metrics
-from service.telemetry.tracing import Tracing, make_tracing
+from tagbelt.service.quietlog import log_failure
+from tagbelt.service.settings import Settings
+from tagbelt.service.telemetry.access import AccessLog
+from tagbelt.service.telemetry.exchange import Exchange
+from tagbelt.service.telemetry.metrics import Metrics
+from tagbelt.service.telemetry.tracing import Tracing, make_tracing
 
 REFRESH_SECONDS = 1.0
 

@@ -12,15 +12,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self, cast
 
-from data.conll import read_conll
-from data.types import Entity
-from inference import Annotation
 from tagbelt.client.errors import error_of
 from tagbelt.client.options import FileOptions, TagOptions, check_names
 from tagbelt.client.results import FileCounts, ItemError, Result
-from tagbelt.documents import Bad, Document, Field, read_json_lines, read_text
-from tagbelt.tagging import SUFFIXES, SourceKind
-from tagbelt.writers import Conll, JsonLines, Writer
+from tagbelt.commands.documents import Bad, Document, Field, read_json_lines, read_text
+from tagbelt.commands.tag import SUFFIXES, SourceKind
+from tagbelt.commands.writers import Conll, JsonLines, Writer
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.types import Entity
+from tagbelt.inference import Annotation
 
 _ORIGIN = "origin"  # the member of an item that says where it came from
 

@@ -7,14 +7,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tagbelt.client.errors import ReplyError
-from tagbelt.client.results import (
-    ItemError,
-    ModelCard,
-    ModelList,
-    Problem,
-    Report,
-    Result,
-)
+from tagbelt.client.results import ItemError, ModelCard, ModelList, Problem, Report, Result
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Made-up parts of the measurements of the service, in the layout that they write."""
 
-from benchmarks.asked import CLIENTS, THREADS
-from benchmarks.overload import CASES
+from benchmarks.serving.overload import CASES
+from benchmarks.serving.requests import CLIENTS, THREADS
 
 
 def service_parts(spread):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from benchmarks.accuracy import Page, work
-from benchmarks.accuracy_plan import Entry, Plan
+from benchmarks.accuracy.plan import Entry, Plan
+from benchmarks.accuracy.train import Page, work
 from tests.training.tiny import ENGLISH, as_toml
 
 
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
     page = Page(plan, folder / "runs", folder / "results")
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.seeds.run_tasks", run_here)
+        patch.setattr("tagbelt.training.run.seeds.run_tasks", run_here)
         assert work(page, [entry], seeds=None, jobs=1) == 0
     torch.set_num_threads(threads)
     return page, entry, again
@@ -100,7 +100,7 @@ def test_what_was_collected_stays_until_the_runs_change(page, trained):
 def test_a_row_is_compared_with_its_base_once_both_are_there(page, trained, monkeypatch):
     _, entry, again = trained
     shutil.copytree(page.out / "one" / "seed-1", page.out / "two" / "seed-1")
-    monkeypatch.setattr("benchmarks.accuracy_against.SAMPLES", 200)
+    monkeypatch.setattr("benchmarks.accuracy.against.SAMPLES", 200)
     assert work(page, [again], seeds=None, jobs=None) == 0
     found = page.rows()["two"]["against"]
     assert list(page.rows()) == ["two", "one"]  # the plan's order
@@ -109,7 +109,7 @@ def test_a_row_is_compared_with_its_base_once_both_are_there(page, trained, monk
     assert found["test"]["over_seeds"] is None
     assert 0 < found["test"]["over_sentences"]["p"] <= 1
     assert "over_sentences" not in found["dev"]
-    monkeypatch.setattr("benchmarks.accuracy.against", None)  # not called again
+    monkeypatch.setattr("benchmarks.accuracy.train.against", None)  # not called again
     assert work(page, [entry, again], seeds=None, jobs=None) == 0
     assert page.rows()["two"]["against"] == found
 

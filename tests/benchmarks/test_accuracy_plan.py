@@ -4,10 +4,10 @@ import shlex
 
 import pytest
 
-from benchmarks.accuracy_plan import Entry, PlanError, read_plan
-from benchmarks.machine import ROOT
-from training.config import load_config
-from training.saved import differences
+from benchmarks.accuracy.plan import Entry, PlanError, read_plan
+from benchmarks.common.machine import ROOT
+from tagbelt.training.config import load_config
+from tagbelt.training.rundir.saved import differences
 
 PLAN = read_plan()
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.accuracy_plan import read_plan
-from benchmarks.accuracy_report import TABLES, TEMPLATE, read_measured, render
-from benchmarks.accuracy_tables import Measured, cells, finding, sets, spread, verdict
+from benchmarks.accuracy.plan import read_plan
+from benchmarks.accuracy.report import TABLES, TEMPLATE, read_measured, render
+from benchmarks.accuracy.tables import Measured, cells, finding, sets, spread, verdict
 
 PAGE = TEMPLATE.read_text(encoding="utf-8")
 PLAN = read_plan()
@@ -71,7 +71,7 @@ def test_the_page_uses_every_table_once():
 def test_the_committed_page_is_what_the_committed_results_make():
     committed = (TEMPLATE.parents[1] / "docs" / "accuracy.md").read_text(encoding="utf-8")
     expected = render(PAGE, read_measured())
-    assert committed == expected, "run python -m benchmarks.accuracy_report"
+    assert committed == expected, "run python -m benchmarks.accuracy.report"
 
 
 def test_what_was_not_measured_is_left_out():

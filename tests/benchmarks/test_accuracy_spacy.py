@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.accuracy_spacy import GOLD, OURS, SPACY, Gold, compared, mapped
-from data.types import Sentence, Span
+from benchmarks.accuracy.spacy import GOLD, OURS, SPACY, Gold, compared, mapped
+from tagbelt.data.types import Sentence, Span
 
 GOLD_FILE = Gold("toy", "toy.txt", ("token", "tag"), {"person": "PER", "group": "ORG"})
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.child import PEERS, Child, ChildError
+from benchmarks.common.peer_process import PEERS, Child, ChildError
 
 TOY = f"""
 import os, sys

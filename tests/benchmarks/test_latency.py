@@ -1,5 +1,6 @@
-from benchmarks import latency, materials, training
-from benchmarks.systems import Opened, System
+from benchmarks.common import materials
+from benchmarks.speed import latency, training
+from benchmarks.speed.systems import Opened, System
 
 
 class Stub:

@@ -1,8 +1,8 @@
 import pytest
 
-from benchmarks.limits import measured
-from benchmarks.products import shapes
-from benchmarks.taggers import Rounds
+from benchmarks.speed.limits import measured
+from benchmarks.speed.products import shapes
+from benchmarks.speed.taggers import Rounds
 
 
 def test_the_limit_is_the_sum_of_the_products_and_the_share_a_part_of_it():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.loadgen import LOST, Generator, LoadError, Tally, post
+from benchmarks.serving.loadgen import LOST, Generator, LoadError, Tally, post
 
 BODY = b'{"text": "Toyota"}'
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure import interleaved, percentile, ratio, spread
+from benchmarks.common.measure import interleaved, percentile, ratio, spread
 
 NUMBERS = st.floats(min_value=1e-6, max_value=1e6)
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from benchmarks.child import PEERS
-from benchmarks.environments import names
-from benchmarks.systems import Systems
+from benchmarks.common.environments import names
+from benchmarks.common.peer_process import PEERS
+from benchmarks.speed.systems import Systems
 
 PROGRAMS = sorted(PEERS.glob("*.py"))
 LIBRARY = {"protocol.py", "jobs.py", "crfsuite_features.py"}

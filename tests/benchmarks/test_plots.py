@@ -5,12 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.parts import read_parts
-from benchmarks.report import PAGE, TEMPLATE, main
+from benchmarks.report.page import PAGE, TEMPLATE, main
+from benchmarks.report.parts import read_parts
 
 pytest.importorskip("matplotlib", reason="plots need the extra `bench`")
 
-from benchmarks.plots import DRAWINGS, draw_all
+from benchmarks.report.plots import DRAWINGS, draw_all
 
 
 def texts_of(path):

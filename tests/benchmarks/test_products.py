@@ -2,7 +2,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from benchmarks.products import Shape, graph, shapes, timed, weights_of
+from benchmarks.speed.products import Shape, graph, shapes, timed, weights_of
 
 
 def test_shapes_are_those_of_the_network():
@@ -30,6 +30,6 @@ def test_graphs_are_the_products(kind):
 
 def test_time_is_a_row_of_a_pass(monkeypatch):
     clock = iter(range(100))
-    monkeypatch.setattr("benchmarks.products.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("benchmarks.speed.products.time.perf_counter", lambda: next(clock))
     seconds = timed(Shape("some", 5, 7), "float32", 4, least=3)
     assert seconds() == 3 / (3 * 4)

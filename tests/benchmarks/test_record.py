@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from benchmarks import environments, materials
-from benchmarks.environments import EnvironmentMissingError, make, python_of
-from benchmarks.materials import MaterialError, checkpoint, data_file, sample, sentences
-from benchmarks.options import parser
-from benchmarks.record import write_result
+from benchmarks.common import environments, materials
+from benchmarks.common.environments import EnvironmentMissingError, make, python_of
+from benchmarks.common.materials import MaterialError, checkpoint, data_file, sample, sentences
+from benchmarks.common.options import parser
+from benchmarks.common.record import write_result
 
 
 def test_a_result_says_what_where_and_how(tmp_path):

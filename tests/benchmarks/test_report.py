@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from benchmarks.bar import MISSING
-from benchmarks.bars import BARS
-from benchmarks.parts import read_parts
-from benchmarks.record import RESULTS
-from benchmarks.report import TEMPLATE, render
-from benchmarks.tables import TABLES
-from benchmarks.writing import rounded
+from benchmarks.common.record import RESULTS
+from benchmarks.report.bar import MISSING
+from benchmarks.report.bars import BARS
+from benchmarks.report.page import TEMPLATE, render
+from benchmarks.report.parts import read_parts
+from benchmarks.report.tables import TABLES
+from benchmarks.report.writing import rounded
 
 PAGE = TEMPLATE.read_text(encoding="utf-8")
 
@@ -119,7 +119,9 @@ def test_every_table_has_as_many_cells_in_each_line(results):
 def test_the_committed_page_is_what_the_committed_results_make():
     docs = TEMPLATE.parents[1] / "docs"
     committed = (docs / "benchmarks.md").read_text(encoding="utf-8")
-    assert committed == render(PAGE, read_parts(RESULTS), docs), "run python -m benchmarks.report"
+    assert committed == render(PAGE, read_parts(RESULTS), docs), (
+        "run python -m benchmarks.report.page"
+    )
 
 
 def test_an_unknown_placeholder_is_an_error(results, tmp_path):

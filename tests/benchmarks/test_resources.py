@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import rss
-from benchmarks.memory import growth
-from benchmarks.scale import BLOCK, Point, extremes, measure, tag_blocks
-from benchmarks.start import checkpoints, models_folder
-from data.artifact import CONFIG, Header, verify_sums
+from benchmarks.common import rss
+from benchmarks.speed.memory import growth
+from benchmarks.speed.scale import BLOCK, Point, extremes, measure, tag_blocks
+from benchmarks.speed.start import checkpoints, models_folder
+from tagbelt.data.checkpoint.artifact import CONFIG, Header, verify_sums
 
 BUNDLED = Path(__file__).parents[2] / "checkpoints"
 

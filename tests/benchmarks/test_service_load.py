@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from benchmarks import asked, ending, overload, stream
-from benchmarks.constant import SENTENCE, add_constant
-from benchmarks.loadgen import LOST, Tally
-from benchmarks.stream import Block
+from benchmarks.serving import ending, overload, stream
+from benchmarks.serving import requests as asked
+from benchmarks.serving.constant import SENTENCE, add_constant
+from benchmarks.serving.loadgen import LOST, Tally
+from benchmarks.serving.stream import Block
 from tests.service.conftest import Client, fake_app
 
 CASE = overload.Case("some", large=True, deadline=1.0, seconds=6.0)

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import materials
-from benchmarks.systems import System, Systems, opened
-from benchmarks.taggers import Rounds, compared, take_turns, warmed
-from inference.tagger import Tagger
+from benchmarks.common import materials
+from benchmarks.speed.systems import System, Systems, opened
+from benchmarks.speed.taggers import Rounds, compared, take_turns, warmed
+from tagbelt.inference.tagger import Tagger
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint"
 SENTENCES = [["Anna", "met", "Ben"], ["Rome"], ["in", "Paris", "today", "."]]

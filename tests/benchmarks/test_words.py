@@ -6,7 +6,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.words import cut, new_words, of_vocabulary, shuffled, word
+from benchmarks.speed.words import cut, new_words, of_vocabulary, shuffled, word
 
 # Where a word of three syllables becomes one of four, and four become five.
 EDGES = st.sampled_from([0, 90**3, 90**3 + 90**4])

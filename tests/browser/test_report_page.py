@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from data.artifact import Header
-from data.schemes import Scheme, tag_set
+from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.data.conll.schemes import Scheme, tag_set
+from tagbelt.training.analysis.confusion import confusion
+from tagbelt.training.analysis.groups import by_familiarity, by_length
+from tagbelt.training.analysis.mistakes import wrong_sentences
+from tagbelt.training.analysis.page import render_page
+from tagbelt.training.analysis.report import Report
+from tagbelt.training.analysis.run import Curve, File, Material
+from tagbelt.training.scores.calibration import Calibration
+from tagbelt.training.scores.metrics import MODES
+from tagbelt.training.scores.reliability import Bin, Reliability
 from tests.training.analysis.items import item
-from training.analysis.confusion import confusion
-from training.analysis.groups import by_familiarity, by_length
-from training.analysis.mistakes import wrong_sentences
-from training.analysis.page import render_page
-from training.analysis.report import Report
-from training.analysis.run import Curve, File, Material
-from training.calibration import Calibration
-from training.metrics import MODES
-from training.reliability import Bin, Reliability
 
 READABILITY = (Path(__file__).parent / "readability.js").read_text(encoding="utf-8")
 LABELS = tuple(f"TYPE-{index}" for index in range(10))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data.artifact import CONFIG, write_sums
+from tagbelt.data.checkpoint.artifact import CONFIG, write_sums
 
 ROOT = Path(__file__).parents[2]
 

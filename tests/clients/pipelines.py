@@ -2,7 +2,7 @@
 
 import spacy
 
-import tagbelt.spacy_component  # noqa: F401  # that spaCy knows it
+import tagbelt.integrations.spacy  # noqa: F401  # that spaCy knows it
 
 TEXT = "Angela Merkel visited Nagoya. Barack Obama was born in  Hawaii."
 PEOPLE = ["Angela Merkel", "Barack Obama"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.artifact import CheckpointError
+from tagbelt.data.checkpoint.artifact import CheckpointError
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 
@@ -20,7 +20,7 @@ from presidio_analyzer.predefined_recognizers import EmailRecognizer
 from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
 
 from tagbelt.client import ConnectionFailedError, NotFoundError
-from tagbelt.presidio_recognizer import TagbeltRecognizer
+from tagbelt.integrations.presidio import TagbeltRecognizer
 
 TEXT = "Angela Merkel visited Nagoya 👩‍🚀 and wrote to a@example.com. Barack Obama did not."
 

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.artifact import CheckpointError
-from inference.tagger import Tagger
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.inference.tagger import Tagger
 
 spacy = pytest.importorskip("spacy")
 
 from spacy.tokens import Doc  # noqa: E402
 from spacy.training import Example  # noqa: E402
 
-from tagbelt.spacy_component import MISALIGNED, TagbeltComponent  # noqa: E402
+from tagbelt.integrations.spacy import MISALIGNED, TagbeltComponent  # noqa: E402
 from tests.clients.pipelines import PEOPLE, PLACES, TEXT, pipeline, places, places_of, texts  # noqa: E402
 
 

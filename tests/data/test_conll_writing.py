@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.conll import ConllError, Corpus, read_conll, write_conll
-from data.schemes import Scheme
-from data.types import Sentence, Span
+from tagbelt.data.conll.reading import ConllError, Corpus, read_conll, write_conll
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import Sentence, Span
 
 # Speed is not what is tested: a busy machine must not fail a test.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

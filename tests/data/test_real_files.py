@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from data.conll import Columns, ConllError, Corpus, Separator, read_conll, write_conll
-from data.schemes import OnInvalid, Scheme
+from tagbelt.data.conll.reading import (
+    Columns,
+    ConllError,
+    Corpus,
+    Separator,
+    read_conll,
+    write_conll,
+)
+from tagbelt.data.conll.schemes import OnInvalid, Scheme
 
 DATA = os.environ.get("TAGBELT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="TAGBELT_DATA is not set")

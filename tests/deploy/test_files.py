@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.process.server import REST_SECONDS
-from service.settings import Settings
+from tagbelt.service.process.server import REST_SECONDS
+from tagbelt.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

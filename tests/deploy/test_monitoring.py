@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.telemetry.families import Families
+from tagbelt.service.telemetry.families import Families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FUNCTIONS = {"count", "histogram_quantile", "increase", "max", "min", "rate", "sum", "vector"}

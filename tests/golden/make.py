@@ -1,14 +1,14 @@
 """Makes `checkpoint/` and `expected.json`: python -m tests.golden.make
 
 They guard the format: what this version wrote, every later one must read, with the same tags and
-scores. Make them anew only together with a new `data.artifact.FORMAT_VERSION`.
+scores. Make them anew only together with a new `tagbelt.data.checkpoint.artifact.FORMAT_VERSION`.
 """
 
 import json
 from pathlib import Path
 
-from inference import Tagger
-from model.checkpoint import save_checkpoint
+from tagbelt.inference import Tagger
+from tagbelt.model.checkpoint import save_checkpoint
 from tests.model.networks import make_header, make_network, make_vocabulary
 
 GOLDEN = Path(__file__).parent

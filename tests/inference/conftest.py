@@ -5,10 +5,12 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 
-from data.schemes import Scheme, allowed_transitions, tag_set
-from inference import ModelInfo, Tagger, posteriors, tags, viterbi
-from inference.crf import CrfParameters
-from inference.native.crf import functions
+from tagbelt.data.conll.schemes import Scheme, allowed_transitions, tag_set
+from tagbelt.inference import ModelInfo, Tagger
+from tagbelt.inference.crf import posteriors
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.decoding import tags, viterbi
+from tagbelt.inference.native.crf import functions
 
 LABELS = ("PER", "LOC-X")
 

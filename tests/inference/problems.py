@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from data.schemes import Scheme, allowed_transitions, tag_set
-from inference.crf import CrfParameters
-from inference.tags import tag_table
+from tagbelt.data.conll.schemes import Scheme, allowed_transitions, tag_set
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.decoding.tags import tag_table
 
 SCHEMES = [Scheme.IOB2, Scheme.BIOES]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from data.artifact import (
+from tagbelt.data.checkpoint.artifact import (
     CONFIG,
     CRF,
     EMBEDDINGS,
@@ -24,10 +24,10 @@ from data.artifact import (
     digest_of,
     write_sums,
 )
-from inference import Tagger
-from inference.checkpoint import has_int8, load_checkpoint
-from inference.native.quantised import best_tier
-from inference.quantised import QuantisedScorer
+from tagbelt.inference import Tagger
+from tagbelt.inference.checkpoint import has_int8, load_checkpoint
+from tagbelt.inference.native.quantised import best_tier
+from tagbelt.inference.scoring.quantised import QuantisedScorer
 from tests.inference.quantised_networks import made
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -96,13 +96,19 @@ def add_network(copy, **changes):
 def opened(monkeypatch):
     """What a load opens: graphs by their files, and the network in bytes."""
     seen = []
-    monkeypatch.setattr("inference.checkpoint.open_graph", lambda path: path.name)
-    monkeypatch.setattr("inference.checkpoint.WordVectors", lambda words, *_: seen.append(words))
-    monkeypatch.setattr("inference.checkpoint.OnnxScorer", lambda _, graph, __: seen.append(graph))
+    monkeypatch.setattr("tagbelt.inference.checkpoint.open_graph", lambda path: path.name)
     monkeypatch.setattr(
-        "inference.checkpoint.QuantisedScorer", lambda *_: seen.append(INT8_NETWORK)
+        "tagbelt.inference.checkpoint.WordVectors", lambda words, *_: seen.append(words)
     )
-    monkeypatch.setattr("inference.checkpoint.QuantisedNetwork", lambda _: SimpleNamespace(tags=5))
+    monkeypatch.setattr(
+        "tagbelt.inference.checkpoint.OnnxScorer", lambda _, graph, __: seen.append(graph)
+    )
+    monkeypatch.setattr(
+        "tagbelt.inference.checkpoint.QuantisedScorer", lambda *_: seen.append(INT8_NETWORK)
+    )
+    monkeypatch.setattr(
+        "tagbelt.inference.checkpoint.QuantisedNetwork", lambda _: SimpleNamespace(tags=5)
+    )
     return seen
 
 
@@ -115,7 +121,7 @@ def test_what_serves(copy, monkeypatch, opened, default, asked, tier, without):
     if without:
         (copy / without).unlink()
     changed_header(copy, precision=default)
-    monkeypatch.setattr("inference.checkpoint.best_tier", lambda: tier)
+    monkeypatch.setattr("tagbelt.inference.checkpoint.best_tier", lambda: tier)
     fast = tier in ("avx2", "amx") and without != INT8_NETWORK
     assert has_int8(copy) is (fast or without != INT8_GRAPH)
     if asked == "int8" and not has_int8(copy):

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.schemes import Scheme, tag_set, tags_to_spans
-from inference.crf import CrfParameters
-from inference.logspace import LogChart
-from inference.posteriors import Posteriors, span_posteriors, token_marginals
-from inference.tags import Spans, tag_table
-from inference.viterbi import viterbi
+from tagbelt.data.conll.schemes import Scheme, tag_set, tags_to_spans
+from tagbelt.inference.crf.logspace import LogChart
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.crf.posteriors import Posteriors, span_posteriors, token_marginals
+from tagbelt.inference.decoding.tags import Spans, tag_table
+from tagbelt.inference.decoding.viterbi import viterbi
 from tests.inference.problems import (
     SCHEMES,
     all_paths,

@@ -38,10 +38,10 @@ def run(program, *arguments):
 
 
 def test_every_module_that_serves_imports_without_torch():
-    done = run(PROGRAM, "data", "inference", "service")
+    done = run(PROGRAM, "tagbelt.data", "tagbelt.inference", "tagbelt.service")
     assert done.returncode == 0, done.stderr
 
 
 def test_the_tagger_alone_waits_with_onnx_runtime():
-    done = run("import inference, sys; print('onnxruntime' in sys.modules)")
+    done = run("import tagbelt.inference, sys; print('onnxruntime' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference import native
+from tagbelt.inference import native
 
 ROOT = Path(__file__).parents[2]
 

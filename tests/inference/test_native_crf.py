@@ -7,12 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from data.schemes import Scheme, Transitions, allowed_transitions, tag_set
-from inference.crf import CrfParameters
-from inference.logspace import LogChart
-from inference.posteriors import Posteriors, span_posteriors, token_marginals
-from inference.tags import Spans, tag_table
-from inference.viterbi import viterbi_in_numpy
+from tagbelt.data.conll.schemes import Scheme, Transitions, allowed_transitions, tag_set
+from tagbelt.inference.crf.logspace import LogChart
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.crf.posteriors import Posteriors, span_posteriors, token_marginals
+from tagbelt.inference.decoding.tags import Spans, tag_table
+from tagbelt.inference.decoding.viterbi import viterbi_in_numpy
 
 SEEDS = st.integers(0, 2**32 - 1)
 # Blocks are of 8 rows: fewer, exactly as many, one more, several.

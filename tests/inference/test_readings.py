@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.schemes import Scheme, tags_to_spans
-from inference import LexiconUse, Named, Phases, Reading, annotator
+from tagbelt.data.conll.schemes import Scheme, tags_to_spans
+from tagbelt.inference import LexiconUse, Named, Phases, Reading, annotator
 
 EVERY = 100_000  # more paths than a short item has
 WORDS = st.text("ab王.", min_size=1, max_size=3)
@@ -209,8 +209,8 @@ def test_seconds_are_told_apart(tagger_with, monkeypatch, workers):
     readings = [tagger.read("a " * 16)] * 3  # each a batch of its own
     expected = tagger.annotate_readings(readings)
     clock = Clock()
-    monkeypatch.setattr("inference.decoder.perf_counter", clock.now)
-    monkeypatch.setattr("inference.annotator.perf_counter", clock.now)
+    monkeypatch.setattr("tagbelt.inference.decoding.decoder.perf_counter", clock.now)
+    monkeypatch.setattr("tagbelt.inference.annotator.perf_counter", clock.now)
     clock.takes(monkeypatch, tagger._decoder._scorer, "prepare", 1.0)
     clock.takes(monkeypatch, tagger._decoder, "_whole", 10.0)
     clock.takes(monkeypatch, tagger._annotator, "_add_options", 100.0)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.schemes import Scheme, spans_to_tags, tags_to_spans
-from data.tokenize import tokenize
-from data.types import Entity
+from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.data.types import Entity
 
 TEXTS = [
     "Angela Merkel visited Toyota in Nagoya on Monday. She left.",
@@ -173,7 +173,7 @@ def test_sentences_are_looked_up_in_blocks_that_cannot_be_seen_in_the_results(
     whole = tagger_with()
     expected = whole.annotate_tokens(sentences)
     assert whole._decoder._scorer.prepared == [sum(map(len, sentences))]
-    monkeypatch.setattr("inference.decoder._BLOCK_TOKENS", 100)
+    monkeypatch.setattr("tagbelt.inference.decoding.decoder._BLOCK_TOKENS", 100)
     cut = tagger_with(limit=50, overlap=6)
     for one, other in zip(cut.annotate_tokens(sentences), expected, strict=True):
         assert one.tags == other.tags

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.tagger import Tagger
-from inference.threads import available_threads, cpu_quota
+from tagbelt.inference.tagger import Tagger
+from tagbelt.inference.threads import available_threads, cpu_quota
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 V2 = "cpu.max"
@@ -61,7 +61,7 @@ def test_a_system_without_affinity_counts_its_cores(tmp_path, monkeypatch, count
 
 @pytest.mark.parametrize(("threads", "workers"), [(None, 5), (3, 3), (1, 1)])
 def test_a_tagger_has_a_worker_a_thread_and_sessions_of_one(monkeypatch, threads, workers):
-    monkeypatch.setattr("inference.tagger.available_threads", lambda: 5)
+    monkeypatch.setattr("tagbelt.inference.tagger.available_threads", lambda: 5)
     tagger = Tagger.load(GOLDEN / "checkpoint", threads=threads)
     assert tagger._decoder._workers.count == workers
     session = tagger._decoder._scorer._sequence

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from data.artifact import Header
-from data.bigrams import build_bigrams
-from data.gazetteer import Gazetteer, Term
-from data.schemes import Scheme, tag_set
-from data.soft_lexicon import SoftLexicon
-from data.vocabulary import Vocabulary, build_vocabulary
-from inference.crf import CrfParameters
-from inference.viterbi import viterbi
-from model.batch import encode
-from model.config import (
+from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.data.checkpoint.bigrams import build_bigrams
+from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
+from tagbelt.data.conll.schemes import Scheme, tag_set
+from tagbelt.data.lexicon.gazetteer import Gazetteer, Term
+from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.decoding.viterbi import viterbi
+from tagbelt.model.batch import encode
+from tagbelt.model.config import (
     CELLS,
     BigramConfig,
     CharacterConfig,
@@ -26,7 +26,7 @@ from model.config import (
     ModelConfig,
     WordConfig,
 )
-from model.network import Network
+from tagbelt.model.network import Network
 
 LABELS = ("PER", "LOC-X")
 KNOWN = ["Anna", "went", "to", "Paris", ",", "in", "1999", ".", "北京", "naïve", "U.S."]

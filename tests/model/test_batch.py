@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
-from data.features import MAX_CHARACTERS, shape_id
-from data.vocabulary import UNKNOWN
-from model.batch import batch_sizes, encode, packed_order
+from tagbelt.data.checkpoint.vocabulary import UNKNOWN
+from tagbelt.data.text.features import MAX_CHARACTERS, shape_id
+from tagbelt.model.batch import batch_sizes, encode, packed_order
 from tests.model.networks import KNOWN, UNSEEN, make_vocabulary
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=8)

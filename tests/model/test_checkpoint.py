@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from data.artifact import (
+from tagbelt.data.checkpoint.artifact import (
     CONFIG,
     CRF,
     EMBEDDINGS,
@@ -21,10 +21,10 @@ from data.artifact import (
     CheckpointError,
     write_sums,
 )
-from data.schemes import Scheme, tags_to_spans
-from inference import Tagger
-from model.batch import encode
-from model.checkpoint import load_network, save_checkpoint
+from tagbelt.data.conll.schemes import Scheme, tags_to_spans
+from tagbelt.inference import Tagger
+from tagbelt.model.batch import encode
+from tagbelt.model.checkpoint import load_network, save_checkpoint
 from tests.model.networks import (
     ALL_CELLS,
     make_header,
@@ -219,7 +219,8 @@ def test_a_copy_for_serving_cannot_be_trained(copy):
 
 @pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize(
-    "step", ["onnx.save", "model.checkpoint.write_sums", "data.artifact._sync"]
+    "step",
+    ["onnx.save", "tagbelt.model.checkpoint.write_sums", "tagbelt.data.checkpoint.artifact._sync"],
 )
 def test_a_writer_that_stops_leaves_the_old_checkpoint(copy, monkeypatch, step, stop):
     before = {path.name: path.read_bytes() for path in copy.iterdir()}

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from model.config import CELLS, CharacterConfig, EncoderConfig, ModelConfig, WordConfig
+from tagbelt.model.config import CELLS, CharacterConfig, EncoderConfig, ModelConfig, WordConfig
 
 
 def test_a_config_survives_json():

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence, pad_sequence
 from torchcrf import CRF
 
-from data.schemes import Scheme, tag_set
-from model import crf
-from model.crf import CrfHead, forward_backward, log_forward_backward
+from tagbelt.data.conll.schemes import Scheme, tag_set
+from tagbelt.model import crf
+from tagbelt.model.crf import CrfHead, forward_backward, log_forward_backward
 
 SCHEMES = [Scheme.IO, Scheme.IOB2, Scheme.BIOES]
 NEVER = -1e4  # what an impossible move scores in pytorch-crf, which has no constraints

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
-from data.schemes import Scheme, tag_set
-from model.batch import ExpectedTags
-from model.crf import CrfHead, certain_tags, forward_backward, log_forward_backward
+from tagbelt.data.conll.schemes import Scheme, tag_set
+from tagbelt.model.batch import ExpectedTags
+from tagbelt.model.crf import CrfHead, certain_tags, forward_backward, log_forward_backward
 
 TAGS = tag_set("X", Scheme.IOB2)
 COUNT = len(TAGS)

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.batch import encode
-from model.network import Network
+from tagbelt.model.batch import encode
+from tagbelt.model.network import Network
 from tests.model.networks import (
     ALL_CELLS,
     KNOWN,

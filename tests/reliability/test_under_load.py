@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 import pytest
 
-from benchmarks import ending, overload, stream, swaps
-from benchmarks.servers import serving
+from benchmarks.serving import ending, overload, stream, swaps
+from benchmarks.serving.servers import serving
 from tests.service.models.folders import real
 
 TEXTS = ["Toyota in Nagoya", "Angela Merkel visited Toyota", "nobody"]

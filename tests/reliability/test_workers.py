@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.models.fleet import RUNTIME_VARIABLE as FLEET_VARIABLE
-from service.process.supervisor import RUNTIME_VARIABLE
-from service.telemetry.shared import VARIABLE as METRICS_VARIABLE
+from tagbelt.service.models.fleet import RUNTIME_VARIABLE as FLEET_VARIABLE
+from tagbelt.service.process.supervisor import RUNTIME_VARIABLE
+from tagbelt.service.telemetry.shared import VARIABLE as METRICS_VARIABLE
 from tests.service.process.hammer import Hammer
 from tests.service.process.running import is_alive, running, until
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.settings import Settings
+from tagbelt.service.settings import Settings
 from tests.service.fake import FakeTagger, fake_app
 
 

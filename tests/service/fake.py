@@ -7,13 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from data.schemes import Scheme
-from data.types import Entity, Tokens
-from inference import Annotation, LexiconUse, ModelInfo, Named, Path, Phases, Reading
-from service.app import create_app
-from service.models.registry import Registry
-from service.models.served import Served
-from service.settings import Settings
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import Entity, Tokens
+from tagbelt.inference import Annotation, LexiconUse, ModelInfo, Named, Path, Phases, Reading
+from tagbelt.service.app import create_app
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.served import Served
+from tagbelt.service.settings import Settings
 
 NAMES = {
     "Angela Merkel": "PER",

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from data.artifact import CheckpointError
-from service import problems
-from service.app import create_app
-from service.models.desired import state_of
-from service.models.fleet import Desired, Fleet
-from service.models.manager import Manager
-from service.problems import KINDS, Kind
-from service.settings import Settings
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import KINDS, Kind
+from tagbelt.service.app import create_app
+from tagbelt.service.models.desired import state_of
+from tagbelt.service.models.fleet import Desired, Fleet
+from tagbelt.service.models.manager import Manager
+from tagbelt.service.settings import Settings
 from tests.service.access.doors import INLINE, bearer
 from tests.service.adapters.conftest import when_full
 from tests.service.conftest import Client

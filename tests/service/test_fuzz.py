@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.schemas import Problem, TagReply
+from tagbelt.service.api.schemas import Problem, TagReply
 
 # st.text() draws no surrogates unless it is told to.
 ANY_TEXT = st.text(st.characters())

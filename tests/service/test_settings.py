@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from service.settings import Settings, SettingsError, load_settings
+from tagbelt.service.settings import Settings, SettingsError, load_settings
 
 
 def test_the_defaults_are_safe():
@@ -56,7 +56,7 @@ def test_limits_that_contradict_each_other_name_both_remedies(given, remedies):
 
 
 def test_importing_the_app_reads_no_settings():
-    code = "import service.app"
+    code = "import tagbelt.service.app"
     environment = {"TAGBELT_PORT": "not a port", "PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
@@ -65,7 +65,7 @@ def test_the_service_needs_neither_torch_nor_an_onnx_session_to_import():
     code = (
         "import sys\n"
         "sys.modules['torch'] = None\n"
-        "import service.app, service.process.server\n"
+        "import tagbelt.service.app, tagbelt.service.process.server\n"
         "assert not [m for m in sys.modules if m.startswith(('torch.', 'model', 'training'))]\n"
     )
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.schemas import TagReply
+from tagbelt.service.api.schemas import TagReply
 from tests.service.fake import SCORE, FakeTagger
 
 SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."

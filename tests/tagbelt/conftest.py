@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tagbelt.cli import app
+from tagbelt.commands.cli import app
 from tests.training.tiny import tiny_config
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """A checkpoint that knows our small English corpus by heart."""
-    from training.train import train
+    from tagbelt.training.run.train import train
 
     directory = tmp_path_factory.mktemp("tagbelt")
     config = tiny_config({"training.epochs": 20, "data.dev": "train.conll"})

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.settings import Settings, SettingsError
-from tagbelt.configuration import MASK, Configuration
+from tagbelt.commands.configuration import MASK, Configuration
+from tagbelt.service.settings import Settings, SettingsError
 
 
 @pytest.fixture(autouse=True)

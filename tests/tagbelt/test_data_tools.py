@@ -5,7 +5,7 @@ import json
 import pytest
 import typer.main
 
-from tagbelt.data_tools import app
+from tagbelt.commands.data import app
 
 GOOD = "Ada\tB-PER\nLovelace\tI-PER\nsleeps\tO\n\nTurin\tB-LOC\nsleeps\tO\n"
 BAD = "Turin\tB-LOC\nsleeps\tO\n\nsleeps\tO\nAda\tI-PER\n\n" + "Oslo\tB-LOC\nand\tO\n" * 12

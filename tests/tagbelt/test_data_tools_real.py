@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from data.checking.check import check_files
-from data.formats.convert import Reading, Writing, convert, save
-from data.formats.names import Format
-from data.loose import annotate, read_loosely
-from data.schemes import Scheme
-from data.statistics import describe_files
+from tagbelt.data.checking.check import check_files
+from tagbelt.data.checking.statistics import describe_files
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.tolerant import annotate, read_loosely
+from tagbelt.data.formats.convert import Reading, Writing, convert, save
+from tagbelt.data.formats.names import Format
 
 DATA = os.environ.get("TAGBELT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="TAGBELT_DATA is not set")

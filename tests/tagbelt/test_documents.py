@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.documents import BOM, Bad, Document, read_json_lines, read_text
+from tagbelt.commands.documents import BOM, Bad, Document, read_json_lines, read_text
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")))
 

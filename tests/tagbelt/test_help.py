@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from tagbelt.cli import app
+from tagbelt.commands.cli import app
 
 ROOT = Path(__file__).parents[2]
 WIDE = {"COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
@@ -74,7 +74,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 sys.argv = ["tagbelt", *sys.argv[1:]]
-from tagbelt.cli import main
+from tagbelt.commands.cli import main
 main()
 """
 

@@ -7,11 +7,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from service.access.keyfile import parse_inline, parse_toml, read_file
-from service.access.keys import KeyRing, digest_of
-from service.access.rates import Rate
-from service.settings import Settings
-from tagbelt.keys import app
+from tagbelt.commands.keys import app
+from tagbelt.service.access.keyfile import parse_inline, parse_toml, read_file
+from tagbelt.service.access.keys import KeyRing, digest_of
+from tagbelt.service.access.rates import Rate
+from tagbelt.service.settings import Settings
 
 KEY = r"tb_[A-Za-z0-9_-]{43}"
 

@@ -132,7 +132,7 @@ def test_no_model_is_one_line(cli, tmp_path, monkeypatch):
     assert done.code == 1
     assert done.err.startswith(f"tagbelt serve: no checkpoint at {tmp_path}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tagbelt.models.__file__", str(tmp_path / "tagbelt" / "models.py"))
+    monkeypatch.setattr("tagbelt.bundled.__file__", str(tmp_path / "tagbelt" / "bundled.py"))
     assert cli("serve").err == "tagbelt serve: no checkpoints/ here: say which checkpoint to use\n"
 
 

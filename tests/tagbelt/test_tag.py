@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tagbelt import tagging
-from tagbelt.documents import InputError
-from tagbelt.tagging import TagOptions, tag_files
+from tagbelt.commands import tag as tagging
+from tagbelt.commands.documents import InputError
+from tagbelt.commands.tag import TagOptions, tag_files
 
 ROOT = Path(__file__).parents[2]
 LINES = "Mara Ellison moved to Port Anwick in May .\nNothing happened on Monday .\n"
@@ -229,7 +229,7 @@ def test_a_damaged_checkpoint_is_one_line(cli, checkpoint, tmp_path):
 
 def test_without_a_bundled_model_it_is_said(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tagbelt.models.__file__", str(tmp_path / "tagbelt" / "models.py"))
+    monkeypatch.setattr("tagbelt.bundled.__file__", str(tmp_path / "tagbelt" / "bundled.py"))
     done = cli("tag", input=b"")
     assert done.code == 1
     assert done.err == "tagbelt tag: no checkpoints/ here: say which checkpoint to use\n"

@@ -1,4 +1,4 @@
-"""`tagbelt train` and `python -m training.train`; what training itself does: tests/training."""
+"""`tagbelt train` and `python -m training.run.train`; what training itself does: tests/training."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, model_serializer
 
+from tagbelt.training.run.script import RUNS
 from tests.training.tiny import ENGLISH, as_toml, merged
-from training.script import RUNS
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,13 +88,13 @@ def stop_and_fail_to_clean_up(*_, **__):
 def test_an_interrupt_is_one_even_where_an_error_of_a_library_hides_it(
     cli, config, tmp_path, monkeypatch, stop
 ):
-    monkeypatch.setattr("training.train.save_state", stop)
+    monkeypatch.setattr("tagbelt.training.run.train.save_state", stop)
     done = cli("train", config(), "--out", tmp_path / "run")
     assert done.code == 130
     assert done.err.endswith(
         "\ntagbelt train: stopped; all whole epochs are kept: go on with --resume\n"
     )
-    monkeypatch.setattr("training.evaluate.evaluate_file", stop)
+    monkeypatch.setattr("tagbelt.training.scores.evaluate.evaluate_file", stop)
     done = cli("evaluate", tmp_path, "--threads", 1, "in.conll")
     assert (done.code, done.err) == (130, "tagbelt evaluate: stopped\n")
 
@@ -106,7 +106,7 @@ def test_seeds_end_in_a_table_and_their_failure_in_one_line(cli, config, tmp_pat
         assert jobs == 2
         yield from ((n, task.work(*task.arguments)) for n, task in tasks.items() if begins(n))
 
-    monkeypatch.setattr("training.seeds.run_tasks", run_here)
+    monkeypatch.setattr("tagbelt.training.run.seeds.run_tasks", run_here)
     command = ("train", config({"training.epochs": 1}), "--seeds", 2, "--jobs", 2)
     done = cli(*command, "--out", tmp_path / "out")
     assert done.code == 0
@@ -127,18 +127,20 @@ def test_jobs_are_for_seeds(cli, config):
 
 
 def test_without_torch_the_remedy_is_told(cli, config, monkeypatch):
-    monkeypatch.setitem(sys.modules, "training.train", None)
-    monkeypatch.setattr("training.script.PACKAGES", {"training"})
+    monkeypatch.setitem(sys.modules, "tagbelt.training.run.train", None)
+    monkeypatch.setattr("tagbelt.training.run.script.PACKAGES", {"training"})
     done = cli("train", config())
     assert done.code == 1
-    assert done.err == "tagbelt train: training.train is not installed: run `make setup`\n"
+    assert (
+        done.err == "tagbelt train: tagbelt.training.run.train is not installed: run `make setup`\n"
+    )
 
 
 def test_the_module_is_the_same_command(process):
     """It is run in earnest in tests/training/test_resume.py."""
     ours = process("train", "--help", COLUMNS="110").out
     done = subprocess.run(
-        [sys.executable, "-m", "training.train", "--help"],
+        [sys.executable, "-m", "tagbelt.training.run.train", "--help"],
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "110"},
         capture_output=True,
@@ -147,5 +149,6 @@ def test_the_module_is_the_same_command(process):
         check=True,
     )
     assert (
-        done.stdout.split("training.train ")[1].split() == ours.split("tagbelt train ")[1].split()
+        done.stdout.split("tagbelt.training.run.train ")[1].split()
+        == ours.split("tagbelt train ")[1].split()
     )

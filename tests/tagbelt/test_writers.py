@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from data.conll import read_conll
-from data.types import Entity
-from inference import Annotation
-from tagbelt.documents import Bad, Document
-from tagbelt.writers import writer_for
+from tagbelt.commands.documents import Bad, Document
+from tagbelt.commands.writers import writer_for
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.types import Entity
+from tagbelt.inference import Annotation
 
 TEXT = "Mara Ellison met Bo. He left Tarn."
 ANNOTATION = Annotation(

@@ -4,8 +4,8 @@ import pytest
 import torch
 from rich.console import Console
 
+from tagbelt.training.run.train import train
 from tests.training.tiny import ENGLISH, tiny_config
-from training.train import train
 
 
 @pytest.fixture(autouse=True)

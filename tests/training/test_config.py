@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from data.schemes import Scheme
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.training.config import ConfigError, load_config
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
-from training.config import ConfigError, load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from data.artifact import CARD, EMBEDDINGS, GAZETTEER, LEXICON, digest_of
-from inference import Tagger
-from model.checkpoint import load_network
-from model.vectors import VectorError, load_vectors, reduced
+from tagbelt.data.checkpoint.artifact import CARD, EMBEDDINGS, GAZETTEER, LEXICON, digest_of
+from tagbelt.inference import Tagger
+from tagbelt.model.checkpoint import load_network
+from tagbelt.model.features.vectors import VectorError, load_vectors, reduced
+from tagbelt.training.config import ConfigError
+from tagbelt.training.corpus.corpus import encode_split, load_run_data
+from tagbelt.training.loop.loop import predict
+from tagbelt.training.run.train import train
 from tests.training.tiny import CHINESE, tiny_config
-from training.config import ConfigError
-from training.corpus import encode_split, load_run_data
-from training.loop import predict
-from training.train import train
 
 
 @pytest.fixture

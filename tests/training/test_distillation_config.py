@@ -1,8 +1,8 @@
 import pytest
 
+from tagbelt.training.config import ConfigError, parse_config
+from tagbelt.training.rundir.saved import parse_saved
 from tests.training.tiny import tiny_config
-from training.config import ConfigError, parse_config
-from training.saved import parse_saved
 
 FULL = {
     "teachers": ["runs/a/checkpoint"],

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from data.conll import read_conll, write_conll
-from model.config import CELLS
-from tests.training.test_train import both_tags
-from training.config import load_config
-from training.reading import read_source
+from tagbelt.data.conll.reading import read_conll, write_conll
+from tagbelt.model.config import CELLS
+from tagbelt.training.config import load_config
+from tagbelt.training.corpus.reading import read_source
+from tests.training.run.test_train import both_tags
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

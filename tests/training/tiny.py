@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.config import RunConfig, parse_config
+from tagbelt.training.config import RunConfig, parse_config
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.analysis.markup import escaped
-from training.reliability import Bin
+from tagbelt.training.analysis.markup import escaped
+from tagbelt.training.scores.reliability import Bin
 
 WIDTH, HEIGHT = 520, 240
 LEFT, RIGHT, TOP, BOTTOM = 60, 14, 14, 34

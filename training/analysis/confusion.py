@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.analysis.tagged import Tagged, overlap
+from tagbelt.training.analysis.tagged import Tagged, overlap
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from data.types import Span, Unit
-from training.analysis.tagged import Tagged
-from training.metrics import score_of
+from tagbelt.data.types import Span, Unit
+from tagbelt.training.analysis.tagged import Tagged
+from tagbelt.training.scores.metrics import score_of
 
 SEEN = "seen with this type"
 RETYPED = "seen with others only"

@@ -3,8 +3,8 @@
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from data.types import Span
-from training.analysis.tagged import Tagged
+from tagbelt.data.types import Span
+from tagbelt.training.analysis.tagged import Tagged
 
 HUES = 8
 AROUND = 30

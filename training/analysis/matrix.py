@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from training.analysis.confusion import Confusion
-from training.analysis.markup import escaped, scrolled
+from tagbelt.training.analysis.confusion import Confusion
+from tagbelt.training.analysis.markup import escaped, scrolled
 
 
 def confusion_table(counts: Confusion) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from data.types import Span
-from training.analysis.tagged import Tagged, overlap
+from tagbelt.data.types import Span
+from tagbelt.training.analysis.tagged import Tagged, overlap
 
 Kind = Literal["type", "bounds", "spurious", "missed"]
 KINDS: tuple[Kind, ...] = ("type", "bounds", "spurious", "missed")

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from training.analysis.charts import Line, curves, reliability
-from training.analysis.groups import Row
-from training.analysis.markup import (
+from tagbelt.training.analysis.charts import Line, curves, reliability
+from tagbelt.training.analysis.groups import Row
+from tagbelt.training.analysis.markup import (
     HUES,
     bar,
     escaped,
@@ -15,13 +15,13 @@ from training.analysis.markup import (
     table,
     window,
 )
-from training.analysis.matrix import confusion_table
-from training.analysis.mistakes import Wrong, count_kinds
-from training.analysis.report import LIMIT, Report
-from training.analysis.style import CSS
-from training.calibration import Calibration
-from training.metrics import MODES
-from training.reliability import BINS
+from tagbelt.training.analysis.matrix import confusion_table
+from tagbelt.training.analysis.mistakes import Wrong, count_kinds
+from tagbelt.training.analysis.report import LIMIT, Report
+from tagbelt.training.analysis.style import CSS
+from tagbelt.training.scores.calibration import Calibration
+from tagbelt.training.scores.metrics import MODES
+from tagbelt.training.scores.reliability import BINS
 
 _KIND_NAMES = {
     "type": "wrong type",

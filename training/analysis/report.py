@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from data.artifact import Header
-from data.schemes import Scheme, spans_to_tags
-from inference.tagger import Tagger
-from training.analysis.confusion import Confusion, confusion
-from training.analysis.groups import Row, by_familiarity, by_length
-from training.analysis.mistakes import Wrong, count_kinds, wrong_sentences
-from training.analysis.run import Curve, FinishedRun, Material
-from training.analysis.tagged import Tagged, tag_sentences
-from training.metrics import MODES, report
-from training.reliability import Reliability, reliability
+from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.data.conll.schemes import Scheme, spans_to_tags
+from tagbelt.inference.tagger import Tagger
+from tagbelt.training.analysis.confusion import Confusion, confusion
+from tagbelt.training.analysis.groups import Row, by_familiarity, by_length
+from tagbelt.training.analysis.mistakes import Wrong, count_kinds, wrong_sentences
+from tagbelt.training.analysis.run import Curve, FinishedRun, Material
+from tagbelt.training.analysis.tagged import Tagged, tag_sentences
+from tagbelt.training.scores.metrics import MODES, report
+from tagbelt.training.scores.reliability import Reliability, reliability
 
 LIMIT = 0.03
 """A calibration error on dev above this is worth a word."""

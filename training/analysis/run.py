@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.artifact import CONFIG, Header, digest_of
-from data.types import Sentence
-from training.config import SPLITS, ConfigError, RunConfig, Source, Split
-from training.corpus import read_split
-from training.files import check_digests
-from training.saved import CHECKPOINT, read_metrics, read_saved
+from tagbelt.data.checkpoint.artifact import CONFIG, Header, digest_of
+from tagbelt.data.types import Sentence
+from tagbelt.training.config import SPLITS, ConfigError, RunConfig, Source, Split
+from tagbelt.training.corpus.corpus import read_split
+from tagbelt.training.corpus.files import check_digests
+from tagbelt.training.rundir.saved import CHECKPOINT, read_metrics, read_saved
 
 
 @dataclass(frozen=True)

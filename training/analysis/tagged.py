@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.schemes import OUTSIDE
-from data.types import Sentence, Span
-from inference.tagger import Tagger
+from tagbelt.data.conll.schemes import OUTSIDE
+from tagbelt.data.types import Sentence, Span
+from tagbelt.inference.tagger import Tagger
 
 
 @dataclass(frozen=True)

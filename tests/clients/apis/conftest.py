@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from service.settings import Settings
+from tagbelt.service.settings import Settings
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 

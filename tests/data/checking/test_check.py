@@ -4,10 +4,10 @@ import gzip
 
 import pytest
 
-from data.checking.check import check_files
-from data.checking.findings import KINDS, Severity
-from data.checking.within import Limits
-from data.schemes import Scheme
+from tagbelt.data.checking.check import check_files
+from tagbelt.data.checking.findings import KINDS, Severity
+from tagbelt.data.checking.within import Limits
+from tagbelt.data.conll.schemes import Scheme
 
 NO_LIMITS = Limits(long=1000, rare=0)
 

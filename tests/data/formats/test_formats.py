@@ -4,20 +4,13 @@ import json
 
 import pytest
 
-from data.conll import read_conll
-from data.formats.brat import write_brat
-from data.formats.convert import (
-    Reading,
-    Writing,
-    convert,
-    guess_source,
-    guess_target,
-    save,
-)
-from data.formats.names import Format, OffsetUnit
-from data.formats.record import Mark, Offsets, Record
-from data.problems import DataError
-from data.types import Span
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.formats.brat import write_brat
+from tagbelt.data.formats.convert import Reading, Writing, convert, guess_source, guess_target, save
+from tagbelt.data.formats.names import Format, OffsetUnit
+from tagbelt.data.formats.record import Mark, Offsets, Record
+from tagbelt.data.problems import DataError
+from tagbelt.data.types import Span
 
 FIREMEN = "\U0001f468\U0001f3fb\u200d\U0001f692 firemen drive firetrucks"
 

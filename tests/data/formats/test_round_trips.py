@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.conll import read_conll, write_conll
-from data.formats.convert import Reading, Writing, convert, save
-from data.formats.labelstudio import read_labelstudio, write_labelstudio
-from data.formats.lines import read_lines, write_doccano, write_prodigy
-from data.formats.names import Format, OffsetUnit
-from data.formats.record import Losses, Mark, Record
-from data.schemes import Scheme
-from data.types import Sentence, Span
+from tagbelt.data.conll.reading import read_conll, write_conll
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.formats.convert import Reading, Writing, convert, save
+from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
+from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
+from tagbelt.data.formats.names import Format, OffsetUnit
+from tagbelt.data.formats.record import Losses, Mark, Record
+from tagbelt.data.types import Sentence, Span
 
 LABELS = st.sampled_from(["PER", "ORG", "Fictional-Person"])
 CHARACTERS = st.one_of(
@@ -110,7 +110,7 @@ def test_texts_through_label_studio(texts, unit):
 @given(st.lists(records(), min_size=1, max_size=4), st.sampled_from(OffsetUnit))
 @settings(max_examples=40)
 def test_texts_through_brat(texts, unit):
-    from data.formats.brat import read_brat, write_brat
+    from tagbelt.data.formats.brat import read_brat, write_brat
 
     with tempfile.TemporaryDirectory() as folder:
         write_brat(texts, unit, Path(folder))

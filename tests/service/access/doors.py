@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from service.access.guard import Guard
-from service.access.install import install
-from service.access.keys import KeyRing, digest_of
-from service.settings import Settings
+from tagbelt.service.access.guard import Guard
+from tagbelt.service.access.install import install
+from tagbelt.service.access.keys import KeyRing, digest_of
+from tagbelt.service.settings import Settings
 
 KEYS = {name: f"tb_{name}-{'k' * 30}" for name in ("crawler", "boss", "other")}
 INLINE = ",".join(

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.credentials import API_KEY, AUTHORIZATION, CredentialError, pick, presented
+from tagbelt.service.access.credentials import (
+    API_KEY,
+    AUTHORIZATION,
+    CredentialError,
+    pick,
+    presented,
+)
 
 KEY = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=100)
 SCOPE = "20261122/us-east-1/comprehend/aws4_request"

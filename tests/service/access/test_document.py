@@ -1,5 +1,5 @@
-from service.access.document import SCHEMES, secure
-from service.access.scopes import OPEN, need_of
+from tagbelt.service.access.document import SCHEMES, secure
+from tagbelt.service.access.scopes import OPEN, need_of
 
 
 def document():

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from service import problems
-from service.access.guard import Guard
-from service.access.keys import KeyRing, digest_of
-from service.access.scopes import ANY, OPEN, TABLE, Need
-from service.settings import Settings
+from tagbelt.service.access.guard import Guard
+from tagbelt.service.access.keys import KeyRing, digest_of
+from tagbelt.service.access.scopes import ANY, OPEN, TABLE, Need
+from tagbelt.service.api import problems
+from tagbelt.service.settings import Settings
 from tests.service.access.doors import INLINE, KEYS, Door, bearer
 
 UNLOAD = "/v1/models/en/unload"

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from service.settings import SettingsError
+from tagbelt.service.settings import SettingsError
 from tests.service.access.doors import INLINE, Door, bearer
 
 SITE = "https://app.example.org"
@@ -74,6 +74,6 @@ def test_warnings_are_logged_at_the_start(tmp_path, caplog):
     digest = "1a" * 32
     path.write_text(f'[[key]]\nname="a"\nsha256="{digest}"\nscopes=["tag"]', encoding="utf-8")
     path.chmod(0o644)
-    with caplog.at_level(logging.WARNING, "service.access"):
+    with caplog.at_level(logging.WARNING, "tagbelt.service.access"):
         Door(api_keys_file=path)
     assert "can be read by every user" in caplog.text

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.keyfile import KeysError, parse_inline, parse_toml, read_file
-from service.access.rates import Rate
+from tagbelt.service.access.keyfile import KeysError, parse_inline, parse_toml, read_file
+from tagbelt.service.access.rates import Rate
 
 SECRET = "tb_" + "S3cr3t" * 7
 ONE, TWO = "1a" * 32, "2B" * 32

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.rates import Limiter, Rate, client_of
+from tagbelt.service.access.rates import Limiter, Rate, client_of
 
 
 class Clock:

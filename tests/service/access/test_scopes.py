@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.scopes import ANY, TABLE, Need, need_of
+from tagbelt.service.access.scopes import ANY, TABLE, Need, need_of
 
 EXAMPLES = [
     ("GET", "/livez", Need.PROBE),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.cbor import MAX_DEPTH, dumps, loads
+from tagbelt.service.adapters.cbor import MAX_DEPTH, dumps, loads
 
 WHOLE = st.integers(-(2**64), 2**64 - 1)
 VALUES = st.recursive(

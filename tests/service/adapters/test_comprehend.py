@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.adapters import cbor
-from service.adapters.comprehend import ENTITY_TYPES, entities
+from tagbelt.service.adapters import cbor
+from tagbelt.service.adapters.comprehend import ENTITY_TYPES, entities
 from tests.service.adapters.conftest import found, post
 from tests.service.fake import FakeTagger
 

@@ -1,8 +1,8 @@
 import pytest
 
-from service.adapters.languages import models_of
-from service.models.registry import Registry
-from service.models.served import Served
+from tagbelt.service.adapters.languages import models_of
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.served import Served
 from tests.service.fake import FakeTagger
 
 LANGUAGES = {"a": "zh", "b": "zh-TW", "c": "", "d": "en", "e": "EN_us"}

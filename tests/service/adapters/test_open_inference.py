@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.adapters.tensors import pack_strings
+from tagbelt.service.adapters.tensors import pack_strings
 from tests.service.adapters.conftest import found, post
 from tests.service.fake import NAMES
 

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.tensors import FP32, INT32, Tensor, flat, pack, pack_strings, unpack_strings
+from tagbelt.service.adapters.tensors import (
+    FP32,
+    INT32,
+    Tensor,
+    flat,
+    pack,
+    pack_strings,
+    unpack_strings,
+)
 
 
 @given(st.lists(st.binary(max_size=9)))

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from inference import Annotation
-from service.engine.batch import gather
-from service.engine.engine import Engine
-from service.engine.job import DeadlineError, Failure, GoneError, Job
-from service.engine.pace import Pace
-from service.engine.queue import ClosedError, OverloadedError, Queue
-from service.engine.recorder import Recorder, Work
-from service.models.served import Served
+from tagbelt.inference import Annotation
+from tagbelt.service.engine.batch import gather
+from tagbelt.service.engine.engine import Engine
+from tagbelt.service.engine.job import DeadlineError, Failure, GoneError, Job
+from tagbelt.service.engine.pace import Pace
+from tagbelt.service.engine.queue import ClosedError, OverloadedError, Queue
+from tagbelt.service.engine.recorder import Recorder, Work
+from tagbelt.service.models.served import Served
 from tests.service.fake import FakeTagger
 
 

@@ -4,12 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-from data.artifact import CONFIG, CheckpointError, Header, write_sums
-from service.models.changes import Changes
-from service.models.loading import Load
-from service.models.manager import first_models
-from service.models.registry import Registry
-from service.models.store import Place, Store
+from tagbelt.data.checkpoint.artifact import CONFIG, CheckpointError, Header, write_sums
+from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.loading import Load
+from tagbelt.service.models.manager import first_models
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.store import Place, Store
 from tests.service.fake import FakeTagger
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "checkpoint"

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from data.artifact import CheckpointError
-from service.models.changes import Changes
-from service.models.loading import checkpoint_loader
-from service.models.manager import first_models
-from service.models.registry import Registry
-from service.models.served import Served
-from service.models.store import Store
-from service.problems import ProblemError
-from service.settings import SettingsError
+from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.loading import checkpoint_loader
+from tagbelt.service.models.manager import first_models
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.served import Served
+from tagbelt.service.models.store import Store
+from tagbelt.service.settings import SettingsError
 from tests.service.fake import FakeTagger
 from tests.service.models.folders import FakeLoad, changes_of, folder, loaded, real
 from tests.service.models.test_loading import DAMAGES

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from service.models.desired import State, recovered
-from service.models.fleet import Fleet, fleet_of_environment
-from service.models.manager import Manager
-from service.models.store import Place
+from tagbelt.service.models.desired import State, recovered
+from tagbelt.service.models.fleet import Fleet, fleet_of_environment
+from tagbelt.service.models.manager import Manager
+from tagbelt.service.models.store import Place
 from tests.service.models.folders import FakeLoad, changes_of, folder
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from data.artifact import CRF, EMBEDDINGS, SUMS, CheckpointError, write_sums
-from data.types import Entity
-from service.models import loading
-from service.models.loading import checkpoint_loader, prepare
-from service.models.served import Served
-from service.models.smoke import SMOKE_TEXT, SMOKE_TEXT_CHINESE, smoke, warm
-from service.models.store import Place, Store
+from tagbelt.data.checkpoint.artifact import CRF, EMBEDDINGS, SUMS, CheckpointError, write_sums
+from tagbelt.data.types import Entity
+from tagbelt.service.models import loading
+from tagbelt.service.models.loading import checkpoint_loader, prepare
+from tagbelt.service.models.served import Served
+from tagbelt.service.models.smoke import SMOKE_TEXT, SMOKE_TEXT_CHINESE, smoke, warm
+from tagbelt.service.models.store import Place, Store
 from tests.service.fake import FakeTagger
 from tests.service.models.folders import real, write_header
 

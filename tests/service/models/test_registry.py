@@ -1,8 +1,8 @@
 import pytest
 
-from service.models.registry import Loaded, Registry
-from service.models.served import Served
-from service.problems import ProblemError
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.models.registry import Loaded, Registry
+from tagbelt.service.models.served import Served
 from tests.service.fake import FakeTagger
 
 

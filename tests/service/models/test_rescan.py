@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.models.store import Store, version_key, wanted
-from service.problems import ProblemError
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.models.store import Store, version_key, wanted
 from tests.service.models.folders import changes_of, folder, loaded
 
 
@@ -169,7 +169,7 @@ def test_a_model_whose_folder_cannot_be_read_now_has_not_vanished(root, monkeypa
             raise PermissionError(13, "Permission denied")
         return (path / "config.json").is_file()
 
-    monkeypatch.setattr("service.models.store._holds", holds)
+    monkeypatch.setattr("tagbelt.service.models.store._holds", holds)
     ((_, model, reason),) = rescan(changes)
     assert model == str(root / "zh")
     assert "cannot be read" in reason

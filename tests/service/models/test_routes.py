@@ -3,10 +3,10 @@ import shutil
 
 import pytest
 
-from service.app import create_app
-from service.models.changes import Changes
-from service.models.manager import Manager
-from service.settings import Settings
+from tagbelt.service.app import create_app
+from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.manager import Manager
+from tagbelt.service.settings import Settings
 from tests.service.models.folders import changes_of, folder
 
 CARD = {

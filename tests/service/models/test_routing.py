@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models.routing import LOOKED_AT, is_chinese, speaks_chinese
+from tagbelt.service.models.routing import LOOKED_AT, is_chinese, speaks_chinese
 
 CHINESE = [
     "李明在上海工作。",

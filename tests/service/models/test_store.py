@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.artifact import CONFIG, SUMS, replaced
-from service.models.store import Store, being_replaced, version_key, wanted
+from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, replaced
+from tagbelt.service.models.store import Store, being_replaced, version_key, wanted
 from tests.service.models.folders import folder
 
 
@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_read_is_refused_and_the_others_are_found(tmp_pa
             raise PermissionError(13, "Permission denied")
         return (path / CONFIG).is_file()
 
-    monkeypatch.setattr("service.models.store._holds", holds)
+    monkeypatch.setattr("tagbelt.service.models.store._holds", holds)
     assert names(tmp_path) == ["en@1"]
     assert refusals(tmp_path) == [
         f"{tmp_path / 'zh'}: cannot be read: [Errno 13] Permission denied"

@@ -6,10 +6,10 @@ import weakref
 
 import pytest
 
-from service.app import create_app
-from service.models.loading import checkpoint_loader
-from service.models.manager import Manager, open_models
-from service.settings import Settings
+from tagbelt.service.app import create_app
+from tagbelt.service.models.loading import checkpoint_loader
+from tagbelt.service.models.manager import Manager, open_models
+from tagbelt.service.settings import Settings
 from tests.service.models.folders import FakeLoad, changes_of, folder, real, write_header
 
 CLIENTS = 6

@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from service.models.changes import Changes
-from service.models.fleet import Fleet
-from service.models.manager import Manager, open_models
-from service.models.store import Place
-from service.problems import ProblemError
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.fleet import Fleet
+from tagbelt.service.models.manager import Manager, open_models
+from tagbelt.service.models.store import Place
 from tests.service.fake import FakeTagger
 from tests.service.models.folders import FakeLoad, loaded
 

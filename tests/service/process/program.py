@@ -55,11 +55,11 @@ class Noted:
 
 
 def patch(plan):
-    from data.artifact import CheckpointError
-    from service.app import create_app
-    from service.models.registry import Registry
-    from service.models.served import Served
-    from service.process import server
+    from tagbelt.data.checkpoint.artifact import CheckpointError
+    from tagbelt.service.app import create_app
+    from tagbelt.service.models.registry import Registry
+    from tagbelt.service.models.served import Served
+    from tagbelt.service.process import server
     from tests.service.fake import FakeTagger
 
     folder = Path(plan["folder"])
@@ -103,14 +103,14 @@ def say(text):
 def main():
     if PLAN in os.environ:
         patch(json.loads(os.environ[PLAN]))
-        from service.process.worker import main as work
+        from tagbelt.service.process.worker import main as work
 
         sys.exit(work(sys.argv[1:]))
     plan = json.loads(sys.argv[1])
-    from service.process import spawn
-    from service.process.launch import run
-    from service.settings import load_settings
-    from tagbelt.failures import told
+    from tagbelt.commands.failures import told
+    from tagbelt.service.process import spawn
+    from tagbelt.service.process.launch import run
+    from tagbelt.service.settings import load_settings
 
     settings = load_settings(**plan["settings"])
     if settings.workers > 1:

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from service.process.channel import Channel
+from tagbelt.service.process.channel import Channel
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from service.process.door import Door
+from tagbelt.service.process.admission import Door
 from tests.service.process.running import running, until
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from service.process.drain import stop_listening
-from service.process.server import Server
-from service.process.sockets import bound, listen
-from service.settings import Settings
+from tagbelt.service.process.drain import stop_listening
+from tagbelt.service.process.server import Server
+from tagbelt.service.process.sockets import bound, listen
+from tagbelt.service.settings import Settings
 from tests.service.fake import FakeTagger, fake_app
 from tests.service.live import until_warm
 from tests.service.process.running import until

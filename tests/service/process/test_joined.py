@@ -1,6 +1,6 @@
 import asyncio
 
-from service.process.joined import JoinedTransport
+from tagbelt.service.process.write_coalescing import JoinedTransport
 
 
 class Wire:

@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from service.process.sockets import address, bound, listen
-from service.settings import Settings, SettingsError
+from tagbelt.service.process.sockets import address, bound, listen
+from tagbelt.service.settings import Settings, SettingsError
 
 
 def test_nobody_gets_in_before_it_listens():

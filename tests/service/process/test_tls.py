@@ -2,8 +2,8 @@ import ssl
 
 import pytest
 
-from service.process.tls import renew, tls_context
-from service.settings import Settings, SettingsError
+from tagbelt.service.process.tls import renew, tls_context
+from tagbelt.service.settings import Settings, SettingsError
 from tests.service.process.certificates import make_certificate
 
 

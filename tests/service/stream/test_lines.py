@@ -3,7 +3,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.stream.lines import Line, lines
+from tagbelt.service.api.stream.lines import Line, lines
 
 
 def cut(chunks, limit):

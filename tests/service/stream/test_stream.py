@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from service.schemas import StreamedFailure, StreamedResult
+from tagbelt.service.api.schemas import StreamedFailure, StreamedResult
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 

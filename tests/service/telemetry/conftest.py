@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.telemetry.logs import JsonFormatter
+from tagbelt.service.telemetry.logs import JsonFormatter
 
 
 class Lines:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from service.telemetry.lines import LineHandler
+from tagbelt.service.telemetry.lines import LineHandler
 
 
 class Counted(io.StringIO):

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.settings import Settings
-from service.telemetry.access import MAX_TEXT, shortened
-from service.telemetry.context import current
-from service.telemetry.logs import JsonFormatter, TextFormatter, log_config
+from tagbelt.service.settings import Settings
+from tagbelt.service.telemetry.access import MAX_TEXT, shortened
+from tagbelt.service.telemetry.context import current
+from tagbelt.service.telemetry.logs import JsonFormatter, TextFormatter, log_config
 
 ROOT = Path(__file__).parents[3]
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
@@ -24,8 +24,8 @@ NASTY = 'a\nb\r\x1b[31m\x00\x7f\x9b\x85\u2028\u202e\ud800 "x"=1 李明 🚀 \\'
 # Logs as the service, as a library, and as the web server does.
 PROGRAM = """
 import logging, logging.config, sys
-from service.settings import Settings
-from service.telemetry.logs import log_config
+from tagbelt.service.settings import Settings
+from tagbelt.service.telemetry.logs import log_config
 
 logging.config.dictConfig(log_config(Settings(log_level=sys.argv[1], log_format=sys.argv[2])))
 for name in ("service", "service.requests", "uvicorn.error", "uvicorn.access", "library"):

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
-from inference import LexiconUse, Phases
-from service.models.served import Served
-from service.telemetry.metrics import MAX_SERIES, Metrics, Moment
+from tagbelt.inference import LexiconUse, Phases
+from tagbelt.service.models.served import Served
+from tagbelt.service.telemetry.metrics import MAX_SERIES, Metrics, Moment
 from tests.service.fake import FakeTagger
 
 

@@ -10,15 +10,15 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
-from service.engine.recorder import Work
-from service.errors import HANDLERS
-from service.middleware import BodyLimit, FaultNet
-from service.quietlog import logger
-from service.settings import Settings
-from service.telemetry import wiring
-from service.telemetry.metrics import Moment
-from service.telemetry.observe import Observe
-from service.telemetry.wiring import Telemetry
+from tagbelt.service.api.errors import HANDLERS
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.middleware import BodyLimit, FaultNet
+from tagbelt.service.quietlog import logger
+from tagbelt.service.settings import Settings
+from tagbelt.service.telemetry import wiring
+from tagbelt.service.telemetry.metrics import Moment
+from tagbelt.service.telemetry.observe import Observe
+from tagbelt.service.telemetry.wiring import Telemetry
 from tests.service.conftest import Client
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from service.telemetry.shared import VARIABLE, share_metrics
+from tagbelt.service.telemetry.shared import VARIABLE, share_metrics
 
 ROOT = Path(__file__).parents[3]
 
 # A worker: counts, says that it has, waits for a word, and shows everybody's metrics.
 WORKER = """
 import sys
-from service.telemetry.metrics import Metrics, Moment
+from tagbelt.service.telemetry.metrics import Metrics, Moment
 from tests.service.fake import FakeTagger
-from service.models.served import Served
+from tagbelt.service.models.served import Served
 
 served = Served(FakeTagger("en", version=sys.argv[1]))
 moment = Moment(queue_depth=int(sys.argv[1]), ready=True, models=[served])
@@ -33,7 +33,10 @@ for line in sys.stdin:
 """
 
 # What the process that started them does about one that has ended.
-FORGET = "import sys; from service.telemetry.shared import forget_worker as f; f(int(sys.argv[1]))"
+FORGET = (
+    "import sys; from tagbelt.service.telemetry.shared import forget_worker as f;"
+    " f(int(sys.argv[1]))"
+)
 
 
 class Worker:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from service.engine.recorder import Work
-from service.settings import Settings, SettingsError
-from service.telemetry.exchange import Exchange
-from service.telemetry.tracing import Tracing, make_tracing
-from service.telemetry.wiring import Telemetry
+from tagbelt.service.engine.recorder import Work
+from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.telemetry.exchange import Exchange
+from tagbelt.service.telemetry.tracing import Tracing, make_tracing
+from tagbelt.service.telemetry.wiring import Telemetry
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
@@ -24,8 +24,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
-from service.telemetry import otel
-from service.telemetry.otel import OtelTracing
+from tagbelt.service.telemetry import otel
+from tagbelt.service.telemetry.otel import OtelTracing
 
 ROOT = Path(__file__).parents[3]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -239,8 +239,8 @@ def test_the_end_does_not_wait_long_for_a_collector(monkeypatch):
 
 def test_without_an_endpoint_nothing_is_imported():
     program = (
-        "import sys; from service.settings import Settings\n"
-        "from service.telemetry.wiring import Telemetry\n"
+        "import sys; from tagbelt.service.settings import Settings\n"
+        "from tagbelt.service.telemetry.wiring import Telemetry\n"
         "Telemetry(Settings())\n"
         "assert not {'opentelemetry.sdk', 'requests', 'google.protobuf'} & set(sys.modules)"
     )
@@ -248,7 +248,7 @@ def test_without_an_endpoint_nothing_is_imported():
 
 
 def test_missing_packages_are_named_with_the_extra(monkeypatch):
-    monkeypatch.delitem(sys.modules, "service.telemetry.otel")
+    monkeypatch.delitem(sys.modules, "tagbelt.service.telemetry.otel")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(SettingsError, match=r"opentelemetry\.sdk\.trace.+tagbelt\[otel\]"):
         make_tracing(Settings(otlp_endpoint="http://127.0.0.1:4318"))

@@ -1,6 +1,6 @@
 import pytest
 
-from service.settings import Settings
+from tagbelt.service.settings import Settings
 from tests.service.live import serving
 from tests.tagbelt.client.scripted import CLIENTS
 

@@ -19,13 +19,7 @@ from tagbelt.client import (
     Token,
     UnauthorizedError,
 )
-from tests.tagbelt.client.scripted import (
-    labels,
-    problem,
-    reply,
-    scripted,
-    tagged,
-)
+from tests.tagbelt.client.scripted import labels, problem, reply, scripted, tagged
 
 SCORE = 0.876543
 

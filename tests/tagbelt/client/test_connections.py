@@ -10,11 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tagbelt.client import (
-    Client,
-    ConnectionFailedError,
-    DeadlineError,
-)
+from tagbelt.client import Client, ConnectionFailedError, DeadlineError
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 from tests.tagbelt.client.scripted import CLIENTS, labels

@@ -4,11 +4,7 @@ import re
 
 import pytest
 
-from tagbelt.client import (
-    AsyncClient,
-    Client,
-    TooLargeError,
-)
+from tagbelt.client import AsyncClient, Client, TooLargeError
 from tests.service.live import serving
 from tests.tagbelt.client.scripted import CLIENTS, SOLE, Blocking, labels, problem, scripted, tagged
 

@@ -7,10 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from inference.tagger import Tagger
-from service.app import create_app
-from service.models.manager import Manager
-from service.settings import Settings
 from tagbelt.client import (
     ConflictError,
     Entity,
@@ -21,6 +17,10 @@ from tagbelt.client import (
     Retry,
     UnauthorizedError,
 )
+from tagbelt.inference.tagger import Tagger
+from tagbelt.service.app import create_app
+from tagbelt.service.models.manager import Manager
+from tagbelt.service.settings import Settings
 from tests.service.fake import fake_app
 from tests.service.live import running, serving
 from tests.service.models.folders import changes_of, folder

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from data.types import Span
-from training.analysis.tagged import Tagged
+from tagbelt.data.types import Span
+from tagbelt.training.analysis.tagged import Tagged
 
 LABELS = ("PER", "LOC", "ORG")
 

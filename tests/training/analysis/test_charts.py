@@ -5,9 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from training.analysis import charts
-from training.analysis.charts import Line, curves, reliability
-from training.reliability import Bin
+from tagbelt.training.analysis import charts
+from tagbelt.training.analysis.charts import Line, curves, reliability
+from tagbelt.training.scores.reliability import Bin
 
 VALUES = st.floats(0.0, 1e6).filter(lambda value: value == 0.0 or value > 1e-6)
 

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tagbelt.training.analysis.confusion import confusion
 from tests.training.analysis.items import LABELS, item, items
-from training.analysis.confusion import confusion
 
 
 def test_each_way_to_be_wrong_has_its_place():

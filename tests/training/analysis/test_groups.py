@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tagbelt.training.analysis.groups import RETYPED, SEEN, UNSEEN, by_familiarity, by_length
+from tagbelt.training.scores.metrics import span_score
 from tests.training.analysis.items import item, items
-from training.analysis.groups import RETYPED, SEEN, UNSEEN, by_familiarity, by_length
-from training.metrics import span_score
 
 BY_LENGTH = {
     "word": [(1, 1), (2, 2), (3, 3), (4, 4), (5, 99)],

@@ -4,9 +4,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.types import Span
+from tagbelt.data.types import Span
+from tagbelt.training.analysis.markup import AROUND, escaped, marked, window
 from tests.training.analysis.items import item, items
-from training.analysis.markup import AROUND, escaped, marked, window
 
 
 def plain(markup):

@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tagbelt.training.analysis.mistakes import count_kinds, wrong_sentences
+from tagbelt.training.analysis.tagged import overlap
 from tests.training.analysis.items import item, items
-from training.analysis.mistakes import count_kinds, wrong_sentences
-from training.analysis.tagged import overlap
 
 
 def test_mistakes_have_a_kind_and_how_sure_the_model_was():

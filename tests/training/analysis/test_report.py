@@ -8,15 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from data.artifact import Header
-from data.types import Span
-from inference import Tagger
+from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.data.types import Span
+from tagbelt.inference import Tagger
+from tagbelt.training.analysis.mistakes import wrong_sentences
+from tagbelt.training.analysis.page import render_page
+from tagbelt.training.analysis.report import as_json, make_report
+from tagbelt.training.analysis.run import load_run
+from tagbelt.training.config import ConfigError
 from tests.training.analysis.items import item
-from training.analysis.mistakes import wrong_sentences
-from training.analysis.page import render_page
-from training.analysis.report import as_json, make_report
-from training.analysis.run import load_run
-from training.config import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,97 @@
+"""What a directory of seeds says of a row: scores of each seed, their mean, weights, digests."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy.plan import Entry
+from benchmarks.common.machine import ROOT, machine
+from benchmarks.common.record import Row
+from tagbelt.data.checkpoint.artifact import SUMS, Header, digest_of
+from tagbelt.training.config import ConfigError, RunConfig, load_config
+from tagbelt.training.corpus.files import read_digests
+from tagbelt.training.run.seeds import MACHINE, seed_directories
+from tagbelt.training.rundir.saved import CHECKPOINT, differences, read_report, read_saved
+from tagbelt.training.scores.summary import SeedRun, summarise
+
+ABOUT = {(name,) for name in ("name", "version", "language", "description", "licence", "notes")}
+"""Settings that no score depends on."""
+
+
+def finished(directory: Path) -> tuple[Path, ...]:
+    """The runs in a directory of seeds that have come to their end."""
+    return tuple(run for run in seed_directories(directory) if read_report(run) is not None)
+
+
+def fingerprint(runs: Sequence[Path]) -> list[str]:
+    """SHA-256 over all files of each run's checkpoint: other runs have others."""
+    return [digest_of(run / CHECKPOINT / SUMS) for run in runs]
+
+
+def config_of(entry: Entry) -> RunConfig:
+    """The config that a row is trained with; the seed is that of the first."""
+    return load_config(ROOT / entry.config, entry.overrides)
+
+
+def collect(entry: Entry, runs: Sequence[Path]) -> Row:
+    """Read what finished runs, at least one, have left.
+
+    Raises ConfigError where a run was made with other settings than the row's.
+    """
+    check(entry, runs)
+    found = summarise(runs)
+    summary = found.as_json()
+    return {
+        "row": entry.name,
+        "command": entry.command,
+        "config": entry.config,
+        "overrides": list(entry.overrides),
+        "collected": {
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": machine()["commit"],
+        },
+        "files": read_digests(runs[0]),
+        "weights": _weights(runs[0] / CHECKPOINT),
+        "f1": summary["f1"],
+        "seconds": summary["seconds"],
+        "best_on_dev": found.best.seed,
+        "runs": [_run(path, seed) for path, seed in zip(runs, found.runs, strict=True)],
+    }
+
+
+def check(entry: Entry, runs: Sequence[Path]) -> None:
+    """Refuse runs that are not this row's. Raises ConfigError, which says how they differ."""
+    but = {*MACHINE, *ABOUT, ("training", "seed")}
+    for run in runs:
+        changed = differences(read_saved(run), config_of(entry), but=but)
+        if changed:
+            raise ConfigError(f"{run}: not a run of row {entry.name}: {'; '.join(changed)}")
+
+
+def _run(path: Path, seed: SeedRun) -> dict[str, Any]:
+    report = read_report(path) or {}
+    header = Header.read(path / CHECKPOINT)
+    scores = {
+        split: {mode: modes[mode]["micro"] for mode in modes} for split, modes in report.items()
+    }
+    return {
+        "seed": seed.seed,
+        "epochs": seed.epochs,
+        "seconds": round(seed.seconds, 1),
+        "precision": header.precision,
+        "temperature": header.temperature,
+        "digest": fingerprint([path])[0],
+        "scores": scores,
+    }
+
+
+def _weights(checkpoint: Path) -> dict[str, int]:
+    """Numbers that were trained, in the whole network and in the recurrent encoder alone."""
+    from tagbelt.model.checkpoint import load_network
+
+    network, _, _ = load_network(checkpoint)
+    return {
+        "all": sum(weight.numel() for weight in network.parameters()),
+        "encoder": sum(weight.numel() for weight in network.encoder.parameters()),
+    }

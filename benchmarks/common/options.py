@@ -1,0 +1,42 @@
+"""The command line that all measurements share."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.common.environments import EnvironmentMissingError
+from benchmarks.common.materials import MaterialError
+from benchmarks.common.peer_process import ChildError
+from benchmarks.common.record import RESULTS
+from benchmarks.serving.loadgen import LoadError
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with --quick, --checkpoint, --data and --results."""
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--quick", action="store_true", help="less of everything, in a few minutes")
+    made.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="of CoNLL-2003, 200 units a direction with char-CNN; trained where none is given",
+    )
+    made.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("TAGBELT_DATA"),
+        help="directory that holds conll2003/ and resume/; $TAGBELT_DATA unless given",
+    )
+    made.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes")
+    return made
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a measurement; what a user can put right ends in a message and not in a traceback."""
+    try:
+        main()
+    except (ChildError, EnvironmentMissingError, LoadError, MaterialError) as error:
+        sys.exit(f"error: {error}")

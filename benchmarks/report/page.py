@@ -1,0 +1,69 @@
+"""Make `docs/benchmarks.md` and its plots from the parts in `benchmarks/results/`.
+
+    python -m benchmarks.report.page [--results DIR] [--docs DIR]
+
+The prose is `benchmarks/report/page.md`; `{{table NAME}}` and `{{plot NAME}}` in it become a
+table of `tables.py` and a plot that `plots.py` has drawn, `{{missed}}` the bars that are missed.
+What was not measured is said to be so.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from benchmarks.common.machine import ROOT
+from benchmarks.common.record import RESULTS, tell
+from benchmarks.report.bar import MISSING
+from benchmarks.report.parts import PLOTS, Parts, read_parts
+from benchmarks.report.tables import TABLES, missed
+
+TEMPLATE = Path(__file__).with_suffix(".md")
+PAGE = "benchmarks.md"
+_PLACE = re.compile(r"\{\{(\w+)(?: ([^}|]+?))?(?:\|([^}]*))?\}\}")
+
+
+def render(template: str, parts: Parts, docs: Path) -> str:
+    """The page. Raises KeyError for a table that there is none of."""
+
+    def fill(place: re.Match[str]) -> str:
+        kind, name, text = place.groups()
+        if kind == "table":
+            return TABLES[name](parts)
+        if kind == "plot":
+            return _plot(docs, name, text)
+        if kind == "missed":
+            return _missed(parts)
+        raise KeyError(f"{place[0]}: no such placeholder")
+
+    return _PLACE.sub(fill, template)
+
+
+def _plot(docs: Path, name: str, text: str) -> str:
+    path = Path(PLOTS) / f"{name}.svg"
+    if not (docs / path).exists():
+        return f"{MISSING.capitalize()}, so no plot."
+    return f"![{text or name}]({path.as_posix()})"
+
+
+def _missed(parts: Parts) -> str:
+    found = [f"- {bar.group}, {bar.measure}: {bar.bar()}" for bar in missed(parts)]
+    return "\n".join(found) or "Of what was measured, nothing."
+
+
+def main() -> None:
+    """Draw the plots and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    given = parser.parse_args()
+    from benchmarks.report.plots import draw_all  # needs matplotlib, and the tables do not
+
+    parts = read_parts(given.results)
+    draw_all(parts, given.docs / PLOTS)
+    page = render(TEMPLATE.read_text(encoding="utf-8"), parts, given.docs)
+    (given.docs / PAGE).write_text(page, encoding="utf-8")
+    tell(f"wrote {given.docs / PAGE}")
+
+
+if __name__ == "__main__":
+    main()

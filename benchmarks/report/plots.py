@@ -1,0 +1,232 @@
+"""Draw the plots of `docs/plots/` from the parts in `benchmarks/results/`.
+
+    python -m benchmarks.report.plots [--results DIR] [--docs DIR]
+
+`benchmarks.report.page` does this too. Needs matplotlib, the extra `bench`. The same parts give the
+same files, byte for byte. A plot whose part is missing is not drawn, and an old one of its name is
+removed.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from benchmarks.common.machine import ROOT
+from benchmarks.common.record import RESULTS, Row, tell
+from benchmarks.report.parts import PLOTS, Parts, read_parts, rows, spread_of
+from benchmarks.report.writing import rounded
+
+# Okabe and Ito's colours, which people of any colour vision tell apart; ours is the first.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555", "#000000")
+MARKERS = "osD^vPX*"
+SIZE = (7.2, 3.8)
+STYLE: Any = {
+    "svg.hashsalt": "tagbelt",
+    "svg.fonttype": "none",
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+}
+
+Draw = Callable[[Axes, Parts], bool]
+"""Draws on axes what the parts hold; False where they hold nothing."""
+
+
+def bars(part: str, unit: str) -> Draw:
+    """Rates of all systems of a part on a logarithmic axis, fastest on top."""
+
+    def draw(axes: Axes, parts: Parts) -> bool:
+        found = sorted(rows(parts, part), key=lambda row: float(row["rate"]["median"]))
+        if not found:
+            return False
+        names = [row["system"] for row in found]
+        rates = [row["rate"]["median"] for row in found]
+        colours = [COLOURS[0] if name.startswith("Tagbelt") else COLOURS[6] for name in names]
+        axes.barh(names, rates, color=colours, height=0.7)
+        axes.errorbar(rates, names, xerr=_quartiles(found, "rate"), fmt="none", ecolor="black")
+        for row, name, rate in zip(found, names, rates, strict=True):
+            end = (row["rate"].get("q3", rate), name)
+            axes.annotate(rounded(rate), end, (6, 0), textcoords="offset points", va="center")
+        axes.set_xlim(min(rates) / 2, max(rates) * 3)
+        _logarithmic(axes, "x", unit)
+        axes.grid(axis="y", visible=False)
+        return True
+
+    return draw
+
+
+def _quartiles(found: Sequence[Row], *path: str) -> list[list[float]]:
+    """Distances from the medians to the quartiles, as error bars want them."""
+    spreads = [spread for row in found if (spread := spread_of(row, *path))]
+    below = [spread["median"] - spread.get("q1", spread["median"]) for spread in spreads]
+    above = [spread.get("q3", spread["median"]) - spread["median"] for spread in spreads]
+    return [below, above]
+
+
+def _line(axes: Axes, number: int, name: str, found: Sequence[Row], x: str, *path: str) -> None:
+    points = sorted(found, key=lambda row: float(row[x]))
+    axes.errorbar(
+        [row[x] for row in points],
+        [spread["median"] for row in points if (spread := spread_of(row, *path))],
+        yerr=_quartiles(points, *path),
+        label=name,
+        color=COLOURS[number % len(COLOURS)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=5,
+        capsize=2,
+    )
+
+
+def batch(axes: Axes, parts: Parts) -> bool:
+    """Throughput against the size of a batch."""
+    names = list(dict.fromkeys(row["system"] for row in rows(parts, "batch")))
+    for number, name in enumerate(names):
+        _line(axes, number, name, list(rows(parts, "batch", system=name)), "batch", "rate")
+    _logarithmic(axes, "x", "batch, tokens with padding")
+    _logarithmic(axes, "y", "tokens a second")
+    return bool(names)
+
+
+def latency(axes: Axes, parts: Parts) -> bool:
+    """Percentiles of a single call, for each system."""
+    shares = ("p50", "p90", "p99")
+    found = list(rows(parts, "latency"))
+    for number, row in enumerate(found):
+        axes.plot(
+            shares,
+            [row[share] / 1000 for share in shares],
+            label=row["system"],
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKERS[number % len(MARKERS)],
+        )
+    axes.set_xlabel("percentile of single calls, a text of 20 tokens each")
+    _logarithmic(axes, "y", "milliseconds")
+    return bool(found)
+
+
+def load(axes: Axes, parts: Parts) -> bool:
+    """Requests a second against the number of clients, of the tagger and of a constant."""
+    found = list(rows(parts, "load", experiment="closed"))
+    if found:
+        _line(axes, 0, "POST /v1/tag", found, "clients", "rate")
+        _line(axes, 6, "the same, answering a constant", found, "clients", "constant")
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.set_ylabel("requests a second, one sentence each")
+    _logarithmic(axes, "x", "clients")
+    return bool(found)
+
+
+def cost(label: str, experiments: Mapping[str, str]) -> Draw:
+    """Cost per token against a size, from zero, so that flat looks flat."""
+
+    def draw(axes: Axes, parts: Parts) -> bool:
+        drawn = False
+        for number, (experiment, name) in enumerate(experiments.items()):
+            found = list(rows(parts, "scale", experiment=experiment))
+            if found:
+                _line(axes, number, name, found, "size")
+                drawn = True
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+        axes.set_ylabel("microseconds a token")
+        _logarithmic(axes, "x", label)
+        return drawn
+
+    return draw
+
+
+def memory(axes: Axes, parts: Parts) -> bool:
+    """Resident memory as ever-new words come, from zero."""
+    found = list(rows(parts, "memory", experiment="resident"))
+    _line(axes, 0, "Tagbelt", found, "size")
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.set_xlabel("tokens so far, millions, no word twice")
+    axes.set_ylabel("resident memory, MB")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:g}"))
+    return bool(found)
+
+
+def _logarithmic(axes: Axes, name: Literal["x", "y"], label: str) -> None:
+    """Make an axis logarithmic, with plain numbers: at 1, 2 and 5 of each power of ten, or at 1."""
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    (axes.set_xscale if name == "x" else axes.set_yscale)("log")
+    is_wide = high > 300 * max(low, 1e-9)
+    axis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(_thousands))
+    axis.set_label_text(f"{label} (logarithmic)")
+
+
+def _thousands(value: float, _: int | None = None) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
+
+DRAWINGS: Mapping[str, tuple[str, Draw]] = {
+    "tokens": ("One thread, tokens in, tags out", bars("tokens", "tokens a second")),
+    "texts": ("One thread, text in, entities out", bars("texts", "tokens a second")),
+    "training": ("Training, one thread, batches of 16", bars("training", "tokens a second")),
+    "batch": ("Throughput against batch size, one thread", batch),
+    "latency": ("Latency of one sentence", latency),
+    "load": ("Requests a second over HTTP, on one machine", load),
+    "corpus": (
+        "Cost against the size of the corpus",
+        cost("sentences", {"corpus": "tokens in, tags out", "texts": "text in, entities out"}),
+    ),
+    "length": (
+        "Cost against the length of sentences",
+        cost("tokens a sentence", {"length": "tokens in, tags out"}),
+    ),
+    "vocabulary": (
+        "Cost against the size of the vocabulary",
+        cost("distinct words", {"vocabulary, warm": "warm", "vocabulary, cold": "cold"}),
+    ),
+    "memory": ("Memory over ever-new words", memory),
+}
+
+
+def draw_all(parts: Parts, target: Path, names: Iterable[str] = DRAWINGS) -> list[str]:
+    """Draw what the parts allow into `target`; return the names of what was drawn."""
+    target.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for name in names:
+        title, draw = DRAWINGS[name]
+        path = target / f"{name}.svg"
+        path.unlink(missing_ok=True)
+        with mpl.rc_context(STYLE):
+            figure = Figure(figsize=SIZE, layout="constrained")
+            axes = figure.add_subplot()
+            if draw(axes, parts):
+                _finish(figure, axes, title, path)
+                drawn.append(name)
+    return drawn
+
+
+def _finish(figure: Figure, axes: Axes, title: str, path: Path) -> None:
+    axes.set_title(title, loc="left")
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside right upper")
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def main() -> None:
+    """Draw all plots."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    given = parser.parse_args()
+    drawn = draw_all(read_parts(given.results), given.docs / PLOTS)
+    tell(f"drew {', '.join(drawn) or 'nothing: no parts'}")
+
+
+if __name__ == "__main__":
+    main()

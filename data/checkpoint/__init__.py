@@ -1,0 +1,1 @@
+"""A checkpoint as files: the directory, its checksums, and the vocabulary that it carries."""

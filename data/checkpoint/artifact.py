@@ -1,0 +1,251 @@
+"""A checkpoint as a directory: which files it holds, its header, its checksums.
+
+The torch side writes it and the torch-free runtime reads it; both take the format from here.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import Unit
+
+if TYPE_CHECKING:
+    from tagbelt.data.lexicon.gazetteer import Gazetteer
+    from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
+
+T = TypeVar("T")
+
+FORMAT_VERSION = 1
+
+CONFIG = "config.json"
+VOCABULARY = "vocabulary.json"
+WEIGHTS = "model.safetensors"
+EMBEDDINGS = "embeddings.safetensors"
+CRF = "crf.safetensors"
+WORDS_GRAPH = "words.onnx"
+SEQUENCE_GRAPH = "sequence.onnx"
+INT8_GRAPH = "sequence.int8.onnx"
+INT8_NETWORK = "network.int8.safetensors"
+GAZETTEER = "gazetteer.txt.gz"
+LEXICON = "lexicon.txt.gz"
+CARD = "README.md"
+SUMS = "SHA256SUMS"
+
+NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
+"""What serving needs."""
+
+OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
+"""Needed to train on, to be faster, to be read by people."""
+
+# Gazetteer and lexicon are neither: of a model that has one it can't be left out, others have none.
+
+
+class CheckpointError(Exception):
+    """A checkpoint that can't be used; the message names the directory, the file and the reason."""
+
+
+class Header(BaseModel):
+    """What `config.json` says.
+
+    `tags` are the CRF's states in order, in `scheme`; `labels` the entity types. `model` is the
+    architecture, which the runtime does not need to know. Sentences of more than `window`
+    tokens are scored in overlapping windows. `precision` is the graph that serves by default.
+    All scores were divided by `temperature` already, so that posteriors mean what they say.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    version: str = "1"
+    language: str = ""
+    description: str = ""
+    licence: str = ""
+    unit: Unit
+    scheme: Scheme
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    window: int = Field(default=256, ge=1)
+    precision: Literal["float32", "int8"] = "float32"
+    temperature: float = Field(default=1.0, gt=0.0)
+    model: dict[str, Any]
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read a checkpoint's header.
+
+        Raises:
+            CheckpointError: no such file, another format version, or a field that does not fit.
+        """
+        path = directory / CONFIG
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise CheckpointError(
+                f"{directory}: no checkpoint here ({CONFIG} is missing)"
+            ) from error
+        except OSError as error:
+            raise CheckpointError(f"{path}: can't be read: {error}") from error
+        except ValueError as error:
+            raise CheckpointError(f"{path}: not JSON: {error}") from error
+        version = value.get("format_version") if isinstance(value, dict) else None
+        if version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path}: format_version is {version!r}, this Tagbelt reads {FORMAT_VERSION}"
+            )
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as readable JSON."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
+    """Write what a model knows: its vocabulary, and gazetteer and lexicon if it has them."""
+    write_json(directory / VOCABULARY, vocabulary.to_json())
+    if vocabulary.gazetteer is not None:
+        vocabulary.gazetteer.save(directory / GAZETTEER)
+    if vocabulary.lexicon is not None:
+        vocabulary.lexicon.save(directory / LEXICON)
+
+
+def read_vocabulary(directory: Path) -> Vocabulary:
+    """Read what `write_vocabulary` wrote.
+
+    Raises:
+        CheckpointError: a file that can't be read.
+    """
+    gazetteer = _if_there(directory / GAZETTEER, _load_gazetteer)
+    lexicon = _if_there(directory / LEXICON, _load_lexicon)
+    path = directory / VOCABULARY
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Vocabulary.from_json(value, gazetteer=gazetteer, lexicon=lexicon)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _if_there(path: Path, load: Callable[[Path], T]) -> T | None:
+    if not path.exists():
+        return None
+    try:
+        return load(path)
+    except (OSError, ValueError) as error:  # which name the file
+        raise CheckpointError(str(error)) from error
+
+
+def _load_gazetteer(path: Path) -> "Gazetteer":
+    from tagbelt.data.lexicon.gazetteer import Gazetteer  # whose matcher few models need
+
+    return Gazetteer.load(path)
+
+
+def _load_lexicon(path: Path) -> "SoftLexicon":
+    from tagbelt.data.lexicon.soft_lexicon import SoftLexicon  # as above
+
+    return SoftLexicon.load(path)
+
+
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256 in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_sums(directory: Path) -> None:
+    """Write `SHA256SUMS` over all files of a checkpoint, in the format of `sha256sum`."""
+    files = sorted(path for path in directory.iterdir() if path.name != SUMS)
+    lines = (f"{digest_of(path)}  {path.name}\n" for path in files)
+    (directory / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def verify_sums(directory: Path) -> str:
+    """Check every file against `SHA256SUMS`; return the checkpoint's digest: that of the sums.
+
+    An optional file may be absent, to save space where it is not used.
+
+    Raises:
+        CheckpointError: a needed file is missing, or a file is not what the sums say.
+    """
+    path = directory / SUMS
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise CheckpointError(f"{directory}: {SUMS} is missing") from error
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    present = [name for name in (GAZETTEER, LEXICON) if (directory / name).exists()]
+    for name in dict.fromkeys((*NEEDED, *OPTIONAL, *sums, *present)):
+        _verify(directory / name, sums.get(name))
+    return digest_of(path)
+
+
+def _verify(path: Path, digest: str | None) -> None:
+    if not path.is_file():
+        if path.name in OPTIONAL:
+            return
+        raise CheckpointError(f"{path.parent}: {path.name} is missing")
+    if digest is None:
+        raise CheckpointError(f"{path}: {SUMS} does not know it")
+    if digest_of(path) != digest:
+        raise CheckpointError(f"{path}: damaged: its SHA-256 is not the one in {SUMS}")
+
+
+@contextmanager
+def replaced(directory: Path) -> Iterator[Path]:
+    """Yield an empty directory that takes the place of `directory` once the block has succeeded.
+
+    A writer that is killed leaves the old one whole, or (between two renames) under the name
+    `.NAME.old`, from which the next call here puts it back. One writer at a time.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    restore(directory)
+    fresh = directory.with_name(f".{directory.name}.new")
+    fresh.mkdir()
+    try:
+        yield fresh
+        _sync(fresh)
+        if directory.exists():
+            directory.rename(_old_name(directory))
+        fresh.rename(directory)
+    finally:
+        restore(directory)
+
+
+def restore(directory: Path) -> None:
+    """Undo the half of a replacement that was stopped, and remove what it left behind."""
+    old = _old_name(directory)
+    if old.exists() and not directory.exists():
+        old.rename(directory)
+    for rest in (old, directory.with_name(f".{directory.name}.new")):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
+def _old_name(directory: Path) -> Path:
+    return directory.with_name(f".{directory.name}.old")
+
+
+def _sync(directory: Path) -> None:
+    """Flush files to the disk, so that a power cut can't leave a renamed directory of zeros.
+
+    They become readable to all, as safetensors alone would not have it: a server has its own user.
+    """
+    for path in directory.iterdir():
+        path.chmod(0o644)
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())

@@ -1,0 +1,149 @@
+"""Which word forms and characters a model knows, and how a form is looked up.
+
+The vocabulary is frozen once a model is trained: nothing that is served can make it grow.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from tagbelt.data.checkpoint.bigrams import Bigrams
+from tagbelt.data.text.features import visible_characters
+
+if TYPE_CHECKING:
+    from tagbelt.data.lexicon.gazetteer import Gazetteer
+    from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
+
+UNKNOWN = 0
+"""Row of the word table for forms that the model does not know."""
+
+PADDING_CHARACTER = 0
+UNKNOWN_CHARACTER = 1
+_FIRST_CHARACTER = 2
+
+_DIGITS = re.compile(r"\d")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and characters of a model, and where it has them, pairs, term lists and a lexicon.
+
+    `words[0]` stands for every unknown form. The first `trained` words occur in the training
+    data; the rest have a pretrained vector only. Characters are numbered from 2: 0 pads, 1 is
+    unknown.
+    """
+
+    words: tuple[str, ...]
+    characters: str
+    trained: int
+    lowercase: bool = True
+    zero_digits: bool = True
+    bigrams: Bigrams | None = None
+    gazetteer: "Gazetteer | None" = field(default=None, compare=False)
+    lexicon: "SoftLexicon | None" = field(default=None, compare=False)
+    _word_ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _character_ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.trained <= len(self.words):
+            raise ValueError(f"{self.trained} trained words in a vocabulary of {len(self.words)}")
+        word_ids = {word: index for index, word in enumerate(self.words) if index != UNKNOWN}
+        character_ids = {c: i for i, c in enumerate(self.characters, start=_FIRST_CHARACTER)}
+        if len(word_ids) != len(self.words) - 1 or len(character_ids) != len(self.characters):
+            raise ValueError("a vocabulary names the same word or character twice")
+        object.__setattr__(self, "_word_ids", word_ids)
+        object.__setattr__(self, "_character_ids", character_ids)
+
+    @property
+    def character_count(self) -> int:
+        """Rows of the character table, padding and unknown included."""
+        return len(self.characters) + _FIRST_CHARACTER
+
+    def word_id(self, form: str) -> int:
+        """Return a form's row: as it is (or in lower case), else with digits as 0, else 0."""
+        key = form.lower() if self.lowercase else form
+        found = self._word_ids.get(key)
+        if found is None and self.zero_digits:
+            found = self._word_ids.get(_DIGITS.sub("0", key))
+        return UNKNOWN if found is None else found
+
+    def character_ids(self, form: str) -> list[int]:
+        """Return the ids of the characters that a network reads of a form (1 to 64 of them)."""
+        get = self._character_ids.get
+        return [get(character, UNKNOWN_CHARACTER) for character in visible_characters(form)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads: all but gazetteer and lexicon, which have files."""
+        value: dict[str, Any] = {
+            "words": list(self.words),
+            "characters": self.characters,
+            "trained": self.trained,
+            "lowercase": self.lowercase,
+            "zero_digits": self.zero_digits,
+        }
+        return value if self.bigrams is None else {**value, "bigrams": self.bigrams.to_json()}
+
+    @classmethod
+    def from_json(
+        cls,
+        value: Mapping[str, Any],
+        *,
+        gazetteer: "Gazetteer | None" = None,
+        lexicon: "SoftLexicon | None" = None,
+    ) -> Self:
+        """Rebuild a vocabulary; anything but what `to_json` returns raises `ValueError`."""
+        try:
+            parts = {**value, "words": tuple(value["words"])}
+            if "bigrams" in value:
+                parts["bigrams"] = Bigrams.from_json(value["bigrams"])
+            return cls(**parts, gazetteer=gazetteer, lexicon=lexicon)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no vocabulary: {error}") from error
+
+
+def build_vocabulary(
+    sentences: Iterable[Sequence[str]],
+    *,
+    pretrained: Sequence[str] = (),
+    extra: int = 0,
+    min_count: int = 1,
+    min_character_count: int = 1,
+    lowercase: bool = True,
+    zero_digits: bool = True,
+) -> Vocabulary:
+    """Collect the vocabulary of the training sentences.
+
+    `pretrained` are the words that have a vector, most frequent first: a training form that
+    has one keeps its digits, and the first `extra` of them that training does not hold are
+    appended. A form seen fewer than `min_count` times is unknown unless it has a vector.
+    """
+    forms: Counter[str] = Counter()
+    for sentence in sentences:
+        forms.update(sentence)
+    characters: Counter[str] = Counter()
+    words: Counter[str] = Counter()
+    known = set(pretrained)
+    for form, count in forms.items():
+        for character in visible_characters(form):
+            characters[character] += count
+        key = form.lower() if lowercase else form
+        words[_DIGITS.sub("0", key) if zero_digits and key not in known else key] += count
+    words.pop("", None)  # an empty token is legal in some corpora, and unknown
+    trained = [w for w, count in by_frequency(words) if count >= min_count or w in known]
+    seen = set(trained)
+    rest = [word for word in pretrained[: extra + len(seen)] if word not in seen][:extra]
+    kept = (c for c, count in by_frequency(characters) if count >= min_character_count)
+    return Vocabulary(
+        words=("", *trained, *rest),
+        characters="".join(kept),
+        trained=len(trained) + 1,
+        lowercase=lowercase,
+        zero_digits=zero_digits,
+    )
+
+
+def by_frequency(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Order counts from frequent to rare, equal ones by code point, so that no run differs."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

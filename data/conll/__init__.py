@@ -1,0 +1,1 @@
+"""CoNLL files: tag schemes, rows, reading, writing and splitting."""

@@ -1,0 +1,1 @@
+"""A trained CRF: its parameters, and exact posteriors under it."""

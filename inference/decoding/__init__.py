@@ -1,0 +1,1 @@
+"""From emissions to tags: batches, windows, Viterbi, the n best, and names."""

@@ -1,0 +1,1 @@
+"""A trained network as ONNX graphs and as 8-bit arrays, for the runtime without torch."""

@@ -1,0 +1,211 @@
+"""From the lines of a stream to the lines of its answer, in order, a few chunks ahead."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from pydantic_core import to_json
+
+from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import parse_json
+from tagbelt.service.api.items import Fault
+from tagbelt.service.api.problems import FieldError, Kind, ProblemError
+from tagbelt.service.api.results import result
+from tagbelt.service.api.schemas import StreamLine, TagOptions
+from tagbelt.service.api.stream.lines import Line, lines
+from tagbelt.service.models.served import AUTO, Served
+from tagbelt.service.tagging import Answer, Query, Tagging
+
+PATH = "/v1/tag/stream"
+# A chunk is tagged together, a longer line alone; so many wait for their turn to be written.
+CHUNK_LINES = 128
+CHUNK_BYTES = 65_536
+CHUNKS_AHEAD = 3
+_BUSY_SECONDS = 0.05
+
+_Task = asyncio.Task[list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line as it was understood; `error` where it was not."""
+
+    line: int
+    id: str | int | None = None
+    item: object = None
+    is_tokens: bool = False
+    error: ProblemError | None = None
+
+
+class Stream:
+    """One stream of lines to tag.
+
+    `served` is the model that it started with, unless the model is auto. `patience` is how many
+    seconds may pass without a line.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        options: TagOptions,
+        served: Served,
+        *,
+        patience: float,
+        max_line_bytes: int,
+    ) -> None:
+        self._request = request
+        self._tagging: Tagging = request.app.state.tagging
+        self._options = options
+        self._served = None if options.model == AUTO else served
+        self._patience = patience
+        self._max_line_bytes = max_line_bytes
+        self._next_line = 1
+
+    async def answer(self) -> AsyncGenerator[bytes]:
+        """The lines of the answer. A stream that must end early says so in its last line."""
+        tasks: asyncio.Queue[_Task | None] = asyncio.Queue(CHUNKS_AHEAD)
+        reader = asyncio.create_task(self._read(tasks))
+        try:
+            while (task := await tasks.get()) is not None:
+                yield self._written(await task)
+            await reader
+        except ProblemError as error:
+            yield self._written([self._failure(self._next_line, None, error)])
+        finally:
+            reader.cancel()
+            while not tasks.empty():
+                if task := tasks.get_nowait():
+                    task.cancel()
+
+    async def _read(self, tasks: "asyncio.Queue[_Task | None]") -> None:
+        """Begin the work on each chunk; no further ahead than the queue lets."""
+        try:
+            async for chunk in self._chunks():
+                await tasks.put(asyncio.create_task(self._tag(chunk)))
+        finally:
+            await tasks.put(None)
+
+    def _written(self, results: Sequence[dict[str, Any]]) -> bytes:
+        self._next_line = results[-1]["line"] + 1
+        return b"".join(to_json(one) + b"\n" for one in results)
+
+    async def _chunks(self) -> AsyncIterator[list[Line]]:
+        """Lines in chunks: all that have arrived, up to a bound."""
+        chunk: list[Line] = []
+        size = 0
+        async for found in lines(self._body(), limit=self._max_line_bytes):
+            for line in found:
+                length = len(line.content or b"")
+                if chunk and (len(chunk) >= CHUNK_LINES or size + length > CHUNK_BYTES):
+                    yield chunk
+                    chunk, size = [], 0
+                chunk.append(line)
+                size += length
+            if chunk:
+                yield chunk
+                chunk, size = [], 0
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                async with asyncio.timeout(self._patience):
+                    message = await self._request.receive()
+            except TimeoutError:
+                detail = f"nothing was sent for {self._patience:g} s; go on from this line"
+                raise ProblemError(problems.DEADLINE, detail) from None
+            if message["type"] == "http.disconnect":
+                raise ProblemError(problems.GONE, "the client has left")
+            if message.get("body"):
+                yield message["body"]
+            if not message.get("more_body"):
+                return
+
+    async def _tag(self, chunk: Sequence[Line]) -> list[dict[str, Any]]:
+        """One result a line, in order."""
+        entries = [self._entry(line) for line in chunk]
+        results = {
+            entry.line: self._failure(entry.line, entry.id, entry.error)
+            for entry in entries
+            if entry.error is not None
+        }
+        for is_tokens in (False, True):
+            mine = [e for e in entries if e.error is None and e.is_tokens == is_tokens]
+            if mine:
+                results |= await self._results(mine, is_tokens)
+        return [results[entry.line] for entry in entries]
+
+    def _entry(self, line: Line) -> _Entry:
+        if line.content is None:
+            detail = f"this line is longer than the limit of {self._max_line_bytes} bytes"
+            return _Entry(line.number, error=ProblemError(problems.TOO_LONG, detail))
+        try:
+            read = parse_json(line.content, StreamLine)
+        except ProblemError as error:
+            return _Entry(line.number, error=error)
+        given = read.model_fields_set & {"text", "tokens"}
+        if len(given) != 1:
+            detail = "a line holds exactly one of text and tokens"
+            return _Entry(line.number, read.id, error=ProblemError(problems.INVALID, detail))
+        is_tokens = "tokens" in given
+        return _Entry(line.number, read.id, read.tokens if is_tokens else read.text, is_tokens)
+
+    async def _results(
+        self, entries: Sequence[_Entry], is_tokens: bool
+    ) -> dict[int, dict[str, Any]]:
+        try:
+            answer = await self._ask([entry.item for entry in entries], is_tokens)
+        except ProblemError as error:
+            if error.kind is problems.NOT_READY:  # the end, and the client should know where
+                raise
+            return {e.line: self._failure(e.line, e.id, error) for e in entries}
+        return {
+            entry.line: self._result(entry, answer, index, is_tokens)
+            for index, entry in enumerate(entries)
+        }
+
+    async def _ask(self, items: Sequence[object], is_tokens: bool) -> Answer:
+        """Waits where others are turned away: the stream was accepted, and reads no further."""
+        query = Query(
+            items,
+            tokens=is_tokens,
+            model=self._options.model,
+            marginals="alternatives" in self._options.include,
+            paths=self._options.n_best or 0,
+            served=self._served,
+        )
+        while True:
+            try:
+                return await self._tagging.ask(self._request, query, listen=False)
+            except ProblemError as error:
+                if error.kind is not problems.OVERLOADED:
+                    raise
+            await asyncio.sleep(_BUSY_SECONDS)
+
+    def _result(self, entry: _Entry, answer: Answer, index: int, is_tokens: bool) -> dict[str, Any]:
+        outcome = answer.outcomes[index]
+        if isinstance(outcome, Fault):
+            return _failed(entry.line, entry.id, outcome.kind, outcome.detail)
+        members = result(entry.item, outcome, self._options, is_tokens=is_tokens)
+        if self._options.model == AUTO:
+            members["model"] = answer.served[index].full_name
+        return _head(entry.line, entry.id) | members
+
+    def _failure(self, line: int, given: str | int | None, error: ProblemError) -> dict[str, Any]:
+        return _failed(line, given, error.kind, error.detail, error.errors)
+
+
+def _failed(
+    line: int,
+    given: str | int | None,
+    kind: Kind,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+) -> dict[str, Any]:
+    place = f"{PATH}#line={line}"
+    return _head(line, given) | {"error": problems.problem(kind, detail, place, errors)}
+
+
+def _head(line: int, given: str | int | None) -> dict[str, Any]:
+    return {"line": line} if given is None else {"line": line, "id": given}

@@ -1,0 +1,78 @@
+"""`tagbelt compare`: is one model better than another, or was it chance?"""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagbelt.commands.failures import told
+from tagbelt.commands.options import (
+    Chosen,
+    Columns,
+    Precision,
+    Repair,
+    Separator,
+    TagScheme,
+    Threads,
+)
+
+
+class Split(StrEnum):
+    """Which of a run's files two models are compared on."""
+
+    dev = "dev"
+    test = "test"
+
+
+Compared = "a run, a checkpoint, or a directory of seeds"
+Samples = Annotated[int, typer.Option(min=1, help="How many samples the bootstrap draws.")]
+GoldFile = Annotated[
+    Path | None, typer.Option("--file", help="Compare on this CoNLL file, not on a split.")
+]
+
+
+def command(
+    run_a: Annotated[Path, typer.Argument(help=f"The one: {Compared}.")],
+    run_b: Annotated[Path, typer.Argument(help=f"The other: {Compared}.")],
+    split: Annotated[Split, typer.Option(help="Which files of the runs to compare on.")] = (
+        Split.test
+    ),
+    samples: Samples = 10_000,
+    file: GoldFile = None,
+    columns: Columns = None,
+    separator: Separator = "whitespace",
+    scheme: TagScheme = None,
+    repair: Repair = False,
+    precision: Chosen = Precision.auto,
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
+) -> None:
+    """Compare two models on the same sentences, with a paired bootstrap over them.
+
+    Of two directories of seeds the means are compared, with a test over the seeds as well.
+    """
+    with told("compare"):
+        from tagbelt.training.config import layout_of_options
+        from tagbelt.training.scores.compare import compare, render
+        from tagbelt.training.scores.compared_runs import file_gold, open_side, shared_gold
+
+        a, b = open_side(run_a), open_side(run_b)
+        if file is None:
+            gold = shared_gold(a, b, split.value)
+        else:
+            names = columns.split(",") if columns else None
+            gold = file_gold(file, layout_of_options(names, separator, scheme, repair=repair))
+        found = compare(
+            a,
+            b,
+            gold,
+            str(file or split.value),
+            samples=samples,
+            precision=precision.value,
+            threads=threads,
+        )
+        typer.echo(
+            json.dumps(found.as_json(), indent=1) if as_json else render(found, run_a, run_b)
+        )

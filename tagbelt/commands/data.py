@@ -1,0 +1,285 @@
+"""`tagbelt data`: look at annotated files, convert, split and fetch them."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagbelt.commands.failures import told
+from tagbelt.data.formats.names import Format, OffsetUnit
+
+app = typer.Typer(
+    help="Check, count, convert, split and fetch annotated files.", no_args_is_help=True
+)
+
+Files = Annotated[list[Path], typer.Argument(help="CoNLL files; the first is the one to train on.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of the columns, such as token,pos,chunk,tag. "
+        "Unless given, tokens stand first and tags last."
+    ),
+]
+Separator = Annotated[
+    str,
+    typer.Option(
+        help="What separates columns: whitespace, tab, space, or guess: a tab if all rows have "
+        "the same number of them, else white space."
+    ),
+]
+TagScheme = Annotated[
+    str | None,
+    typer.Option(
+        help="Tag scheme: IO, IOB1, IOB2, BMES, BIOES or BILUO; recognised from the tags unless "
+        "given."
+    ),
+]
+Told = Annotated[
+    int, typer.Option("--examples", min=0, help="How many places are shown of each kind.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+class Tokenizing(StrEnum):
+    """How texts without tokens are cut into tokens."""
+
+    word = "word"
+    character = "character"
+    whitespace = "whitespace"
+
+
+@app.command()
+def check(
+    files: Files,
+    columns: Columns = None,
+    separator: Separator = "guess",
+    scheme: TagScheme = None,
+    rare: Annotated[
+        int, typer.Option(min=0, help="Labels with fewer entities in the first file are told.")
+    ] = 50,
+    long: Annotated[int, typer.Option(min=1, help="Sentences of more tokens are told.")] = 256,
+    examples: Told = 5,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong or odd in files and between them; the exit code is 1 for errors."""
+    with told("data check"):
+        from tagbelt.commands.data_options import column_names, separator_of, tag_scheme
+        from tagbelt.commands.data_reports import check_report
+        from tagbelt.data.checking.check import check_files
+        from tagbelt.data.checking.within import Limits
+
+        checked = check_files(
+            files,
+            columns=column_names(columns),
+            separator=separator_of(separator),
+            scheme=tag_scheme(scheme),
+            limits=Limits(long=long, rare=rare),
+            shown=examples,
+        )
+        _show(checked.as_json() if as_json else check_report(checked))
+        raise typer.Exit(1 if checked.failed(strict=strict) else 0)
+
+
+@app.command()
+def stats(
+    files: Files,
+    columns: Columns = None,
+    separator: Separator = "guess",
+    scheme: TagScheme = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count sentences, tokens and entities, and what later files have that earlier have not."""
+    with told("data stats"):
+        from tagbelt.commands.data_options import read_file
+        from tagbelt.commands.data_reports import stats_report
+        from tagbelt.data.checking.statistics import describe_files
+
+        described = describe_files([read_file(path, columns, separator, scheme) for path in files])
+        _show([d.as_json() for d in described] if as_json else stats_report(described))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="What to read; for brat a folder.")],
+    target: Annotated[Path, typer.Argument(help="What to write; for brat a new folder.")],
+    source_format: Annotated[
+        Format | None, typer.Option("--from", help="Format of the source; else by its suffix.")
+    ] = None,
+    target_format: Annotated[
+        Format | None, typer.Option("--to", help="Format of the target; else by its suffix.")
+    ] = None,
+    columns: Columns = None,
+    separator: Separator = "guess",
+    scheme: TagScheme = None,
+    to_columns: Annotated[
+        str | None, typer.Option(help="Which of --columns to write, in this order; else all.")
+    ] = None,
+    to_separator: Annotated[
+        str, typer.Option(help="What separates the columns that are written: tab or space.")
+    ] = "tab",
+    to_scheme: Annotated[str, typer.Option(help="Tag scheme to write.")] = "IOB2",
+    field: Annotated[str, typer.Option(help="Where the text is in JSON.")] = "text",
+    offset_unit: Annotated[
+        OffsetUnit | None,
+        typer.Option(help="What the source's offsets count; Doccano's UTF-16, else code points."),
+    ] = None,
+    to_offset_unit: Annotated[
+        OffsetUnit | None, typer.Option(help="What the target's offsets count; as above.")
+    ] = None,
+    tokens: Annotated[
+        Tokenizing, typer.Option(help="How texts that come without tokens are cut into them.")
+    ] = Tokenizing.word,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")
+    ] = False,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write though something cannot be carried over.")
+    ] = False,
+    examples: Told = 10,
+) -> None:
+    """Convert between CoNLL rows, Doccano, Label Studio, Prodigy or spaCy, and brat.
+
+    Spans that fit no tokens, overlap or cannot be written are told with their places; unless
+    --allow-loss is given nothing is written then, and the exit code is 1.
+    """
+    with told("data convert"):
+        from tagbelt.commands.data_options import (
+            column_names,
+            kept_columns,
+            separator_of,
+            tag_scheme,
+            written_separator,
+        )
+        from tagbelt.commands.data_reports import losses_report
+        from tagbelt.data.conll.schemes import Scheme
+        from tagbelt.data.formats.convert import (
+            Reading,
+            Writing,
+            convert,
+            guess_source,
+            guess_target,
+            save,
+        )
+
+        reading = Reading(
+            columns=column_names(columns),
+            separator=separator_of(separator),
+            scheme=tag_scheme(scheme),
+            repair=repair,
+            field=field,
+            unit=offset_unit,
+            tokenizing=tokens.value,
+        )
+        writing = Writing(
+            scheme=tag_scheme(to_scheme) or Scheme.IOB2,
+            separator=written_separator(to_separator),
+            keep=kept_columns(columns, to_columns),
+            unit=to_offset_unit,
+        )
+        read_as = source_format or guess_source(source)
+        write_as = target_format or guess_target(target)
+        converted = convert(source, read_as, write_as, reading, writing, shown=examples)
+        lost = bool(converted.losses.counts)
+        if lost:
+            typer.echo(losses_report(converted.losses), err=True)
+        if lost and not allow_loss:
+            typer.echo("Nothing was written; --allow-loss writes all else.", err=True)
+            raise typer.Exit(1)
+        save(converted, target, writing)
+        told_losses = f", not carried over: {converted.losses.counts.total()}" if lost else ""
+        typer.echo(
+            f"{target}: {converted.texts} texts or sentences, {converted.entities} entities"
+            f"{told_losses}"
+        )
+
+
+@app.command()
+def split(
+    file: Annotated[Path, typer.Argument(help="A CoNLL file.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to; made if there is none.")],
+    parts: Annotated[str, typer.Option(help="Shares of the sentences.")] = "0.8,0.1,0.1",
+    names: Annotated[
+        str | None,
+        typer.Option(help="Names of the parts; train,dev,test or train,test unless given."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed splits otherwise.")] = 1,
+    columns: Columns = None,
+    separator: Separator = "guess",
+) -> None:
+    """Split a file by document (-DOCSTART- rows, `# newdoc`), else by sentence.
+
+    The same seed splits the same way everywhere. Lines stay as they are. A sentence that occurs
+    more than once goes to one part, as far as documents allow; how many do not is told.
+    """
+    with told("data split"):
+        from tagbelt.commands.data_options import (
+            column_names,
+            part_names,
+            refuse_existing,
+            separator_of,
+            shares_of,
+        )
+        from tagbelt.data.conll.splitting import render, split_file
+        from tagbelt.data.conll.tolerant import read_loosely
+
+        shares = shares_of(parts)
+        titles = part_names(names, len(shares))
+        loose = read_loosely(file, columns=column_names(columns), separator=separator_of(separator))
+        done = split_file(loose, shares, seed)
+        out.mkdir(parents=True, exist_ok=True)
+        suffix = Path(file.name.removesuffix(".gz")).suffix
+        targets = [out / f"{title}{suffix}" for title in titles]
+        refuse_existing(targets)
+        for target, pieces, repeated in zip(targets, done.parts, done.repeated, strict=True):
+            target.write_bytes(render(loose, pieces).encode("utf-8"))
+            sentences = sum(len(piece.sentences) for piece in pieces)
+            documents = f"{len(pieces)} documents, " if done.by_document else ""
+            also = f", {repeated} of them in an earlier part too" if repeated else ""
+            typer.echo(f"{target}: {documents}{sentences} sentences{also}")
+
+
+@app.command()
+def get(
+    name: Annotated[
+        str | None, typer.Argument(help="A set of the catalogue; none lists them all.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The folder to write to; ./NAME unless given.")
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option("--from", help="A folder or an address that has the files as NAME/FILE."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="The licence is known and agreed to: do not ask.")
+    ] = False,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Another catalogue than Tagbelt's own.")
+    ] = None,
+) -> None:
+    """Fetch a data set of the catalogue, after its licence was shown; each file is checked.
+
+    What was begun goes on where it stopped when the command is called again.
+    """
+    with told("data get"):
+        from tagbelt.commands.data_get import catalogue_report, entry_report, fetch_all
+        from tagbelt.data.catalogue.entries import OWN, find_entry, read_catalogue
+
+        known = read_catalogue(catalogue or OWN)
+        if name is None:
+            typer.echo(catalogue_report(known))
+            return
+        entry = find_entry(known, name)
+        typer.echo(entry_report(name, entry), err=True)
+        if not yes:
+            typer.confirm("Fetch it under this licence?", abort=True, err=True)
+        fetch_all(name, entry, to or Path(name), mirror)
+
+
+def _show(result: object) -> None:
+    typer.echo(
+        result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=1)
+    )

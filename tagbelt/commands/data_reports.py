@@ -1,0 +1,112 @@
+"""What `tagbelt data` found, for people to read."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tagbelt.data.checking.findings import KINDS, Findings, Severity
+
+if TYPE_CHECKING:
+    from tagbelt.data.checking.check import Checked
+    from tagbelt.data.checking.statistics import Lengths, Statistics
+    from tagbelt.data.formats.record import Losses
+
+LOSSES = {
+    "misaligned": "entities that begin or end inside a token",
+    "overlap": "entities that overlap a longer or earlier one",
+    "bad-span": "entities that are no span of their text, or have no label",
+    "other-text": "entities whose stated text is not what stands at their offsets",
+    "discontinuous": "entities in several pieces",
+    "not-a-span": "annotations that are no entities",
+    "not-accepted": "texts whose annotation was not accepted",
+    "other-annotation": "further annotations of one text",
+    "relation": "relations between entities",
+    "empty-entity": "entities whose tokens are all empty",
+    "empty-text": "texts without a token",
+    "token-boundaries": "sentences whose tokens cannot be told from their text",
+}
+"""What a kind of loss means."""
+
+
+def check_report(checked: "Checked") -> str:
+    """The files, the findings with their places, and a last line that sums up."""
+    from tagbelt.data.checking.check import label_counts
+
+    lines = []
+    for file in checked.files:
+        counts = label_counts(file)
+        labels = ", ".join(f"{label} {n}" for label, n in counts.most_common())
+        scheme = file.scheme or "scheme unknown"
+        tokens = sum(len(s.tokens) for s in file.sentences)
+        lines.append(
+            f"{file.loose.path}: {len(file.sentences)} sentences, {tokens} tokens, "
+            f"{counts.total()} entities ({labels or 'none'}), {scheme}"
+        )
+    lines.extend(_findings(checked.findings))
+    totals = {severity: checked.findings.total(severity) for severity in Severity}
+    summary = ", ".join(f"{_counted(n, severity)}" for severity, n in totals.items())
+    return "\n".join([*lines, "", summary])
+
+
+def stats_report(described: "Sequence[Statistics]") -> str:
+    """A table with a column for each file."""
+    labels = dict.fromkeys(label for d in described for label in d.labels)
+    rows = [
+        ["file", *(d.path for d in described)],
+        ["scheme", *(d.scheme or "-" for d in described)],
+        ["unit", *(d.unit for d in described)],
+        ["documents", *(str(d.documents) for d in described)],
+        ["sentences", *(str(d.sentences) for d in described)],
+        ["tokens", *(str(d.tokens) for d in described)],
+        ["entities", *(str(d.entities) for d in described)],
+        *(["  " + label, *(str(d.labels.get(label, 0)) for d in described)] for label in labels),
+        ["sentence length", *(_lengths(d.sentence_lengths) for d in described)],
+        ["entity length", *(_lengths(d.entity_lengths) for d in described)],
+        ["unseen entities", *(_percent(d.unseen_entities) for d in described)],
+        ["unseen tokens", *(_percent(d.unseen_tokens) for d in described)],
+    ]
+    if any(d.faults for d in described):
+        rows.append(["faulty rows or tags", *(str(d.faults) for d in described)])
+    note = "Lengths in tokens: median / 95th percentile / longest. Unseen: in no earlier file."
+    return "\n".join([*_table(rows), note])
+
+
+def losses_report(losses: "Losses") -> str:
+    """What a conversion cannot carry over: counts, and the first places of each kind."""
+    lines = []
+    for kind, count in losses.counts.items():
+        lines.append(f"{kind} ({count}): {LOSSES[kind]}")
+        shown = losses.examples[kind]
+        lines.extend(f"  {example}" for example in shown)
+        if len(shown) < count:
+            lines.append(f"  ... {count - len(shown)} more")
+    return "\n".join(lines)
+
+
+def _findings(findings: Findings) -> Iterator[str]:
+    for kind in findings.kinds():
+        severity, meaning = KINDS[kind]
+        count, examples = findings.counts[kind], findings.examples[kind]
+        yield ""
+        yield f"{severity} {kind} ({count}): {meaning}"
+        yield from (f"  {example}" for example in examples)
+        if len(examples) < count:
+            yield f"  ... {count - len(examples)} more"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _lengths(found: "Lengths") -> str:
+    return f"{found.median} / {found.p95} / {found.longest}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _table(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()

@@ -1,0 +1,1 @@
+"""Tagbelt inside other libraries."""

@@ -1,0 +1,209 @@
+"""The 8-bit network in C against its equations in numpy, one sentence and one step at a time."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagbelt.inference.native import library
+from tagbelt.inference.native.quantised import TIERS, QuantisedNetwork, best_tier
+from tests.inference.quantised_networks import GATES, made
+
+if library() is None:
+    pytest.skip("the kernels are not built here", allow_module_level=True)
+
+HERE = TIERS[: TIERS.index(best_tier()) + 1]
+
+
+def sigmoid(x):
+    return (1 + np.tanh(x / 2)) / 2
+
+
+def step(cell, gates, c, peephole):
+    """One step of a cell: gates [G, H] before activation, and the cell -> state, cell."""
+    p = np.zeros((3, len(c))) if peephole is None else peephole
+    if cell == "lstm":
+        g, i, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c), sigmoid(gates[2] + p[1] * c)
+        c = f * c + i * g
+        return sigmoid(gates[3] + p[2] * c) * np.tanh(c), c
+    if cell == "lstm-coupled":
+        g, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c)
+        c = f * c + (1 - f) * g
+        return sigmoid(gates[2] + p[1] * c) * np.tanh(c), c
+    if cell == "gru":
+        r, z = sigmoid(gates[0]), sigmoid(gates[1])
+        c = z * c + (1 - z) * np.tanh(gates[2] + r * gates[3])
+        return c, c
+    return np.tanh(gates[0]), c
+
+
+def expected(weights, cell, rows):
+    """Emissions [T, K] of one sentence of byte rows [T, I], in double precision."""
+    x = rows.astype(np.float64) - 128
+    layers = sum(name.endswith(".weight") for name in weights) - 1
+    for layer in range(layers):
+        weight, scale, bias = (
+            weights[f"{layer}.{name}"].astype(np.float64) for name in ("weight", "scale", "bias")
+        )
+        hidden = weight.shape[2]
+        outputs = np.zeros((len(x), len(weight), hidden))
+        for d in range(len(weight)):
+            peephole = weights.get(f"{layer}.peephole")
+            state, c = np.zeros(hidden), np.zeros(hidden)
+            for t in range(len(x))[:: -1 if d else 1]:
+                sums = weight[d] @ np.concatenate((x[t], state))
+                gates = sums * scale[d] + bias[d]
+                h, c = step(cell, gates, c, None if peephole is None else peephole[d])
+                state = outputs[t, d] = np.rint(h * 127)
+        x = outputs.reshape(len(x), -1)
+    return x / 127 @ weights["tags.weight"].T.astype(np.float64) + weights["tags.bias"]
+
+
+def batch(rng, lengths, inputs, forms=40):
+    table = rng.integers(1, 256, (forms, inputs)).astype(np.uint8)
+    rows = rng.integers(0, forms, (lengths[0], len(lengths)))
+    return table, rows, np.array(lengths, np.int32)
+
+
+CELLS = [(cell, peephole) for cell in GATES for peephole in (False, True)]
+CELLS = [pair for pair in CELLS if not (pair[1] and pair[0] in ("gru", "rnn"))]
+
+
+@pytest.mark.parametrize("tier", HERE)
+@pytest.mark.parametrize(("cell", "peephole"), CELLS)
+@pytest.mark.parametrize(("layers", "directions"), [(1, 2), (2, 2), (3, 1)])
+def test_emissions_are_those_of_the_equations(cell, peephole, layers, directions, tier):
+    rng = np.random.default_rng(len(cell) + layers)
+    shape = {"inputs": 37, "hidden": 21, "tags": 19, "layers": layers, "directions": directions}
+    weights = made(rng, cell, peephole=peephole, **shape)
+    network = QuantisedNetwork(weights, tier=tier)
+    lengths = [13] * 18 + [5, 5, 2, 1]
+    table, rows, lengths = batch(rng, lengths, 37)
+    found = network.emissions(table, rows, lengths)
+    for row, length in enumerate(lengths):
+        right = expected(weights, cell, table[rows[:length, row]])
+        # A state that lies on the border of two bytes may fall to either side of it.
+        assert np.abs(found[:length, row] - right).max() < 0.06
+        assert np.abs(found[:length, row] - right).mean() < 0.01
+        assert (found[length:, row] == 0).all()
+    assert np.abs(right).max() > 0.5
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=40),
+    cell=st.sampled_from(sorted(GATES)),
+    inputs=st.integers(1, 150),
+    hidden=st.integers(1, 70),
+    tags=st.integers(1, 40),
+    seed=st.integers(0, 100),
+)
+def test_a_sentence_scores_the_same_alone_and_among_others(
+    lengths, cell, inputs, hidden, tags, seed
+):
+    rng = np.random.default_rng(seed)
+    weights = made(rng, cell, inputs=inputs, hidden=hidden, tags=tags)
+    table, rows, lengths = batch(rng, sorted(lengths, reverse=True), inputs)
+    results = {}
+    for tier in HERE:
+        network = QuantisedNetwork(weights, tier=tier)
+        results[tier] = network.emissions(table, rows, lengths)
+        for row in (0, len(lengths) // 2, len(lengths) - 1):
+            own = rows[: lengths[row], row : row + 1]
+            alone = network.emissions(table, own, lengths[row : row + 1])
+            assert (alone[:, 0] == results[tier][: lengths[row], row]).all()
+    if "amx" in results:
+        assert (results["amx"] == results["vnni"]).all()
+
+
+def test_extreme_weights_do_not_overflow():
+    rng = np.random.default_rng(0)
+    weights = made(rng, "lstm", inputs=900, hidden=100, tags=3)
+    weights["0.weight"] = np.full_like(weights["0.weight"], 127)
+    weights["0.scale"][:] = 1.0
+    table = np.full((2, 900), 255, np.uint8)
+    table[1] = 1
+    rows, lengths = np.array([[0, 1], [1, 0]]), np.array([2, 2], np.int32)
+    right = expected(weights, "lstm", table[[0, 1]])
+    for tier in HERE:
+        found = QuantisedNetwork(weights, tier=tier).emissions(table, rows, lengths)
+        assert np.abs(found[:, 0] - right).max() < 0.01
+
+
+def test_vectors_become_bytes_and_are_clipped():
+    rng = np.random.default_rng(0)
+    network = QuantisedNetwork(made(rng, "rnn", inputs=5, hidden=4, tags=2, bound=2.0))
+    vectors = np.array([[0.0, 2.0, -2.0, 9.0, -9.0], [1.0, 0.0079, -0.0078, 0.5, -1.0]], np.float32)
+    rows = network.row_bytes(vectors)
+    assert rows.tolist() == [[128, 255, 1, 255, 1], [192, 129, 128, 160, 64]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"table": np.zeros((4, 6), np.uint8)}, r"rows are uint8 \(6,\), not bytes \[5\]"),
+        ({"table": np.zeros((4, 5), np.float32)}, "rows are float32"),
+        ({"rows": np.array([[0, 4], [0, 0]])}, "a row outside a table of 4"),
+        ({"rows": np.array([[0, -1], [0, 0]])}, "a row outside a table of 4"),
+        ({"lengths": np.array([1, 2], np.int32)}, "do not fall from 2"),
+        ({"lengths": np.array([3, 2], np.int32)}, "do not fall from 2"),
+        ({"lengths": np.array([2, 0], np.int32)}, "do not fall from 2"),
+        ({"lengths": np.array([2], np.int32)}, "do not fall from 2"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_kernel_sees_it(change, message):
+    network = QuantisedNetwork(made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2))
+    given = {
+        "table": np.zeros((4, 5), np.uint8),
+        "rows": np.zeros((2, 2), np.int64),
+        "lengths": np.array([2, 2], np.int32),
+    }
+    with pytest.raises(ValueError, match=message):
+        network.emissions(**{**given, **change})
+
+
+BROKEN = {
+    "bound": [np.zeros(1, np.float32), np.full(1, -1.0, np.float32), np.ones(2, np.float32), None],
+    "0.weight": [np.zeros((2, 2, 4, 9), np.int8), np.zeros((3, 1, 4, 9), np.int8), None],
+    "0.scale": [np.zeros((1, 1, 1), np.float32), np.zeros((2, 1, 4)), None],
+    "0.bias": [np.zeros((2, 1, 3), np.float32), None],
+    "0.peephole": [np.zeros((1, 1, 1), np.float32)],
+    "1.weight": [np.zeros((2, 1, 4, 9), np.int8), np.zeros((2, 1, 4, 12), np.float32), None],
+    "1.scale": [np.zeros((2, 1, 1), np.float32)],
+    "tags.weight": [np.zeros((2, 7), np.float32), np.zeros((3, 8), np.float32)],
+    "tags.bias": [np.zeros(1, np.float32), np.zeros(33, np.float32), None],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "array"), [(name, array) for name, arrays in BROKEN.items() for array in arrays]
+)
+def test_weights_that_the_kernels_would_read_beyond_are_refused(name, array):
+    weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2, layers=2)
+    QuantisedNetwork(weights)
+    weights[name] = array
+    if array is None:
+        del weights[name]
+    with pytest.raises(ValueError, match=r"^(bound|\d\.\w+|tags\.\w+) (is|has|belongs)"):
+        QuantisedNetwork(weights)
+
+
+def test_a_tier_that_the_processor_lacks_is_refused(monkeypatch):
+    monkeypatch.setattr("tagbelt.inference.native.quantised.best_tier", lambda: "avx2")
+    weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2)
+    with pytest.raises(ValueError, match="this processor has no amx, its best is avx2"):
+        QuantisedNetwork(weights, tier="amx")
+
+
+def test_the_kernels_can_be_switched_off():
+    code = "import tagbelt.inference.native.quantised as q; print(q.best_tier())"
+    for value, absent in (("0", True), ("1", False)):
+        environment = {**os.environ, "TAGBELT_NATIVE": value}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert (done.stdout.strip() == "None") is absent

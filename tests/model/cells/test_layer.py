@@ -1,0 +1,294 @@
+"""Cells against torch's own modules and against a reading of their equations, token by token."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence
+
+from tagbelt.model.cells.gated import GruRecurrence, RnnRecurrence
+from tagbelt.model.cells.layer import PackedLstm, RecurrentLayer
+from tagbelt.model.cells.recurrent import (
+    LstmRecurrence,
+    last_rows,
+    lengths_of,
+    previous_rows,
+    reversed_rows,
+    sequence_of_rows,
+)
+from tagbelt.model.config import CELLS, Cell
+
+LENGTHS = [5, 4, 4, 2, 1, 1]
+VARIANTS = [(coupled, peephole) for coupled in (False, True) for peephole in (False, True)]
+ALL_CELLS: list[tuple[Cell, bool]] = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
+
+
+def sequences(lengths: list[int], width: int) -> list[Tensor]:
+    return [torch.randn(length, width, dtype=torch.float64) for length in lengths]
+
+
+def packed(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
+    data = pack_sequence(parts)
+    return data.data, data.batch_sizes
+
+
+def randomised(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return module.double()
+
+
+def variant(width: int, hidden: int, *, bidirectional: bool, coupled: bool, peephole: bool):
+    module = PackedLstm(
+        width, hidden, bidirectional=bidirectional, coupled=coupled, peephole=peephole
+    )
+    return randomised(module)
+
+
+def naive_direction(module: PackedLstm, direction: int, words: Tensor) -> Tensor:
+    """The equations as the papers have them, for one sequence in reading order."""
+    hidden = module.recurrent_weight.shape[2]
+    names = ["g", "f", "o"] if module.coupled else ["g", "i", "f", "o"]
+    w, u, b = (
+        dict(zip(names, parameter[direction].split(hidden), strict=True))
+        for parameter in (module.input_weight, module.recurrent_weight, module.bias)
+    )
+    p = {name: torch.zeros(hidden, dtype=torch.float64) for name in names}
+    if module.peephole is not None:
+        p |= dict(zip(names[1:], module.peephole[direction], strict=True))
+    h = c = torch.zeros(hidden, dtype=torch.float64)
+    states = []
+    for x in words:
+        f = torch.sigmoid(w["f"] @ x + u["f"] @ h + b["f"] + p["f"] * c)
+        i = 1 - f
+        if not module.coupled:
+            i = torch.sigmoid(w["i"] @ x + u["i"] @ h + b["i"] + p["i"] * c)
+        c_new = f * c + i * torch.tanh(w["g"] @ x + u["g"] @ h + b["g"])
+        o = torch.sigmoid(w["o"] @ x + u["o"] @ h + b["o"] + p["o"] * c_new)
+        h, c = o * torch.tanh(c_new), c_new
+        states.append(h)
+    return torch.stack(states)
+
+
+def naive(module: PackedLstm, parts: list[Tensor]) -> Tensor:
+    outputs = []
+    for part in parts:
+        directions = [naive_direction(module, 0, part)]
+        if len(module.bias) == 2:
+            directions.append(naive_direction(module, 1, part.flip(0)).flip(0))
+        outputs.append(torch.cat(directions, dim=1))
+    return packed(outputs)[0]
+
+
+def gradients(states: Tensor, wanted: list[Tensor]) -> list[Tensor]:
+    weights = torch.arange(states.numel(), dtype=states.dtype).view_as(states).sin()
+    return list(torch.autograd.grad((states * weights).sum(), wanted))
+
+
+def assert_same(mine: list[Tensor], oracle: list[Tensor], tolerance: float = 1e-9) -> None:
+    for got, expected in zip(mine, oracle, strict=True):
+        torch.testing.assert_close(got, expected, atol=tolerance, rtol=tolerance)
+
+
+def test_row_indices_agree_with_torch_packing() -> None:
+    numbers = [torch.arange(length) + 100 * b for b, length in enumerate(LENGTHS)]
+    rows, batch_sizes = packed(numbers)
+    assert lengths_of(batch_sizes).tolist() == LENGTHS
+    assert torch.equal(sequence_of_rows(batch_sizes), rows // 100)
+    assert torch.equal(rows[reversed_rows(batch_sizes)], packed([n.flip(0) for n in numbers])[0])
+    assert torch.equal(rows[last_rows(batch_sizes)], torch.stack([n[-1] for n in numbers]))
+    assert torch.equal(rows[previous_rows(batch_sizes)] + 1, rows[len(LENGTHS) :])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("coupled", "peephole"), VARIANTS)
+def test_variant_follows_its_equations(bidirectional: bool, coupled: bool, peephole: bool) -> None:
+    torch.manual_seed(1)
+    module = variant(3, 4, bidirectional=bidirectional, coupled=coupled, peephole=peephole)
+    parts = [part.requires_grad_() for part in sequences(LENGTHS, 3)]
+    mine, oracle = module(*packed(parts)), naive(module, parts)
+    torch.testing.assert_close(mine, oracle, atol=1e-12, rtol=1e-12)
+    wanted = parts + list(module.parameters())
+    assert_same(gradients(mine, wanted), gradients(oracle, wanted))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+    width=st.integers(1, 4),
+    hidden=st.integers(1, 4),
+    kind=st.tuples(st.booleans(), st.sampled_from(VARIANTS)),
+)
+def test_variant_follows_its_equations_at_any_size(
+    lengths: list[int], width: int, hidden: int, kind: tuple[bool, tuple[bool, bool]]
+) -> None:
+    bidirectional, (coupled, peephole) = kind
+    module = variant(width, hidden, bidirectional=bidirectional, coupled=coupled, peephole=peephole)
+    parts = sequences(sorted(lengths, reverse=True), width)
+    mine, oracle = module(*packed(parts)), naive(module, parts)
+    torch.testing.assert_close(mine, oracle, atol=1e-12, rtol=1e-12)
+    wanted = list(module.parameters())
+    assert_same(gradients(mine, wanted), gradients(oracle, wanted))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("coupled", "peephole"), VARIANTS)
+def test_gradients_are_numerically_right(
+    bidirectional: bool, coupled: bool, peephole: bool
+) -> None:
+    torch.manual_seed(2)
+    module = variant(1, 2, bidirectional=bidirectional, coupled=coupled, peephole=peephole)
+    rows, batch_sizes = packed(sequences([3, 1], 1))
+    inputs = (rows.requires_grad_(), module.input_weight, module.recurrent_weight, module.bias)
+    assert torch.autograd.gradcheck(
+        lambda *tensors: LstmRecurrence.apply(*tensors, batch_sizes), (*inputs, module.peephole)
+    )
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize(("recurrence", "gates"), [(GruRecurrence, 3), (RnnRecurrence, 1)])
+def test_gradients_of_gru_and_rnn_are_numerically_right(
+    recurrence: type[torch.autograd.Function], gates: int, directions: int
+) -> None:
+    torch.manual_seed(2)
+    width, hidden = 2, 2
+    rows, batch_sizes = packed(sequences([3, 1], width))
+    shapes = [(gates * hidden, width), (gates * hidden, hidden), (gates * hidden,)]
+    shapes.append(shapes[-1])
+    inputs = [torch.randn(directions, *shape, dtype=torch.float64) for shape in shapes]
+    assert torch.autograd.gradcheck(
+        lambda *tensors: recurrence.apply(*tensors, batch_sizes),
+        [value.requires_grad_() for value in (rows, *inputs)],
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_states_given_out_are_not_those_kept_for_the_backward_pass(cell: Cell) -> None:
+    layer = randomised(RecurrentLayer(cell, 3, 4, bidirectional=False))
+    rows, batch_sizes = packed(sequences([3, 1], 3))
+    weights = list(layer.parameters())
+    expected = torch.autograd.grad(layer(rows, batch_sizes)[0].sum(), weights)
+    states = layer(rows, batch_sizes)[0]
+    total = states.sum()
+    with torch.no_grad():
+        states.zero_()
+    assert_same(list(torch.autograd.grad(total, weights)), list(expected))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_other_devices_than_the_cpu_are_served(cell: Cell) -> None:
+    """Where there is no data there is nothing but the shapes to look at."""
+    layer = RecurrentLayer(cell, 3, 4).to("meta")
+    states, final = layer(torch.zeros(5, 3, device="meta"), torch.tensor([2, 2, 1]))
+    assert states.shape == (5, 8)
+    assert final.shape == (2, 8)
+    assert states.is_meta
+
+
+def test_backward_can_be_repeated_but_not_differentiated() -> None:
+    module = variant(2, 3, bidirectional=True, coupled=True, peephole=True)
+    rows, batch_sizes = packed(sequences([3, 1], 2))
+    rows.requires_grad_()
+    loss = module(rows, batch_sizes).square().sum()
+    first = torch.autograd.grad(loss, rows, retain_graph=True)
+    second = torch.autograd.grad(loss, rows, create_graph=True)
+    assert torch.equal(first[0], second[0])
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        second[0].sum().backward()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrence_run_as_plain_lstm_equals_torch(bidirectional: bool) -> None:
+    torch.manual_seed(3)
+    oracle = randomised(nn.LSTM(3, 4, bidirectional=bidirectional))
+    mine = variant(3, 4, bidirectional=bidirectional, coupled=False, peephole=False)
+
+    def converted(kind: str) -> Tensor:
+        directions = ["_l0", "_l0_reverse"] if bidirectional else ["_l0"]
+        weights = [getattr(oracle, kind + direction).split(4) for direction in directions]
+        return torch.stack([torch.cat((g, i, f, o)) for i, f, g, o in weights])
+
+    parameters = [
+        converted("weight_ih"),
+        converted("weight_hh"),
+        converted("bias_ih") + converted("bias_hh"),
+    ]
+    with torch.no_grad():
+        for parameter, value in zip(mine.parameters(), parameters, strict=True):
+            parameter.copy_(value)
+    parts = [part.requires_grad_() for part in sequences(LENGTHS, 3)]
+    states, expected = mine(*packed(parts)), oracle(pack_sequence(parts))[0].data
+    torch.testing.assert_close(states, expected, atol=1e-12, rtol=1e-12)
+    ours = gradients(states, parts + list(mine.parameters()))
+    theirs = gradients(expected, parts + list(oracle.parameters()))
+    # The converted tensors are functions of torch's weights: chain our gradients through them.
+    chained = torch.autograd.grad(parameters, list(oracle.parameters()), ours[len(parts) :])
+    assert_same([*ours[: len(parts)], *chained], theirs)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("cell", "oracle"), [("rnn", nn.RNN), ("gru", nn.GRU)])
+def test_gru_and_rnn_equal_torch_one_sequence_at_a_time(
+    cell: Cell, oracle: type[nn.RNNBase], bidirectional: bool
+) -> None:
+    torch.manual_seed(4)
+    layer = randomised(RecurrentLayer(cell, 3, 4, bidirectional=bidirectional))
+    alone = oracle(3, 4, bidirectional=bidirectional).double()
+    alone.load_state_dict(layer.network.state_dict())
+    parts = [part.requires_grad_() for part in sequences(LENGTHS, 3)]
+    states = layer(*packed(parts))[0]
+    expected = packed([alone(part)[0] for part in parts])[0]
+    torch.testing.assert_close(states, expected, atol=1e-12, rtol=1e-12)
+    assert_same(
+        gradients(states, parts + list(layer.parameters())),
+        gradients(expected, parts + list(alone.parameters())),
+    )
+
+
+@pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
+def test_batch_mates_do_not_matter(cell: Cell, peephole: bool) -> None:
+    torch.manual_seed(5)
+    layer = randomised(RecurrentLayer(cell, 3, 4, peephole=peephole))
+    parts = sequences(LENGTHS, 3)
+    rows, batch_sizes = packed(parts)
+    states, final = layer(rows, batch_sizes)
+    sequence = sequence_of_rows(batch_sizes)
+    for b, part in enumerate(parts):
+        alone, alone_final = layer(*packed([part]))
+        torch.testing.assert_close(states[sequence == b], alone, atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(final[b : b + 1], alone_final, atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(alone_final[0, :4], alone[-1, :4])
+        torch.testing.assert_close(alone_final[0, 4:], alone[0, 4:])
+
+
+@pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
+def test_first_values(cell: Cell, peephole: bool) -> None:
+    torch.manual_seed(6)
+    layer = RecurrentLayer(cell, 3, 4, peephole=peephole, forget_bias=1.5)
+    parameters = dict(layer.network.named_parameters())
+    recurrent = parameters.keys() & {"recurrent_weight", "weight_hh_l0", "weight_hh_l0_reverse"}
+    assert recurrent
+    for name in recurrent:
+        for gate in parameters[name].view(-1, 4, 4):
+            torch.testing.assert_close(gate @ gate.T, torch.eye(4))
+    # Which gate is the forget gate: they are g, (i,) f, o.
+    forget = {"lstm": 2, "lstm-peephole": 2, "lstm-coupled": 1}.get(cell)
+    biases = parameters.get("bias")
+    if biases is None:
+        biases = [
+            parameters[f"bias_ih_l0{direction}"] + parameters[f"bias_hh_l0{direction}"]
+            for direction in ("", "_reverse")
+        ]
+    for bias in biases:
+        for index, gate in enumerate(bias.split(4)):
+            assert gate.tolist() == [1.5 if index == forget else 0.0] * 4
+    if "peephole" in parameters:
+        assert not parameters["peephole"].any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_wrong_number_of_rows_is_refused(cell: Cell) -> None:
+    layer = RecurrentLayer(cell, 3, 4)
+    with pytest.raises(ValueError, match="add up to 3 rows, got 4"):
+        layer(torch.zeros(4, 3), torch.tensor([2, 1]))

@@ -1,0 +1,192 @@
+"""From the files of a config to the sentences of a run, and to the ids the network trains on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagbelt.data.checkpoint.bigrams import build_bigrams
+from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
+from tagbelt.data.conll.schemes import spans_to_tags, tag_set
+from tagbelt.data.types import Sentence, Span
+from tagbelt.model.batch import EncodedSentences, encode
+from tagbelt.model.features.vectors import Vectors, load_vectors
+from tagbelt.training.config import SPLITS, ConfigError, RunConfig, Source, Split
+from tagbelt.training.corpus.gazetteers import build_gazetteer
+from tagbelt.training.corpus.lexicon import build_lexicon
+from tagbelt.training.corpus.reading import read_source
+from tagbelt.training.corpus.synthesis import names_of, synthesise
+from tagbelt.training.corpus.unlabelled import unlabelled_sentences
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The sentences of a run and what was derived from the training part of them.
+
+    `unlabelled` sentences, which have teachers instead of tags, are part of that. `repairs` are
+    the messages of invalid tags that were repaired, as the config allowed.
+    """
+
+    train: tuple[Sentence, ...]
+    dev: tuple[Sentence, ...]
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    vocabulary: Vocabulary
+    vectors: Vectors | None
+    repairs: tuple[str, ...]
+    unlabelled: tuple[Sentence, ...] = ()
+    lexicon_vectors: NDArray[np.float32] | None = None
+
+
+def load_run_data(config: RunConfig) -> RunData:
+    """Read training and dev files (not the test files) and collect labels and vocabulary.
+
+    Raises:
+        ConfigError: a file that is not there, no entity to train on or to choose by, or a dev
+            label that training lacks.
+    """
+    _check_files(config)
+    parts = _read_sources(config, "train")
+    train, repaired = _joined(parts)
+    train += _synthetic(config, parts)
+    dev, more = read_split(config, "dev")
+    labels = _labels(config, train, dev)
+    words = config.model.words
+    vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
+    unlabelled = unlabelled_sentences(config)
+    known = (*train, *unlabelled)
+    vocabulary = build_vocabulary(
+        (sentence.tokens for sentence in known),
+        pretrained=vectors.words if vectors else (),
+        extra=words.max_words if vectors else 0,
+        min_count=words.min_count,
+        min_character_count=config.model.characters.min_count,
+        lowercase=words.lowercase,
+        zero_digits=words.zero_digits,
+    )
+    lexicon, lexicon_vectors = build_lexicon(config, known)
+    vocabulary = replace(_with_context(vocabulary, config, known), lexicon=lexicon)
+    return RunData(
+        train=train,
+        dev=dev,
+        labels=labels,
+        tags=tag_set(labels, config.data.tags),
+        vocabulary=vocabulary,
+        vectors=vectors,
+        repairs=(*repaired, *more),
+        unlabelled=unlabelled,
+        lexicon_vectors=lexicon_vectors,
+    )
+
+
+def _with_context(
+    vocabulary: Vocabulary, config: RunConfig, train: Sequence[Sentence]
+) -> Vocabulary:
+    """Add what tells tokens apart by their neighbours: pairs and term lists."""
+    settings = config.model.bigrams
+    forms = (sentence.tokens for sentence in train)
+    bigrams = build_bigrams(forms, min_count=settings.min_count) if settings.size else None
+    return replace(vocabulary, bigrams=bigrams, gazetteer=build_gazetteer(config))
+
+
+def _check_files(config: RunConfig) -> None:
+    """Refuse a file that is not there, one of `test` too: not after hours of training."""
+    for split in SPLITS:
+        for path, _ in config.data.sources(split):
+            if not path.exists():
+                raise ConfigError(f"data.{split}: no such file: {path}")
+
+
+def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
+    """Read the files of a split; return its sentences and the messages of repaired tags."""
+    return _joined(_read_sources(config, split))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one file of a split gave."""
+
+    source: Source
+    sentences: tuple[Sentence, ...]
+    repairs: tuple[str, ...]
+
+
+def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
+    parts = []
+    for path, source in config.data.sources(split):
+        corpus = read_source(path, source)
+        part = _part_of(path, source, corpus.sentences)
+        sentences = tuple(_renamed(sentence, source.labels) for sentence in part)
+        repairs = tuple(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
+        parts.append(_Part(source, sentences, repairs))
+    return parts
+
+
+def _part_of(path: Path, source: Source, sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    if source.sentences is None:
+        return sentences
+    first, stop = source.sentences
+    if stop > len(sentences):
+        raise ConfigError(f"{path}: sentences: it has {len(sentences)}, not {stop}")
+    return sentences[first:stop]
+
+
+def _joined(parts: Sequence[_Part]) -> tuple[tuple[Sentence, ...], tuple[str, ...]]:
+    sentences = (s for part in parts for s in part.sentences * part.source.repeat)
+    return tuple(sentences), tuple(repair for part in parts for repair in part.repairs)
+
+
+def _synthetic(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
+    """Return the sentences made of templates, with names of the files that lend theirs."""
+    synthesis = config.data.synthesis
+    if synthesis is None:
+        return ()
+    lending = (s for part in parts if part.source.names for s in part.sentences)
+    return synthesise(synthesis, names_of(lending), seed=config.training.seed)
+
+
+def _renamed(sentence: Sentence, labels: dict[str, str]) -> Sentence:
+    if not labels or sentence.spans is None:
+        return sentence
+    spans = (Span(s.start, s.end, labels.get(s.label, s.label)) for s in sentence.spans)
+    return replace(sentence, spans=tuple(span for span in spans if span.label))
+
+
+def _labels(
+    config: RunConfig, train: Iterable[Sentence], dev: Iterable[Sentence]
+) -> tuple[str, ...]:
+    found = _count_labels(train)
+    if not found:
+        raise ConfigError(f"data.train: no entity in {[s.path for s in config.data.train]}")
+    in_dev = _count_labels(dev)
+    if not in_dev:
+        raise ConfigError(
+            f"data.dev: no entity in {[s.path for s in config.data.dev]}: nothing to choose the"
+            " best epoch by"
+        )
+    lacking = sorted(set(in_dev) - set(found))
+    if lacking:
+        raise ConfigError(
+            f"data.dev: labels that training never shows: {', '.join(lacking)}; rename them with"
+            ' data.labels (to "" to leave them out)'
+        )
+    return tuple(sorted(found))
+
+
+def _count_labels(sentences: Iterable[Sentence]) -> Counter[str]:
+    return Counter(span.label for sentence in sentences for span in sentence.spans or ())
+
+
+def encode_split(
+    sentences: Sequence[Sentence], vocabulary: Vocabulary, tags: Sequence[str], config: RunConfig
+) -> EncodedSentences:
+    """Turn sentences and their spans into ids; spans None count as no entity."""
+    ids = {tag: index for index, tag in enumerate(tags)}
+    gold = [
+        [ids[tag] for tag in spans_to_tags(s.spans or (), len(s.tokens), config.data.tags)]
+        for s in sentences
+    ]
+    return encode([s.tokens for s in sentences], vocabulary, gold)

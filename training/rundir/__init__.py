@@ -1,0 +1,1 @@
+"""A run's directory: what it keeps, the state to resume from, and whose it is."""

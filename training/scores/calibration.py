@@ -1,0 +1,184 @@
+"""One temperature for a checkpoint's scores, so that posteriors mean what they say.
+
+All scores of the CRF are divided by a number T (Guo et al. 2017). The best path stays the best
+and so no tag changes; posteriors move towards each other (T > 1) or apart. T is the one under
+which the posteriors of the entities found on dev have the least log loss, and it goes into the
+weights: what serves does not know of it. To minimise the likelihood of the gold paths instead
+serves entities less well, since most of a path lies outside of them: with that, some models
+were worse on dev afterwards.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.data.types import Sentence, Span
+from tagbelt.inference.checkpoint import Precision, load_checkpoint
+from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.crf.posteriors import span_posteriors
+from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
+from tagbelt.inference.decoding.tags import Spans, tag_table
+from tagbelt.model.checkpoint import load_network, save_checkpoint
+from tagbelt.model.network import Network
+from tagbelt.training.scores.reliability import Bools, Floats, reliability
+
+BUDGET = 4096
+ENOUGH = 20
+"""Fewer right entities or fewer wrong ones say too little of T."""
+WORTHWHILE = 0.01
+"""Scores stay as they are up to this calibration error on dev: chance makes as much of a thousand
+entities. It is low because the epoch was chosen on dev, and what is new comes out worse.
+"""
+RANGE = (0.25, 8.0)
+GRID = 25
+
+ERROR = "dev_calibration_error"
+ERROR_BEFORE = "dev_calibration_error_before"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was done to a checkpoint: 1.0 left it as it was. The errors are those on dev."""
+
+    temperature: float
+    error_before: float
+    error: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The errors by the names that they have in a header."""
+        return {ERROR: self.error, ERROR_BEFORE: self.error_before}
+
+    @classmethod
+    def recorded(cls, header: Header) -> Self | None:
+        """What a header says of its calibration; None where it says nothing."""
+        if ERROR not in header.metrics:
+            return None
+        return cls(header.temperature, header.metrics[ERROR_BEFORE], header.metrics[ERROR])
+
+    def __str__(self) -> str:
+        now = f"calibration error on dev {self.error:.4f}"
+        if self.temperature == 1.0:
+            return f"{now}; scores left as they are"
+        divided = f"scores were divided by {self.temperature:.4f}"
+        return f"{now}, {self.error_before:.4f} before {divided}"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The entities found in one batch, and which of them are right [N]."""
+
+    batch: DecodedBatch
+    spans: Spans
+    right: Bools
+
+    def posteriors(self, temperature: float) -> Floats:
+        """Probability [N] of each entity when all scores are divided by the temperature."""
+        batch, crf = self.batch, self.batch.crf
+        cooled = CrfParameters(
+            crf.start / temperature, crf.transitions / temperature, crf.end / temperature
+        )
+        emissions = batch.emissions / np.float32(temperature)  # [T, B, K]
+        return span_posteriors(emissions, batch.lengths, cooled, self.spans, batch.table)
+
+
+def calibrate(checkpoint: Path, sentences: Sequence[Sentence], precision: Precision) -> Calibration:
+    """Divide a checkpoint's scores by their best temperature, if that is worth while.
+
+    `precision` is the one that serves. What was found, rounded, goes into the header with it; a
+    checkpoint that was divided already stays as it is.
+    """
+    network, vocabulary, header = load_network(checkpoint)
+    done = Calibration.recorded(header)
+    if done is not None and header.temperature != 1.0:
+        return done
+    found = find_entities(checkpoint, sentences, precision)
+    temperature = round(best_temperature(found), 4)
+    before, after = calibration_error(found), calibration_error(found, temperature)
+    if before <= WORTHWHILE or after >= before:
+        temperature, after = 1.0, before
+    made = Calibration(temperature, round(before, 4), round(after, 4))
+    if temperature != 1.0:
+        cool(network, temperature)
+        metrics = {**header.metrics, **made.metrics}
+        changes = {"temperature": temperature, "metrics": metrics}
+        save_checkpoint(checkpoint, network, vocabulary, header.model_copy(update=changes))
+    return made
+
+
+def find_entities(
+    checkpoint: Path, sentences: Sequence[Sentence], precision: Precision
+) -> list[Found]:
+    """Tag annotated sentences as the checkpoint serves, and compare with their entities."""
+    loaded = load_checkpoint(checkpoint, precision=precision)
+    decoder = Decoder(
+        loaded.scorer,
+        loaded.crf,
+        tag_table(loaded.info.tags, loaded.info.scheme),
+        limit=loaded.window,
+        overlap=loaded.window // 32,
+        budget=BUDGET,
+    )
+
+    def compare(batch: DecodedBatch) -> Found:
+        spans = batch.table.find_spans(batch.paths, batch.lengths)
+        gold = [set(sentences[index].spans or ()) for index in batch.index.tolist()]
+        columns = (spans.rows, spans.starts, spans.ends, spans.labels)
+        right = [
+            Span(start, end, batch.table.labels[label]) in gold[row]
+            for row, start, end, label in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+        return Found(batch, spans, np.array(right, np.bool_))
+
+    return list(decoder.run([sentence.tokens for sentence in sentences], compare))
+
+
+def best_temperature(found: Sequence[Found]) -> float:
+    """Return the temperature of the least log loss; 1.0 where too few entities tell."""
+    right = _right(found)
+    if min(int(right.sum()), int((~right).sum())) < ENOUGH:
+        return 1.0
+
+    def log_loss(temperature: float) -> float:
+        scores = np.clip(_posteriors(found, temperature), 1e-12, 1.0 - 1e-12)
+        return -float(np.log(np.where(right, scores, 1.0 - scores)).mean())
+
+    return _least(log_loss, *RANGE)
+
+
+def calibration_error(found: Sequence[Found], temperature: float = 1.0) -> float:
+    """Return the expected calibration error of all entities at a temperature."""
+    return reliability(_posteriors(found, temperature), _right(found)).error
+
+
+def _posteriors(found: Sequence[Found], temperature: float) -> Floats:
+    parts = [part.posteriors(temperature) for part in found]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _right(found: Sequence[Found]) -> Bools:
+    return np.concatenate([np.zeros(0, np.bool_), *(part.right for part in found)])
+
+
+def _least(value: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function is least, on a grid and then on a finer one beside its best point.
+
+    It need not have one minimum only, as a search by halves would want.
+    """
+    coarse = np.geomspace(low, high, GRID)
+    best = int(np.argmin([value(float(point)) for point in coarse]))
+    fine = np.geomspace(coarse[max(best - 1, 0)], coarse[min(best + 1, GRID - 1)], GRID)
+    return float(fine[np.argmin([value(float(point)) for point in fine])])
+
+
+@torch.no_grad()
+def cool(network: Network, temperature: float) -> None:
+    """Divide all scores of tags and of transitions by a temperature."""
+    for weights in (network.emissions, network.crf):
+        for parameter in weights.parameters():
+            parameter.div_(temperature)
