@@ -17,12 +17,12 @@ from tagbelt.data.checkpoint.artifact import (
     INT8_NETWORK,
     SEQUENCE_GRAPH,
     WORDS_GRAPH,
-    CheckpointError,
     Header,
     read_vocabulary,
     verify_sums,
 )
 from tagbelt.data.conll.schemes import allowed_transitions
+from tagbelt.errors import CheckpointError
 from tagbelt.inference.crf.parameters import CrfParameters
 from tagbelt.inference.decoding.tags import tag_table
 from tagbelt.inference.info import ModelInfo

@@ -20,7 +20,6 @@ from tagbelt.data.checkpoint.artifact import (
     SEQUENCE_GRAPH,
     WEIGHTS,
     WORDS_GRAPH,
-    CheckpointError,
     Header,
     read_vocabulary,
     replaced,
@@ -30,6 +29,7 @@ from tagbelt.data.checkpoint.artifact import (
     write_vocabulary,
 )
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.errors import CheckpointError
 from tagbelt.model.config import ModelConfig
 from tagbelt.model.export.graphs import (
     input_bound,

@@ -14,6 +14,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tagbelt.errors import SettingsError
+
 ENV_PREFIX = "TAGBELT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 """Names a TOML file with settings."""
@@ -32,10 +34,6 @@ def _split(value: object) -> object:
 
 Many = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values; in the environment they are separated by commas."""
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used; the message names each one, its value and a remedy."""
 
 
 class Settings(BaseSettings):

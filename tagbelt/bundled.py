@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
+from tagbelt.errors import ModelNotFoundError
+
 FOLDER = "checkpoints"
 ENGLISH = "en"
-
-
-class ModelNotFoundError(Exception):
-    """No bundled model where one is looked for."""
 
 
 def default_models() -> Path:

@@ -21,15 +21,12 @@ from pydantic_core import ErrorDetails
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Unit
+from tagbelt.errors import ConfigError
 from tagbelt.model.config import ModelConfig, Probability, Section, Size
 from tagbelt.training.distillation_config import DistillationConfig, TextSource
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-
-
-class ConfigError(Exception):
-    """A config that can't be used; the message names the file and the key."""
 
 
 class Layout(Section):

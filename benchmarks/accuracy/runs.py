@@ -9,7 +9,8 @@ from benchmarks.accuracy.plan import Entry
 from benchmarks.common.machine import ROOT, machine
 from benchmarks.common.record import Row
 from tagbelt.data.checkpoint.artifact import SUMS, Header, digest_of
-from tagbelt.training.config import ConfigError, RunConfig, load_config
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import RunConfig, load_config
 from tagbelt.training.corpus.files import read_digests
 from tagbelt.training.run.seeds import MACHINE, seed_directories
 from tagbelt.training.rundir.saved import CHECKPOINT, differences, read_report, read_saved

@@ -21,11 +21,8 @@ from benchmarks.accuracy.plan import PLAN, Entry, Plan, PlanError, read_plan
 from benchmarks.accuracy.runs import check, collect, config_of, fingerprint, finished
 from benchmarks.common.record import RESULTS, Row, tell, write_result
 from benchmarks.report.parts import read_part
-from tagbelt.data.checkpoint.artifact import CheckpointError
-from tagbelt.data.conll.reading import ConllError
-from tagbelt.model.features.vectors import VectorError
-from tagbelt.training.config import ConfigError
-from tagbelt.training.run.seeds import SeedsError, train_seeds
+from tagbelt.errors import CheckpointError, ConfigError, ConllError, SeedsError, VectorError
+from tagbelt.training.run.seeds import train_seeds
 
 NAME = "accuracy"
 

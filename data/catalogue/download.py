@@ -12,7 +12,7 @@ from typing import IO
 
 from tagbelt.data.catalogue.entries import CatalogueFile
 from tagbelt.data.checkpoint.artifact import digest_of
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes that are there, and the bytes that it has."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 OWN = Path(__file__).with_name("catalogue.toml")
 """The catalogue that comes with Tagbelt."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from tagbelt.data.checking.findings import Findings, Severity
 from tagbelt.data.checking.within import Limits, check_file, excerpt
-from tagbelt.data.conll.reading import ConllError
 from tagbelt.data.conll.rows import Columns, Separator
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.tolerant import Annotated, annotate, read_loosely
+from tagbelt.errors import ConllError
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Unit
+from tagbelt.errors import CheckpointError
 
 if TYPE_CHECKING:
     from tagbelt.data.lexicon.gazetteer import Gazetteer
@@ -47,10 +48,6 @@ OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
 
 # Gazetteer and lexicon are neither: of a model that has one it can't be left out, others have none.
-
-
-class CheckpointError(Exception):
-    """A checkpoint that can't be used; the message names the directory, the file and the reason."""
 
 
 class Header(BaseModel):

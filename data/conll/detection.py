@@ -5,18 +5,11 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from tagbelt.data.conll.schemes import Scheme, TagError, parse_tags, prefixes, split_tag
+from tagbelt.data.conll.schemes import Scheme, parse_tags, prefixes, split_tag
+from tagbelt.errors import SchemeError, TagError
 
 # To choose between schemes, one must explain the file this many times better than the other.
 _CLEARLY = 10
-
-
-class SchemeError(ValueError):
-    """The scheme cannot be told; `first` is a tag that speaks against the best guess, if any."""
-
-    def __init__(self, message: str, first: TagError | None = None) -> None:
-        super().__init__(message)
-        self.first = first
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:

@@ -15,12 +15,11 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO
 
-from tagbelt.data.conll.detection import SchemeError, detect_scheme
+from tagbelt.data.conll.detection import detect_scheme
 from tagbelt.data.conll.rows import (
     BOM,
     DOCSTART,
     Columns,
-    ConllError,
     Layout,
     Separator,
     Source,
@@ -31,13 +30,13 @@ from tagbelt.data.conll.rows import (
 from tagbelt.data.conll.schemes import (
     OnInvalid,
     Scheme,
-    TagError,
     check_on_invalid,
     parse_tags,
     spans_to_tags,
     whole_spans,
 )
 from tagbelt.data.types import Sentence
+from tagbelt.errors import ConllError, SchemeError, TagError
 
 __all__ = [
     "Columns",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from tagbelt.data.conll.schemes import split_tag
+from tagbelt.errors import ConllError
 
 Columns = Sequence[str] | Mapping[str, int | str]
 Separator = Literal[" ", "\t"]
@@ -29,23 +30,6 @@ _REMEDY = (
     "hold spaces"
 )
 _SHOWN = 200  # characters of a bad row in a message
-
-
-class ConllError(ValueError):
-    """A file that cannot be read as it is; says where, why and what to do.
-
-    `line` is counted from 1 and `None` where the whole file is meant.
-    """
-
-    def __init__(self, path: str, line: int | None, message: str) -> None:
-        super().__init__(path, line, message)
-        self.path = path
-        self.line = line
-        self.message = message
-
-    def __str__(self) -> str:
-        place = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{place}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

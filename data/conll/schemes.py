@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagbelt.data.types import Span
+from tagbelt.errors import TagError
 
 OUTSIDE = "O"
 OnInvalid = Literal["error", "repair", "drop"]
@@ -58,27 +59,6 @@ _PREFIXES = {
 _OPENING = frozenset("BSU")
 _CLOSING = frozenset("ELSU")
 _ORDER = "BIMELSU"  # in which a scheme's prefixes are listed
-
-
-class TagError(ValueError):
-    """A tag that does not belong where it stands.
-
-    `index` is its place in the sequence and `sequence`, if many were given, which of them (both
-    from 0). `reading` is the tag that the scheme writes for what is read here; `None` if the tag
-    cannot be read at all.
-    """
-
-    def __init__(self, index: int, tag: str, message: str, *, reading: str | None = None) -> None:
-        super().__init__(index, tag, message)
-        self.index = index
-        self.tag = tag
-        self.message = message
-        self.reading = reading
-        self.sequence: int | None = None
-
-    def __str__(self) -> str:
-        sequence = "" if self.sequence is None else f"sequence {self.sequence}, "
-        return f"{sequence}token {self.index}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

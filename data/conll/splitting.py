@@ -5,10 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tagbelt.data.conll.reading import ConllError
 from tagbelt.data.conll.rows import DOCSTART
 from tagbelt.data.conll.tolerant import Loose
-from tagbelt.data.problems import DataError
+from tagbelt.errors import ConllError, DataError
 
 _NEW_DOCUMENT = "# newdoc"  # CoNLL-U
 # A sentence that keeps documents together when it is in both; shorter ones are dates and titles.

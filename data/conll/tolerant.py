@@ -8,11 +8,10 @@ rewrite files need all such rows, the raw tags, and the line of each token.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagbelt.data.conll.detection import SchemeError, detect_scheme
+from tagbelt.data.conll.detection import detect_scheme
 from tagbelt.data.conll.rows import (
     DOCSTART,
     Columns,
-    ConllError,
     Layout,
     Separator,
     Source,
@@ -20,8 +19,9 @@ from tagbelt.data.conll.rows import (
     read_lines,
     wrong_width,
 )
-from tagbelt.data.conll.schemes import OUTSIDE, Scheme, TagError, parse_tags, split_tag
+from tagbelt.data.conll.schemes import OUTSIDE, Scheme, parse_tags, split_tag
 from tagbelt.data.types import Sentence, Span, Unit
+from tagbelt.errors import ConllError, SchemeError, TagError
 
 FIRST_AND_LAST: Mapping[str, int | str] = {"token": 0, "tag": -1}
 """The columns that are read unless others are stated."""

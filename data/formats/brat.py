@@ -14,7 +14,7 @@ from tagbelt.data.formats.record import (
     place,
     read_mark,
 )
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 _NAME = re.compile(r"[\w-][\w.-]*")
 

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tagbelt.data.conll.reading import ConllError
 from tagbelt.data.conll.rows import DOCSTART, Columns, Separator
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.tolerant import Annotated, annotate, guess_unit, read_loosely
@@ -15,8 +14,8 @@ from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
 from tagbelt.data.formats.names import Format, OffsetUnit
 from tagbelt.data.formats.record import Losses, Record
 from tagbelt.data.formats.rows import render, retag
-from tagbelt.data.problems import DataError
 from tagbelt.data.types import Sentence
+from tagbelt.errors import ConllError, DataError
 
 _UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.utf16}
 """What a format's offsets count unless stated; the others count code points."""

@@ -15,7 +15,7 @@ from tagbelt.data.formats.record import (
     read_mark,
     read_tokens,
 )
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 
 def read_labelstudio(

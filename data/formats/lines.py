@@ -19,7 +19,7 @@ from tagbelt.data.formats.record import (
     read_mark,
     read_tokens,
 )
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 _KNOWN = frozenset(
     ("text", "label", "labels", "entities", "spans", "tokens", "document", "relations")

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from tagbelt.data.formats.names import OffsetUnit
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,8 +7,8 @@ from tagbelt.data.conll.reading import write_conll
 from tagbelt.data.conll.rows import DOCSTART, Separator
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags
 from tagbelt.data.conll.tolerant import Annotated, Block
-from tagbelt.data.problems import DataError
 from tagbelt.data.types import Sentence
+from tagbelt.errors import DataError
 
 
 def render(

@@ -13,8 +13,8 @@ from typing import Any
 
 from tagbelt.data.lexicon.term_lists import tokenized
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.problems import DataError
 from tagbelt.data.types import Unit
+from tagbelt.errors import DataError
 
 _PARTS_OF_SPEECH = {
     "nr": "person",

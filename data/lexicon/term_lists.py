@@ -6,9 +6,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.problems import DataError
 from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import Unit
+from tagbelt.errors import DataError
 
 
 def read_term_list(

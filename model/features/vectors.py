@@ -12,6 +12,8 @@ from typing import BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tagbelt.errors import VectorError
+
 
 class _Package(NamedTuple):
     """A package that holds vectors: what installs it, and the files that it holds them in."""
@@ -26,10 +28,6 @@ PACKAGES = {
     ),
     "synonyms": _Package("lexicon", ("data/words.vector",)),
 }
-
-
-class VectorError(ValueError):
-    """A vector file that can't be read; the message names file and line."""
 
 
 @dataclass(frozen=True)

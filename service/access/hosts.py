@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.access.keys import KeyRing
-from tagbelt.service.settings import ENV_PREFIX, Settings, SettingsError
+from tagbelt.service.settings import ENV_PREFIX, Settings
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s,]+)(?::[0-9]*)?")
 _PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")

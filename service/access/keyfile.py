@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from tagbelt.errors import KeysError
 from tagbelt.service.access.rates import Rate
 from tagbelt.service.access.scopes import KEY_SCOPES, Need
-from tagbelt.service.settings import ENV_PREFIX, SettingsError
+from tagbelt.service.settings import ENV_PREFIX
 
 PREFIX = "tb_"
 """How the keys begin that `tagbelt keys new` makes, so that scanners for secrets know them."""
@@ -20,10 +21,6 @@ _MOST = 1e9  # requests, of a rate or a burst
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _PLACE = re.compile(r"\(at [a-z0-9, ]+\)$")
-
-
-class KeysError(SettingsError):
-    """Keys that cannot be used; the message names the source, the entry and the field."""
 
 
 @dataclass(frozen=True, slots=True)

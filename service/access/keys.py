@@ -9,14 +9,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from tagbelt.service.access.keyfile import (
-    INLINE,
-    Key,
-    KeysError,
-    check_different,
-    parse_inline,
-    read_file,
-)
+from tagbelt.errors import KeysError
+from tagbelt.service.access.keyfile import INLINE, Key, check_different, parse_inline, read_file
 from tagbelt.service.settings import Settings
 
 logger = logging.getLogger("tagbelt.service.access")

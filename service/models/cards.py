@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from tagbelt.data.checkpoint.artifact import CheckpointError, Header
+from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.errors import CheckpointError
 from tagbelt.inference import ModelInfo
 from tagbelt.service.api.problems import UNKNOWN_MODEL, ProblemError
 from tagbelt.service.models.changes import Changes

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import (
     MODEL_NEEDED,

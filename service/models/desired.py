@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError
 from tagbelt.service.models.loading import Load, prepare
 from tagbelt.service.models.registry import Loaded, Snapshot, make_snapshot
 from tagbelt.service.models.store import Place

@@ -6,7 +6,7 @@ from functools import partial
 from uuid import uuid4
 
 import tagbelt.inference
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError
 from tagbelt.service.models.registry import Loaded
 from tagbelt.service.models.served import Served, Tagger
 from tagbelt.service.models.smoke import smoke, warm

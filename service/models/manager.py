@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError, SettingsError
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import WORKER_FAILED, ProblemError
 from tagbelt.service.api.schemas import Problem
@@ -20,7 +20,6 @@ from tagbelt.service.models.registry import Registry, Snapshot, first_snapshot
 from tagbelt.service.models.schemas import Change, Report, WorkerTrouble
 from tagbelt.service.models.store import Store, Versions, wanted
 from tagbelt.service.quietlog import log_failure, logger
-from tagbelt.service.settings import SettingsError
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, CheckpointError, Header, digest_of
+from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, Header, digest_of
+from tagbelt.errors import CheckpointError
 from tagbelt.service.models.served import AUTO
 
 Versions = Literal["latest", "all"]

@@ -4,9 +4,10 @@ import ssl
 
 from fastapi import FastAPI
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.process.signals import logger
 from tagbelt.service.process.tls import renew
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 
 
 def reload(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None, *, models: bool) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from tagbelt.errors import SettingsError
 from tagbelt.inference.threads import available_threads
 from tagbelt.service.app import create_app
 from tagbelt.service.models.fleet import fleet_of_environment
@@ -27,7 +28,7 @@ from tagbelt.service.process.reload import reload
 from tagbelt.service.process.signals import Signals, logger
 from tagbelt.service.process.sockets import BACKLOG, listen
 from tagbelt.service.process.tls import tls_context
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.logs import log_config
 
 # Longer than proxies and load balancers keep a connection that is not used: who closes first

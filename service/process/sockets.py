@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tagbelt.service.settings import ENV_PREFIX, Settings, SettingsError
+from tagbelt.errors import SettingsError
+from tagbelt.service.settings import ENV_PREFIX, Settings
 
 BACKLOG = 2048
 # Read and write for the owner and the group: a proxy in front joins the group.

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tagbelt.errors import WorkerError
 from tagbelt.service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS
 from tagbelt.service.process.restarts import Restarts
 from tagbelt.service.process.signals import ENDING, SIGNALLED, Wakeup, logger
@@ -23,10 +24,6 @@ RUNTIME_VARIABLE = "TAGBELT_RUNTIME"
 """Names the folder that the workers of this run share."""
 # What workers have beyond their own limits before they are ended by force.
 GRACE_SECONDS = 10.0
-
-
-class WorkerError(RuntimeError):
-    """Worker processes cannot be started; the message is for the operator."""
 
 
 @dataclass(eq=False, slots=True)

@@ -3,7 +3,8 @@
 import ssl
 from pathlib import Path
 
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.errors import SettingsError
+from tagbelt.service.settings import Settings
 
 OLDEST = ssl.TLSVersion.TLSv1_2
 

@@ -12,12 +12,11 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError, SettingsError
 from tagbelt.service.models.fleet import RUNTIME_VARIABLE
 from tagbelt.service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS, Channel
 from tagbelt.service.process.server import Server, serve
 from tagbelt.service.process.signals import Signals
-from tagbelt.service.settings import SettingsError
 
 EXPECTED = (SettingsError, CheckpointError, OSError)
 """Errors that speak of what a person can mend."""

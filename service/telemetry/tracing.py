@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from tagbelt.service.settings import ENV_PREFIX, Settings, SettingsError
+from tagbelt.errors import SettingsError
+from tagbelt.service.settings import ENV_PREFIX, Settings
 from tagbelt.service.telemetry.exchange import Exchange
 
 EXTRA = "otel"

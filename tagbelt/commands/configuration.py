@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.settings import (
     CONFIG_VARIABLE,
     ENV_PREFIX,
     SECRETS,
     Settings,
-    SettingsError,
     load_settings,
     read_toml,
 )

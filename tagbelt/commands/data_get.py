@@ -48,7 +48,7 @@ def fetch_all(name: str, entry: "Entry", folder: Path, mirror: str | None) -> No
 
 
 def _source(mirror: str | None) -> str | Path | None:
-    from tagbelt.data.problems import DataError
+    from tagbelt.errors import DataError
 
     if mirror is None or mirror.startswith(("http://", "https://")):
         return mirror

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from tagbelt.data.conll.reading import ConllError
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.tolerant import Annotated, annotate, read_loosely
-from tagbelt.data.problems import DataError
+from tagbelt.errors import ConllError, DataError
 
 
 def read_file(path: Path, columns: str | None, separator: str, scheme: str | None) -> Annotated:

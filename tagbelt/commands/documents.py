@@ -17,10 +17,6 @@ class Field(StrEnum):
     error = "error"
 
 
-class InputError(Exception):
-    """An input or option that can't be used; the message says which."""
-
-
 @dataclass(frozen=True)
 class Document:
     """A text to tag; `record` is the JSON object it came in, which is passed through."""

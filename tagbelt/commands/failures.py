@@ -32,9 +32,7 @@ def told(command: str) -> Iterator[None]:
 
 def expected_errors() -> tuple[type[Exception], ...]:
     """Return the errors that speak of the user's input rather than of our code."""
-    from tagbelt.bundled import ModelNotFoundError
-    from tagbelt.data.checkpoint.artifact import CheckpointError
-    from tagbelt.data.conll.reading import ConllError
+    from tagbelt.errors import CheckpointError, ConllError, ModelNotFoundError
 
     found: list[type[Exception]] = [CheckpointError, ConllError, ModelNotFoundError]
     modules: dict[str, Any] = sys.modules

@@ -95,7 +95,8 @@ def _entry(
     name: str, digest: str, scopes: Sequence[str], rate: float | None, expires: datetime | None
 ) -> str:
     """A key as TOML. Raises KeysError for what a key file may not hold."""
-    from tagbelt.service.access.keyfile import KeysError, key_name, parse_toml
+    from tagbelt.errors import KeysError
+    from tagbelt.service.access.keyfile import key_name, parse_toml
 
     try:
         key_name(name)

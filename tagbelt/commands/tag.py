@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO, TypeVar
 
-from tagbelt.commands.documents import Document, Field, InputError, read_json_lines, read_text
+from tagbelt.commands.documents import Document, Field, read_json_lines, read_text
 from tagbelt.commands.writers import Writer, writer_for
 from tagbelt.data.conll.reading import read_conll
+from tagbelt.errors import InputError
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
 

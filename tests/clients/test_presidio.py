@@ -2,7 +2,7 @@
 
 import pytest
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 

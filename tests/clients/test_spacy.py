@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError
 from tagbelt.inference.tagger import Tagger
 
 spacy = pytest.importorskip("spacy")

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagbelt.data.conll.reading import ConllError, Corpus, read_conll, write_conll
+from tagbelt.data.conll.reading import Corpus, read_conll, write_conll
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Sentence, Span
+from tagbelt.errors import ConllError
 
 # Speed is not what is tested: a busy machine must not fail a test.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

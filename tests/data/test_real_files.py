@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tagbelt.data.conll.reading import (
-    Columns,
-    ConllError,
-    Corpus,
-    Separator,
-    read_conll,
-    write_conll,
-)
+from tagbelt.data.conll.reading import Columns, Corpus, Separator, read_conll, write_conll
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
+from tagbelt.errors import ConllError
 
 DATA = os.environ.get("TAGBELT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="TAGBELT_DATA is not set")

@@ -20,10 +20,10 @@ from tagbelt.data.checkpoint.artifact import (
     VOCABULARY,
     WEIGHTS,
     WORDS_GRAPH,
-    CheckpointError,
     digest_of,
     write_sums,
 )
+from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import has_int8, load_checkpoint
 from tagbelt.inference.native.quantised import best_tier

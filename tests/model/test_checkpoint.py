@@ -18,10 +18,10 @@ from tagbelt.data.checkpoint.artifact import (
     SUMS,
     VOCABULARY,
     WEIGHTS,
-    CheckpointError,
     write_sums,
 )
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
+from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.model.batch import encode
 from tagbelt.model.checkpoint import load_network, save_checkpoint

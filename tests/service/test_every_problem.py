@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import KINDS, Kind
 from tagbelt.service.app import create_app

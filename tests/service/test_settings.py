@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from tagbelt.service.settings import Settings, SettingsError, load_settings
+from tagbelt.errors import SettingsError
+from tagbelt.service.settings import Settings, load_settings
 
 
 def test_the_defaults_are_safe():

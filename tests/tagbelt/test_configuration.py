@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagbelt.commands.configuration import MASK, Configuration
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.errors import SettingsError
+from tagbelt.service.settings import Settings
 
 
 @pytest.fixture(autouse=True)

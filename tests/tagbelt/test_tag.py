@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tagbelt.commands import tag as tagging
-from tagbelt.commands.documents import InputError
 from tagbelt.commands.tag import TagOptions, tag_files
+from tagbelt.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 LINES = "Mara Ellison moved to Port Anwick in May .\nNothing happened on Monday .\n"

@@ -21,7 +21,8 @@ import torch._dynamo  # noqa: F401 - as the optimisers do, which takes longer th
 from rich.console import Console
 from torch.utils.tensorboard import writer  # noqa: F401
 
-from tagbelt.training.config import ConfigError, RunConfig, parse_config
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import RunConfig, parse_config
 from tagbelt.training.run.train import train
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}

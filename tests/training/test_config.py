@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tagbelt.data.conll.schemes import Scheme
-from tagbelt.training.config import ConfigError, load_config
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import load_config
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -9,10 +9,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from tagbelt.data.checkpoint.artifact import CARD, EMBEDDINGS, GAZETTEER, LEXICON, digest_of
+from tagbelt.errors import ConfigError, VectorError
 from tagbelt.inference import Tagger
 from tagbelt.model.checkpoint import load_network
-from tagbelt.model.features.vectors import VectorError, load_vectors, reduced
-from tagbelt.training.config import ConfigError
+from tagbelt.model.features.vectors import load_vectors, reduced
 from tagbelt.training.corpus.corpus import encode_split, load_run_data
 from tagbelt.training.loop.loop import predict
 from tagbelt.training.run.train import train

@@ -1,6 +1,7 @@
 import pytest
 
-from tagbelt.training.config import ConfigError, parse_config
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import parse_config
 from tagbelt.training.rundir.saved import parse_saved
 from tests.training.tiny import tiny_config
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tagbelt.training.config import ConfigError
+from tagbelt.errors import ConfigError
 from tagbelt.training.run.train import train
 from tagbelt.training.rundir.state import check_same
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tagbelt.data.checkpoint.artifact import CONFIG, Header, digest_of
 from tagbelt.data.types import Sentence
-from tagbelt.training.config import SPLITS, ConfigError, RunConfig, Source, Split
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import SPLITS, RunConfig, Source, Split
 from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.corpus.files import check_digests
 from tagbelt.training.rundir.saved import CHECKPOINT, read_metrics, read_saved

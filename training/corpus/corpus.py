@@ -12,9 +12,10 @@ from tagbelt.data.checkpoint.bigrams import build_bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.schemes import spans_to_tags, tag_set
 from tagbelt.data.types import Sentence, Span
+from tagbelt.errors import ConfigError
 from tagbelt.model.batch import EncodedSentences, encode
 from tagbelt.model.features.vectors import Vectors, load_vectors
-from tagbelt.training.config import SPLITS, ConfigError, RunConfig, Source, Split
+from tagbelt.training.config import SPLITS, RunConfig, Source, Split
 from tagbelt.training.corpus.gazetteers import build_gazetteer
 from tagbelt.training.corpus.lexicon import build_lexicon
 from tagbelt.training.corpus.reading import read_source

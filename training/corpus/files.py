@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tagbelt.data.checkpoint.artifact import SUMS, digest_of, write_json
 from tagbelt.data.lexicon.packages import package_files
-from tagbelt.data.problems import DataError
+from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.features.vectors import vector_files
-from tagbelt.training.config import SPLITS, ConfigError, RunConfig
+from tagbelt.training.config import SPLITS, RunConfig
 
 FILES = "files.json"
 

@@ -7,9 +7,9 @@ from tagbelt.data.lexicon.gazetteer import Gazetteer
 from tagbelt.data.lexicon.packages import jieba_terms, name_terms, place_terms
 from tagbelt.data.lexicon.term_lists import read_term_list
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.problems import DataError
 from tagbelt.data.types import Unit
-from tagbelt.training.config import ConfigError, GazetteerSource, RunConfig
+from tagbelt.errors import ConfigError, DataError
+from tagbelt.training.config import GazetteerSource, RunConfig
 
 COMMON_NAMES = 100_000
 """How many first and how many last names are read unless the config says."""

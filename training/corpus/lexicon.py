@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 from tagbelt.data.types import Sentence
+from tagbelt.errors import ConfigError
 from tagbelt.model.features.vectors import load_vectors, reduced
-from tagbelt.training.config import ConfigError, RunConfig
+from tagbelt.training.config import RunConfig
 
 
 def build_lexicon(

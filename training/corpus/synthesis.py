@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagbelt.data.types import Sentence, Span
-from tagbelt.training.config import ConfigError, SynthesisConfig
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import SynthesisConfig
 
 Names = Mapping[str, Sequence[tuple[str, ...]]]
 """For each entity type the names to draw from, as tokens."""

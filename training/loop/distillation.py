@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Unit
+from tagbelt.errors import ConfigError
 from tagbelt.inference.checkpoint import load_checkpoint
 from tagbelt.inference.crf.parameters import CrfParameters, IntArray
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
@@ -26,7 +27,7 @@ from tagbelt.inference.decoding.tags import tag_table
 from tagbelt.inference.threads import available_threads
 from tagbelt.model.batch import EncodedSentences, ExpectedTags, batch_sizes, packed_order
 from tagbelt.model.crf import certain_tags, forward_backward
-from tagbelt.training.config import ConfigError, RunConfig
+from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.corpus import RunData
 from tagbelt.training.loop.soft_targets import SoftTargets
 

@@ -137,11 +137,7 @@ def _train(config: "RunConfig", directory: Path, resume: bool) -> None:
 
 def _mendable() -> tuple[type[Exception], ...]:
     """Return the errors that speak of the config, the files or the data."""
-    from tagbelt.data.checkpoint.artifact import CheckpointError
-    from tagbelt.data.conll.reading import ConllError
-    from tagbelt.model.features.vectors import VectorError
-    from tagbelt.training.config import ConfigError
-    from tagbelt.training.run.seeds import SeedsError
+    from tagbelt.errors import CheckpointError, ConfigError, ConllError, SeedsError, VectorError
 
     ours = (ConfigError, ConllError, CheckpointError, SeedsError, VectorError)
     return (*ours, FloatingPointError, OSError)

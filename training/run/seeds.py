@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tagbelt.data.checkpoint.artifact import CONFIG, write_json
-from tagbelt.training.config import ConfigError, RunConfig
+from tagbelt.errors import ConfigError, SeedsError
+from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.files import Digests, check_digests, digests
 from tagbelt.training.run.workers import Task, run_tasks
 from tagbelt.training.rundir.saved import METRICS, differences, read_report, read_saved
@@ -20,10 +21,6 @@ MACHINE = {("training", "threads"), ("training", "device")}
 """Settings in which the seeds of a series may differ: where they ran, not what."""
 
 Tell = Callable[[str], None]
-
-
-class SeedsError(Exception):
-    """Some seeds could not be trained; the message names them."""
 
 
 def seed_directory(directory: Path, seed: int) -> Path:

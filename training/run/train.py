@@ -22,12 +22,13 @@ from tagbelt.data.checkpoint.artifact import (
 )
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.types import Sentence
+from tagbelt.errors import ConfigError
 from tagbelt.inference.checkpoint import Precision, has_int8
 from tagbelt.inference.tagger import Tagger
 from tagbelt.inference.threads import available_threads
 from tagbelt.model.checkpoint import save_checkpoint
 from tagbelt.model.network import Network
-from tagbelt.training.config import ConfigError, RunConfig
+from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data, read_split
 from tagbelt.training.corpus.files import check_digests, digests, write_digests
 from tagbelt.training.loop.distillation import run_targets

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tagbelt.training.config import ConfigError
+from tagbelt.errors import ConfigError
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tagbelt.data.checkpoint.artifact import CONFIG
-from tagbelt.training.config import ConfigError, RunConfig, Source, parse_config
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import RunConfig, Source, parse_config
 
 STATE = "state"
 CHECKPOINT = "checkpoint"

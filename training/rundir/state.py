@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tagbelt.data.checkpoint.artifact import replaced, write_json
-from tagbelt.training.config import ConfigError, RunConfig
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import RunConfig
 from tagbelt.training.loop.loop import Progress, Trainer
 from tagbelt.training.rundir.saved import differences, parse_saved
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.types import Sentence
+from tagbelt.errors import ConfigError
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
-from tagbelt.training.config import ConfigError
 from tagbelt.training.scores.compared_runs import Side
 from tagbelt.training.scores.significance import (
     Counts,

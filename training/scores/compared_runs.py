@@ -8,7 +8,8 @@ from typing import Literal
 
 from tagbelt.data.checkpoint.artifact import CONFIG, SUMS
 from tagbelt.data.types import Sentence
-from tagbelt.training.config import ConfigError, Layout, RunConfig
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import Layout, RunConfig
 from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.corpus.files import check_digests, digests, read_digests
 from tagbelt.training.corpus.reading import read_source

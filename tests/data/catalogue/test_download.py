@@ -9,7 +9,7 @@ import pytest
 
 from tagbelt.data.catalogue.download import Patience, fetch
 from tagbelt.data.catalogue.entries import CatalogueFile
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 CONTENT = b"".join(f"word{n}\tO\n".encode() for n in range(30_000))
 FILE = CatalogueFile(

@@ -1,7 +1,7 @@
 import pytest
 
 from tagbelt.data.catalogue.entries import find_entry, read_catalogue
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 ENTRY = """
 [small]

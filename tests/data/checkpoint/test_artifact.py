@@ -19,7 +19,6 @@ from tagbelt.data.checkpoint.artifact import (
     SUMS,
     VOCABULARY,
     WEIGHTS,
-    CheckpointError,
     Header,
     digest_of,
     read_vocabulary,
@@ -33,6 +32,7 @@ from tagbelt.data.checkpoint.artifact import (
 from tagbelt.data.checkpoint.bigrams import build_bigrams
 from tagbelt.data.checkpoint.vocabulary import build_vocabulary
 from tagbelt.data.lexicon.gazetteer import Gazetteer, Term
+from tagbelt.errors import CheckpointError
 
 HEADER = Header(
     name="tiny",

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-from tagbelt.data.conll.detection import SchemeError, detect_scheme
+from tagbelt.data.conll.detection import detect_scheme
 from tagbelt.data.conll.schemes import (
     Scheme,
-    TagError,
     allowed_transitions,
     parse_tags,
     prefixes,
@@ -20,6 +19,7 @@ from tagbelt.data.conll.schemes import (
     tags_to_spans,
 )
 from tagbelt.data.types import Span
+from tagbelt.errors import SchemeError, TagError
 
 LABELS = ("A", "B-C")
 # Speed is not what is tested: a busy machine must not fail a test.

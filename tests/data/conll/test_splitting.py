@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.data.conll.reading import ConllError
 from tagbelt.data.conll.splitting import render, split_file
 from tagbelt.data.conll.tolerant import read_loosely
-from tagbelt.data.problems import DataError
+from tagbelt.errors import ConllError, DataError
 
 SHARES = (0.8, 0.1, 0.1)
 

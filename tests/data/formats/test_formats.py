@@ -9,8 +9,8 @@ from tagbelt.data.formats.brat import write_brat
 from tagbelt.data.formats.convert import Reading, Writing, convert, guess_source, guess_target, save
 from tagbelt.data.formats.names import Format, OffsetUnit
 from tagbelt.data.formats.record import Mark, Offsets, Record
-from tagbelt.data.problems import DataError
 from tagbelt.data.types import Span
+from tagbelt.errors import DataError
 
 FIREMEN = "\U0001f468\U0001f3fb\u200d\U0001f692 firemen drive firetrucks"
 

@@ -12,7 +12,7 @@ import pytest
 from tagbelt.data.lexicon.gazetteer import Gazetteer
 from tagbelt.data.lexicon.packages import jieba_terms, name_terms, package_files, place_terms
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 JIEBA = "北京 34488 ns\n北京大学 2053 nt\n的 318825 uj\n李小龙 10 nrfg\n以及 9003 c\n十一 20 m\n"
 

@@ -4,7 +4,7 @@ import pytest
 
 from tagbelt.data.lexicon.term_lists import read_term_list, term_tokens
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.problems import DataError
+from tagbelt.errors import DataError
 
 LIST = "\ufeff# our people\nAnn Lee\n\n  Dr. No \r\nO'Neill\t12\n李小龙\t2.5\n"
 

@@ -16,12 +16,12 @@ from tagbelt.data.checkpoint.artifact import (
     INT8_NETWORK,
     LEXICON,
     VOCABULARY,
-    CheckpointError,
     write_json,
     write_sums,
 )
 from tagbelt.data.lexicon.gazetteer import Gazetteer, Term
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
+from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import load_checkpoint
 from tagbelt.inference.decoding.viterbi import viterbi

@@ -6,7 +6,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tagbelt.model.features.vectors import PACKAGES, VectorError, load_vectors, reduced
+from tagbelt.errors import VectorError
+from tagbelt.model.features.vectors import PACKAGES, load_vectors, reduced
 
 GLOVE = "the 0.5 -1\n, 2 3e-2\nParis 4 5\n"
 BINARY = b"3 2\n" + b"\n".join(

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.access.hosts import HostRule, check_exposure, check_origins, is_local
 from tagbelt.service.access.keys import KeyRing
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 from tests.service.access.doors import INLINE
 
 LOCAL = ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LocalHost", "::ffff:127.0.0.1"]

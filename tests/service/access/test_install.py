@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from tagbelt.service.settings import SettingsError
+from tagbelt.errors import SettingsError
 from tests.service.access.doors import INLINE, Door, bearer
 
 SITE = "https://app.example.org"

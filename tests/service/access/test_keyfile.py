@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.access.keyfile import KeysError, parse_inline, parse_toml, read_file
+from tagbelt.errors import KeysError
+from tagbelt.service.access.keyfile import parse_inline, parse_toml, read_file
 from tagbelt.service.access.rates import Rate
 
 SECRET = "tb_" + "S3cr3t" * 7

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tagbelt.service.access.keyfile import KeysError
+from tagbelt.errors import KeysError
 from tagbelt.service.access.keys import KeyRing, digest_of
 from tagbelt.service.settings import Settings
 from tests.service.access.doors import INLINE, KEYS

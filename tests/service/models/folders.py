@@ -4,7 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tagbelt.data.checkpoint.artifact import CONFIG, CheckpointError, Header, write_sums
+from tagbelt.data.checkpoint.artifact import CONFIG, Header, write_sums
+from tagbelt.errors import CheckpointError
 from tagbelt.service.models.changes import Changes
 from tagbelt.service.models.loading import Load
 from tagbelt.service.models.manager import first_models

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tagbelt.data.checkpoint.artifact import CheckpointError
+from tagbelt.errors import CheckpointError, SettingsError
 from tagbelt.service.api.problems import ProblemError
 from tagbelt.service.models.changes import Changes
 from tagbelt.service.models.loading import checkpoint_loader
@@ -14,7 +14,6 @@ from tagbelt.service.models.manager import first_models
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
 from tagbelt.service.models.store import Store
-from tagbelt.service.settings import SettingsError
 from tests.service.fake import FakeTagger
 from tests.service.models.folders import FakeLoad, changes_of, folder, loaded, real
 from tests.service.models.test_loading import DAMAGES

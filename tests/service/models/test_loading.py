@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tagbelt.data.checkpoint.artifact import CRF, EMBEDDINGS, SUMS, CheckpointError, write_sums
+from tagbelt.data.checkpoint.artifact import CRF, EMBEDDINGS, SUMS, write_sums
 from tagbelt.data.types import Entity
+from tagbelt.errors import CheckpointError
 from tagbelt.service.models import loading
 from tagbelt.service.models.loading import checkpoint_loader, prepare
 from tagbelt.service.models.served import Served

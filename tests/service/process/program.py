@@ -55,7 +55,7 @@ class Noted:
 
 
 def patch(plan):
-    from tagbelt.data.checkpoint.artifact import CheckpointError
+    from tagbelt.errors import CheckpointError
     from tagbelt.service.app import create_app
     from tagbelt.service.models.registry import Registry
     from tagbelt.service.models.served import Served

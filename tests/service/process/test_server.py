@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.process.launch import run
 from tagbelt.service.process.server import share_of_threads
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 from tests.service.process.certificates import make_certificate

@@ -4,8 +4,9 @@ import stat
 
 import pytest
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.process.sockets import address, bound, listen
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 
 
 def test_nobody_gets_in_before_it_listens():

@@ -2,8 +2,9 @@ import ssl
 
 import pytest
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.process.tls import renew, tls_context
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 from tests.service.process.certificates import make_certificate
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tagbelt.errors import SettingsError
 from tagbelt.service.engine.recorder import Work
-from tagbelt.service.settings import Settings, SettingsError
+from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.exchange import Exchange
 from tagbelt.service.telemetry.tracing import Tracing, make_tracing
 from tagbelt.service.telemetry.wiring import Telemetry

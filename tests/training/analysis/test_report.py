@@ -10,12 +10,12 @@ import pytest
 
 from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.types import Span
+from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
 from tagbelt.training.analysis.mistakes import wrong_sentences
 from tagbelt.training.analysis.page import render_page
 from tagbelt.training.analysis.report import as_json, make_report
 from tagbelt.training.analysis.run import load_run
-from tagbelt.training.config import ConfigError
 from tests.training.analysis.items import item
 
 

@@ -1,8 +1,7 @@
 import pytest
 
-from tagbelt.data.conll.reading import ConllError
 from tagbelt.data.types import Span
-from tagbelt.training.config import ConfigError
+from tagbelt.errors import ConfigError, ConllError
 from tagbelt.training.corpus.corpus import encode_split, load_run_data, read_split
 from tests.training.tiny import CHINESE, tiny_config
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tagbelt.training.config import ConfigError
+from tagbelt.errors import ConfigError
 from tagbelt.training.corpus.files import digests
 from tagbelt.training.run.train import train
 from tests.training.tiny import ENGLISH, EXAMPLES, merged, tiny_config

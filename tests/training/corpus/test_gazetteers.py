@@ -6,7 +6,8 @@ import pytest
 
 from tagbelt.data.lexicon import packages
 from tagbelt.data.lexicon.gazetteer import Term
-from tagbelt.training.config import ConfigError, parse_config
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import parse_config
 from tagbelt.training.corpus.gazetteers import build_gazetteer
 from tests.training.tiny import tiny_config
 

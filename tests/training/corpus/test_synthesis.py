@@ -1,7 +1,8 @@
 import pytest
 
 from tagbelt.data.types import Sentence, Span
-from tagbelt.training.config import ConfigError, SynthesisConfig
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import SynthesisConfig
 from tagbelt.training.corpus.synthesis import LONGEST_NAME, names_of, synthesise
 
 TEMPLATES = """

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.data.conll.reading import ConllError, read_conll
+from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import Sentence
-from tagbelt.training.config import ConfigError
+from tagbelt.errors import ConfigError, ConllError
 from tagbelt.training.corpus.unlabelled import evenly, unlabelled_sentences
 from tests.training.tiny import CHINESE, ENGLISH, EXAMPLES, tiny_config
 

@@ -17,11 +17,11 @@ from tagbelt.data.checkpoint.artifact import CARD, SUMS
 from tagbelt.data.conll.reading import read_conll, write_conll
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Sentence, Span
+from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import load_checkpoint
 from tagbelt.inference.crf.posteriors import Posteriors
 from tagbelt.model.batch import ExpectedTags, encode
-from tagbelt.training.config import ConfigError
 from tagbelt.training.corpus.files import digests
 from tagbelt.training.loop.distillation import (
     expected_tags,

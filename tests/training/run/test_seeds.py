@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tagbelt.training.config import ConfigError
-from tagbelt.training.run.seeds import SeedsError, seed_directories, train_seeds
+from tagbelt.errors import ConfigError, SeedsError
+from tagbelt.training.run.seeds import seed_directories, train_seeds
 from tests.training.tiny import ENGLISH, EXAMPLES, as_toml, merged, tiny_config
 
 ROOT = Path(__file__).parents[3]

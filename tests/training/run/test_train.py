@@ -8,9 +8,10 @@ from safetensors.numpy import load_file
 from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags
+from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
 from tagbelt.model.checkpoint import load_network
-from tagbelt.training.config import ConfigError, parse_config
+from tagbelt.training.config import parse_config
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop import loop
 from tagbelt.training.loop.loop import predict

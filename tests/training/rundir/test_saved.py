@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagbelt.data.checkpoint.artifact import write_json
-from tagbelt.training.config import ConfigError
+from tagbelt.errors import ConfigError
 from tagbelt.training.corpus.corpus import load_run_data
 from tagbelt.training.rundir.saved import parse_saved, read_saved
 from tagbelt.training.rundir.state import check_same

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tagbelt.data.checkpoint.artifact import write_json
-from tagbelt.training.config import ConfigError, Layout
+from tagbelt.errors import ConfigError
+from tagbelt.training.config import Layout
 from tagbelt.training.rundir.saved import read_saved
 from tagbelt.training.scores.compare import compare, render
 from tagbelt.training.scores.compared_runs import file_gold, open_side, shared_gold
