@@ -14,6 +14,7 @@ from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN, Vocabulary
 from tagbelt.data.lexicon.covering import Covers
 from tagbelt.data.text.features import pad, shape_id
+from tagbelt.model.cells.packed import batch_sizes, packed_order
 
 
 @dataclass(frozen=True)
@@ -181,27 +182,6 @@ def _with_hidden(pairs: Tensor, rates: Tensor | None) -> Tensor:
     if rates is None:
         return pairs
     return pairs.masked_fill(torch.rand(len(pairs)) < rates[pairs], UNKNOWN_PAIR)
-
-
-def batch_sizes(lengths: Tensor) -> Tensor:
-    """Return [T] how many of the sentences (lengths [B], longest first) reach each position."""
-    return (lengths[None, :] > torch.arange(int(lengths[0]))[:, None]).sum(1)
-
-
-def packed_order(lengths: Tensor) -> Tensor:
-    """Return [N] where each packed row stands in the concatenation of the sentences.
-
-    `lengths` [B], longest first, none zero.
-
-    Raises:
-        ValueError: a sentence without tokens, named by its position.
-    """
-    if int(lengths[-1]) < 1:
-        raise ValueError(f"sentence {len(lengths) - 1} of the batch (longest first) has no token")
-    alive = lengths[None, :] > torch.arange(int(lengths[0]))[:, None]  # [T, B]
-    starts = lengths.cumsum(0) - lengths  # [B]
-    positions = starts[None, :] + torch.arange(int(lengths[0]))[:, None]  # [T, B]
-    return positions[alive]
 
 
 def encode(

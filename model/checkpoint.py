@@ -33,11 +33,11 @@ from tagbelt.errors import CheckpointError
 from tagbelt.model.config import ModelConfig
 from tagbelt.model.export.graphs import (
     input_bound,
+    quantised_network,
     sequence_graph,
     sequence_int8_graph,
     words_graph,
 )
-from tagbelt.model.export.quantised import quantised_network
 from tagbelt.model.network import Network
 
 TABLE = ("words.embedding.trained", "words.embedding.fixed")

@@ -1,11 +1,13 @@
 """What a network is made of. The same sections stand in a training config and in a checkpoint."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Cell = Literal["rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru"]
-CELLS: tuple[Cell, ...] = ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru")
+CELLS: tuple[Cell, ...] = get_args(Cell)
+WITH_PEEPHOLES: tuple[Cell, ...] = ("lstm-peephole", "lstm-coupled")
+"""Those that take `peephole`; the first has them anyway."""
 
 Size = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -40,14 +42,9 @@ class EncoderConfig(Section):
         """Width of the encoder's output rows."""
         return self.hidden * (2 if self.bidirectional else 1)
 
-    @property
-    def has_peephole(self) -> bool:
-        """Whether the gates see the cell state."""
-        return self.cell == "lstm-peephole" or (self.cell == "lstm-coupled" and self.peephole)
-
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        if self.peephole and self.cell not in ("lstm-peephole", "lstm-coupled"):
+        if self.peephole and self.cell not in WITH_PEEPHOLES:
             raise ValueError(f"peephole = true needs an lstm variant, cell is {self.cell!r}")
         if self.attention_heads and self.size % self.attention_heads:
             raise ValueError(
@@ -87,7 +84,7 @@ class CharacterConfig(Section):
     direction (Lample et al. 2016).
     """
 
-    kind: Literal["none", "cnn", "rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru"] = "cnn"
+    kind: Literal["none", "cnn", Cell] = "cnn"
     size: Size = 30
     hidden: Size = 50
     width: Annotated[int, Field(ge=1, le=9)] = 3

@@ -18,7 +18,7 @@ from torchcrf import CRF
 
 from tagbelt.data.conll.schemes import Scheme, allowed_transitions
 from tagbelt.model.batch import ExpectedTags
-from tagbelt.model.cells.recurrent import last_rows, previous_rows, sequence_of_rows
+from tagbelt.model.cells.packed import last_rows, previous_rows, sequence_of_rows
 
 # Scores within these nats and probabilities above this floor are computed without underflow: what
 # one step makes of the floor, e-150 * e-50 * e-50, is far above float64's smallest number, e-308.

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer
-from tagbelt.model.config import CELLS
 
 
 def batch(size: int, mean: int, inputs: int) -> tuple[Tensor, Tensor]:
@@ -49,8 +49,8 @@ def candidates(inputs: int, hidden: int) -> dict[str, Callable[..., float]]:
     for module in (nn.LSTM, nn.GRU, nn.RNN):
         runs[f"torch.nn.{module.__name__}"] = trainer(module(inputs, hidden, bidirectional=True))
     for cell in CELLS:
-        runs[cell] = trainer(RecurrentLayer(cell, inputs, hidden))
-    layer = RecurrentLayer("lstm-coupled", inputs, hidden, peephole=True)
+        runs[cell] = trainer(RecurrentLayer(CELLS[cell], inputs, hidden))
+    layer = RecurrentLayer(CELLS["lstm-coupled"], inputs, hidden, peephole=True)
     runs["lstm-coupled+peephole"] = trainer(layer)
     return runs
 

@@ -1,59 +1,145 @@
-"""The recurrent cells behind one interface: a layer over packed rows."""
+"""A recurrent layer over packed rows, and what a cell must provide to be one."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from tagbelt.model.cells.gated import GruRecurrence, RnnRecurrence
-from tagbelt.model.cells.recurrent import LstmRecurrence, last_rows
-from tagbelt.model.config import Cell
+from tagbelt.model.cells.packed import last_rows
 
-TorchCell = nn.RNN | nn.GRU
-TORCH_CELLS: dict[Cell, type[TorchCell]] = {"rnn": nn.RNN, "gru": nn.GRU}
-RECURRENCES = {"rnn": RnnRecurrence, "gru": GruRecurrence}
-RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh_l0", "weight_hh_l0_reverse")
+Floats = NDArray[np.float32]
+RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh")
+"""How the names of weights begin that multiply the state."""
 
 
-class PackedLstm(nn.Module):
-    """An LSTM: plain, with peepholes (Gers & Schmidhuber 2000), coupled gates (Greff et al. 2015)
-    or both, which is the LSTM of Lample et al. 2016.
+@dataclass(frozen=True)
+class OnnxWeights:
+    """A layer's weights in ONNX's order of gates (G), its operator and the attributes of that.
 
-    Trains about twice as fast on a CPU as torch's own on packed rows, and equals it (tested).
-    Parameters are stacked over directions, the gates in the order candidate, input (unless
-    coupled), forget, output; `peephole` leaves out the candidate.
+    `inputs` [D, G, H, I], `recurrent` [D, G, H, H], `biases` [D, 2, G, H], beside the input
+    weights and beside the recurrent ones; `peephole` [D, 3, H]: input, output, forget.
     """
 
-    def __init__(
-        self, input_size: int, hidden: int, *, bidirectional: bool, coupled: bool, peephole: bool
-    ) -> None:
-        """Allocate the parameters; `RecurrentLayer` gives them their first values."""
-        super().__init__()
-        directions, gates = 1 + bidirectional, 4 - coupled
-        self.coupled = coupled
-        self.input_weight = nn.Parameter(torch.empty(directions, gates * hidden, input_size))
-        self.recurrent_weight = nn.Parameter(torch.empty(directions, gates * hidden, hidden))
-        self.bias = nn.Parameter(torch.empty(directions, gates * hidden))
-        seen = torch.empty(directions, gates - 1, hidden)
-        self.peephole = nn.Parameter(seen) if peephole else None
-
-    def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        """rows [N, input] -> states [N, directions * hidden]."""
-        states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
-            rows, self.input_weight, self.recurrent_weight, self.bias, self.peephole, batch_sizes
-        )
-        return states
+    operator: str
+    attributes: dict[str, int]
+    inputs: Floats
+    recurrent: Floats
+    biases: Floats
+    peephole: Floats | None = None
 
 
-class RecurrentLayer(nn.Module):
-    """One layer of any cell, in one or both directions, over packed rows (see cells.recurrent).
+@dataclass(frozen=True)
+class KernelWeights:
+    """A layer's weights in the order of gates (G) that a cell of `inference/native/cells.h` has.
 
-    `network` is torch's own module for rnn and gru, and a `PackedLstm` for all kinds of LSTM. On
-    a CPU torch's module only lends its weights: our recurrence is twice as fast on packed rows.
+    `name` is that cell's; `inputs` [D, G*H, I], `states` [D, G*H, H], `bias` [D, G*H], `peephole`
+    [D, G - 1, H].
     """
+
+    name: str
+    inputs: Floats
+    states: Floats
+    bias: Floats
+    peephole: Floats | None = None
+
+
+class RecurrentCell(nn.Module):
+    """The weights of one layer of a cell and its equations: the base class of all cells.
+
+    Made by `(input_size, hidden, bidirectional=..., peephole=...)`, called with rows [N, I] and
+    batch_sizes [T], it returns states [N, D*H]; cells that have no use for
+    `peephole` ignore it. `name` is what configs call it; `has_onnx_8bit` says whether ONNX Runtime
+    has an 8-bit form of its operator.
+    """
+
+    name: ClassVar[str]
+    has_onnx_8bit: ClassVar[bool] = False
+
+    @torch.no_grad()
+    def initialise(self, hidden: int) -> None:
+        """Xavier input weights and orthogonal recurrent ones, gate by gate; all else is zero."""
+        for name, parameter in self.named_parameters():
+            if "weight" not in name:
+                parameter.zero_()
+                continue
+            recurrent = name.startswith(RECURRENT_WEIGHTS)
+            fill = nn.init.orthogonal_ if recurrent else nn.init.xavier_uniform_
+            for gate in parameter.view(-1, hidden, parameter.shape[-1]):
+                fill(gate)
+
+    def open_forget_gate(self, bias: float) -> None:
+        """Give the forget gate its first bias, in cells that have one."""
+
+    def onnx_weights(self) -> OnnxWeights:
+        """Give the weights in the order of an ONNX operator."""
+        raise NotImplementedError
+
+    def kernel_weights(self) -> KernelWeights:
+        """Give the weights in the order of the 8-bit kernels."""
+        raise NotImplementedError
+
+
+class TorchCell(RecurrentCell):
+    """A cell that is one of torch's modules too, and has its weights.
+
+    On a CPU torch's module only lends them: our recurrence is twice as fast on packed rows.
+    """
+
+    bidirectional: bool
+    hidden_size: int
 
     def __init__(
         self,
-        cell: Cell,
+        input_size: int,
+        hidden: int,
+        *,
+        bidirectional: bool,
+        peephole: bool = False,  # noqa: ARG002
+    ) -> None:
+        super().__init__(input_size, hidden, bidirectional=bidirectional)
+
+    @staticmethod
+    def recurrence(*arguments: Tensor) -> Tensor:
+        """Run the cell's own recurrence: rows, the four of `stacked`, batch_sizes -> states."""
+        raise NotImplementedError
+
+    def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """rows [N, I], batch_sizes [T] -> states [N, D*H]."""
+        if rows.is_cpu:
+            return self.recurrence(rows, *self.stacked(), batch_sizes)
+        states: Tensor = super().forward(PackedSequence(rows, batch_sizes))[0].data
+        return states
+
+    def stacked(self) -> list[Tensor]:
+        """Weights beside the input and the state [D, G*H, I or H], then their biases [D, G*H]."""
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        suffixes = ("_l0", "_l0_reverse")[: 1 + self.bidirectional]
+        return [torch.stack([getattr(self, kind + end) for end in suffixes]) for kind in kinds]
+
+    def arrays(self) -> list[Floats]:
+        """Return `stacked` as arrays."""
+        return [as_array(tensor) for tensor in self.stacked()]
+
+    def weights_in_order(self, operator: str, order: list[int], **attributes: int) -> OnnxWeights:
+        """Give an ONNX operator's weights; `order` names for each of its gates ours."""
+        inputs, recurrent, *biases = (
+            array.reshape(len(array), len(order), self.hidden_size, -1)[:, order]
+            for array in self.arrays()
+        )
+        both = np.stack(biases, axis=1)[..., 0]
+        return OnnxWeights(operator, attributes, inputs, recurrent, both)
+
+
+class RecurrentLayer(nn.Module):
+    """One layer of any cell, in one or both directions, over packed rows."""
+
+    def __init__(
+        self,
+        cell: type[RecurrentCell],
         input_size: int,
         hidden: int,
         *,
@@ -61,21 +147,11 @@ class RecurrentLayer(nn.Module):
         peephole: bool = False,
         forget_bias: float = 1.0,
     ) -> None:
-        """`peephole` adds peepholes to lstm-coupled; lstm-peephole has them anyway."""
         super().__init__()
-        self.cell, self.hidden, self.bidirectional = cell, hidden, bidirectional
-        self.network: TorchCell | PackedLstm
-        if cell in TORCH_CELLS:
-            self.network = TORCH_CELLS[cell](input_size, hidden, bidirectional=bidirectional)
-        else:
-            self.network = PackedLstm(
-                input_size,
-                hidden,
-                bidirectional=bidirectional,
-                coupled=cell == "lstm-coupled",
-                peephole=peephole or cell == "lstm-peephole",
-            )
-        _initialise(self.network, hidden, forget_bias)
+        self.hidden, self.bidirectional = hidden, bidirectional
+        self.network = cell(input_size, hidden, bidirectional=bidirectional, peephole=peephole)
+        self.network.initialise(hidden)
+        self.network.open_forget_gate(forget_bias)
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
         """rows [N, input], batch_sizes [T] -> states [N, D*H] and final states [B, D*H].
@@ -86,44 +162,13 @@ class RecurrentLayer(nn.Module):
         expected = int(batch_sizes.sum())
         if len(rows) != expected:
             raise ValueError(f"batch_sizes add up to {expected} rows, got {len(rows)}")
-        states = self._states(rows, batch_sizes)
+        states: Tensor = self.network(rows, batch_sizes)
         final = states[last_rows(batch_sizes).to(states.device), : self.hidden]
         if self.bidirectional:
             final = torch.cat((final, states[: int(batch_sizes[0]), self.hidden :]), dim=1)
         return states, final
 
-    def _states(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        network = self.network
-        if isinstance(network, PackedLstm):
-            states: Tensor = network(rows, batch_sizes)
-        elif rows.is_cpu:
-            weights = _stacked(network)
-            states = RECURRENCES[self.cell].apply(rows, *weights, batch_sizes)  # type: ignore[no-untyped-call]
-        else:
-            states = network(PackedSequence(rows, batch_sizes))[0].data
-        return states
 
-
-def _stacked(network: TorchCell) -> list[Tensor]:
-    """torch's weights beside the input and the state [D, G*H, I or H], then its biases [D, G*H]."""
-    suffixes = ("_l0", "_l0_reverse")[: 1 + network.bidirectional]
-    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return [torch.stack([getattr(network, kind + suffix) for suffix in suffixes]) for kind in kinds]
-
-
-@torch.no_grad()
-def _initialise(network: nn.Module, hidden: int, forget_bias: float) -> None:
-    """Xavier input weights and orthogonal recurrent ones, gate by gate; an open forget gate.
-
-    Forget-gate bias: Jozefowicz et al. 2015; where torch has two bias vectors, a `PackedLstm` has
-    their sum. Peepholes start at zero, so a variant starts as an LSTM without them.
-    """
-    for name, parameter in network.named_parameters():
-        if "weight" not in name:
-            parameter.zero_()
-            continue
-        fill = nn.init.orthogonal_ if name in RECURRENT_WEIGHTS else nn.init.xavier_uniform_
-        for gate in parameter.view(-1, hidden, parameter.shape[-1]):
-            fill(gate)
-    if isinstance(network, PackedLstm):
-        network.bias[:, -2 * hidden : -hidden] = forget_bias
+def as_array(tensor: Tensor) -> Floats:
+    """Copy a tensor to a float32 array."""
+    return tensor.detach().cpu().to(torch.float32).numpy().copy()

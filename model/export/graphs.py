@@ -10,23 +10,27 @@ features, which tables give. Decoding stays outside.
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, ValueInfoProto, helper
+from numpy.typing import NDArray
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.lexicon.covering import SETS
 from tagbelt.model.batch import encode_forms
-from tagbelt.model.export.onnx_graph import Graph
-from tagbelt.model.export.onnx_recurrent import (
-    encoder_nodes,
-    quantisable,
-    quantise,
-    recurrent_nodes,
-)
-from tagbelt.model.features.words import CharacterCnn, CharacterRnn
+from tagbelt.model.cells import CELLS
+from tagbelt.model.cells.layer import RecurrentLayer, as_array
+from tagbelt.model.export.nodes import Graph, encoder_nodes, recurrent_nodes
+from tagbelt.model.features.characters import CharacterCnn, CharacterRnn
 from tagbelt.model.network import Network
 
 CALIBRATION_WORDS = 20_000
 CALIBRATION_QUANTILE = 0.9999
+LIMIT = 127
+"""The largest magnitude of a weight in a byte."""
+# With 7-bit weights the sum of two products fits 16 bits: processors without VNNI saturate there,
+# and would otherwise give other results than those that have it.
+WEIGHT_LIMIT = 64
+
+Arrays = dict[str, NDArray[np.generic]]
 
 
 def words_graph(network: Network) -> onnx.ModelProto:
@@ -100,9 +104,93 @@ def sequence_graph(network: Network, *, bound: float | None = None) -> onnx.Mode
 
 def sequence_int8_graph(network: Network, *, bound: float) -> onnx.ModelProto | None:
     """Build the quantised graph; None for a cell that has no quantised form."""
-    if not quantisable(network.config.encoder.cell):
+    if not CELLS[network.config.encoder.cell].has_onnx_8bit:
         return None
     return quantise(sequence_graph(network, bound=bound))
+
+
+def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose LSTM operators multiply in 8 bits (ONNX Runtime's DynamicQuantizeLSTM).
+
+    Weights get one scale an output channel; all other operators stay as they are: they are a
+    few per cent of the work. Raises ValueError for an LSTM without sentinels, whose results would
+    depend on the batch.
+    """
+    quantised = onnx.ModelProto()
+    quantised.CopyFrom(model)
+    constants = {constant.name: constant for constant in quantised.graph.initializer}
+    for node in quantised.graph.node:
+        if node.op_type != "LSTM":
+            continue
+        if len(node.input) < 6 or not node.input[5]:
+            raise ValueError(
+                f"node {node.name!r} has no sentinels, so its 8-bit results would depend on the "
+                "batch: build it with sentinel=..."
+            )
+        inputs = [*node.input, ""][:8]
+        for name in inputs[1:3]:
+            inputs += _quantise_weight(constants[name], quantised.graph)
+        node.op_type, node.domain = "DynamicQuantizeLSTM", "com.microsoft"
+        del node.input[:]
+        node.input.extend(inputs)
+    if all(opset.domain != "com.microsoft" for opset in quantised.opset_import):
+        quantised.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return quantised
+
+
+def _quantise_weight(constant: TensorProto, graph: onnx.GraphProto) -> list[str]:
+    """Turn a weight [D, 4H, I] into int8 [D, I, 4H]; names of its scale and zero point [D, 4H]."""
+    weight = numpy_helper.to_array(constant)
+    scale = np.abs(weight).max(axis=2) / WEIGHT_LIMIT
+    scale[scale == 0.0] = 1.0  # a sentinel's weights
+    levels = np.rint(weight / scale[:, :, None]).astype(np.int8).transpose(0, 2, 1)
+    constant.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(levels), constant.name))
+    names = [f"{constant.name}/scale", f"{constant.name}/zero"]
+    for name, values in zip(names, (scale, np.zeros_like(scale, np.int8)), strict=True):
+        graph.initializer.append(numpy_helper.from_array(values, name))
+    return names
+
+
+def quantised_network(network: Network, *, bound: float) -> Arrays | None:
+    """Arrays as `tagbelt.inference.native.quantised.QuantisedNetwork` reads them.
+
+    Inputs are clipped to [-bound, bound]. Weights get one scale an output channel. None for a
+    network with self-attention, which has no 8-bit form.
+    """
+    if network.encoder.attention is not None:
+        return None
+    arrays: Arrays = {
+        "bound": np.array([bound], np.float32),
+        "tags.weight": as_array(network.emissions.weight),
+        "tags.bias": as_array(network.emissions.bias),
+    }
+    for index, layer in enumerate(network.encoder.layers):
+        assert isinstance(layer, RecurrentLayer)
+        # What a later layer reads are states, which are within 1.
+        made = _layer_arrays(layer, bound if index == 0 else 1.0)
+        arrays |= {f"{index}.{name}": array for name, array in made.items()}
+    return arrays
+
+
+def _layer_arrays(layer: RecurrentLayer, bound: float) -> Arrays:
+    """Bytes [D, G, H, I + H], scales and biases of a layer; gates in the order of the kernels.
+
+    An output has one scale for its inputs and states: their bytes are multiplied as one row.
+    """
+    kernel = layer.network.kernel_weights()
+    weight = np.concatenate((kernel.inputs * bound, kernel.states), axis=2)
+    scale = np.abs(weight).max(axis=2) / LIMIT
+    scale[scale == 0.0] = 1.0
+    levels = np.rint(weight / scale[:, :, None]).astype(np.int8)
+    shape = (len(weight), -1, layer.hidden)
+    arrays: Arrays = {
+        "weight": levels.reshape(*shape, weight.shape[2]),
+        "scale": scale.reshape(shape) / LIMIT,
+        "bias": kernel.bias.reshape(shape),
+    }
+    if kernel.peephole is not None:
+        arrays["peephole"] = kernel.peephole
+    return arrays
 
 
 @torch.no_grad()

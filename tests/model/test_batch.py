@@ -8,7 +8,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequenc
 
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN
 from tagbelt.data.text.features import MAX_CHARACTERS, shape_id
-from tagbelt.model.batch import batch_sizes, encode, packed_order
+from tagbelt.model.batch import encode
+from tagbelt.model.cells.packed import batch_sizes, packed_order
 from tests.model.networks import KNOWN, UNSEEN, make_vocabulary
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=8)

@@ -44,10 +44,12 @@ def test_settings_are_frozen():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_which_cells_see_their_state(cell):
-    assert EncoderConfig(cell=cell).has_peephole == (cell == "lstm-peephole")
+def test_peephole_is_an_option_of_lstms_alone(cell):
     if cell in ("lstm-peephole", "lstm-coupled"):
-        assert EncoderConfig(cell=cell, peephole=True).has_peephole
+        assert EncoderConfig(cell=cell, peephole=True).peephole
+    else:
+        with pytest.raises(ValidationError, match=f"needs an lstm variant, cell is '{cell}'"):
+            EncoderConfig(cell=cell, peephole=True)
 
 
 def test_sizes_follow_from_the_settings():

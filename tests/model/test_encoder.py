@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
-from tagbelt.model.cells.recurrent import sequence_of_rows
+from tagbelt.model.cells.packed import sequence_of_rows
 from tagbelt.model.config import CELLS, Cell, EncoderConfig
-from tagbelt.model.encoder import Encoder, SelfAttention, locked_dropout
+from tagbelt.model.network import Encoder, SelfAttention, locked_dropout
 
 LENGTHS = [6, 4, 4, 1]
 
@@ -125,7 +125,7 @@ def test_every_layer_gets_a_mask_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
         widths.append((rows.shape[1], probability))
         return locked_dropout(rows, batch_sizes, probability)
 
-    monkeypatch.setattr("tagbelt.model.encoder.locked_dropout", recorded)
+    monkeypatch.setattr("tagbelt.model.network.locked_dropout", recorded)
     config = EncoderConfig(hidden=4, layers=2, dropout=0.25, attention_heads=2)
     encoder = Encoder(config, 3).double()
     encoder(*batch(LENGTHS, 3)[1:])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tagbelt.model.batch import Batch
-from tagbelt.model.cells.recurrent import sequence_of_rows
+from tagbelt.model.cells.packed import sequence_of_rows
 from tagbelt.model.network import Network
 
 _TINY = 1e-12

@@ -25,7 +25,8 @@ from tagbelt.inference.crf.parameters import CrfParameters, IntArray
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.inference.decoding.tags import tag_table
 from tagbelt.inference.threads import available_threads
-from tagbelt.model.batch import EncodedSentences, ExpectedTags, batch_sizes, packed_order
+from tagbelt.model.batch import EncodedSentences, ExpectedTags
+from tagbelt.model.cells.packed import batch_sizes, packed_order
 from tagbelt.model.crf import certain_tags, forward_backward
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.corpus import RunData

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagbelt.model.batch import Batch, ExpectedTags, packed_order
+from tagbelt.model.batch import Batch, ExpectedTags
+from tagbelt.model.cells.packed import packed_order
 
 RARE = 1e-5
 """Transitions expected less often than this in a sentence are not kept."""

@@ -29,8 +29,7 @@ from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_
 from tagbelt.inference.scoring.quantised import QuantisedScorer
 from tagbelt.model.batch import encode
 from tagbelt.model.checkpoint import load_network, save_checkpoint
-from tagbelt.model.export.graphs import input_bound
-from tagbelt.model.export.quantised import quantised_network
+from tagbelt.model.export.graphs import input_bound, quantised_network
 from tests.inference.problems_scored import score
 from tests.model.networks import (
     CONTEXT,

@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
-from tagbelt.model.cells.gated import GruRecurrence, RnnRecurrence
-from tagbelt.model.cells.layer import PackedLstm, RecurrentLayer
-from tagbelt.model.cells.recurrent import (
-    LstmRecurrence,
+from tagbelt.model import cells
+from tagbelt.model.cells.gru import GruRecurrence
+from tagbelt.model.cells.layer import RecurrentLayer
+from tagbelt.model.cells.lstm import Lstm, LstmRecurrence
+from tagbelt.model.cells.lstm_coupled import CoupledLstm
+from tagbelt.model.cells.packed import (
     last_rows,
     lengths_of,
     previous_rows,
     reversed_rows,
     sequence_of_rows,
 )
+from tagbelt.model.cells.rnn import RnnRecurrence
 from tagbelt.model.config import CELLS, Cell
 
 LENGTHS = [5, 4, 4, 2, 1, 1]
@@ -40,13 +43,11 @@ def randomised(module: nn.Module) -> nn.Module:
 
 
 def variant(width: int, hidden: int, *, bidirectional: bool, coupled: bool, peephole: bool):
-    module = PackedLstm(
-        width, hidden, bidirectional=bidirectional, coupled=coupled, peephole=peephole
-    )
-    return randomised(module)
+    kind = CoupledLstm if coupled else Lstm
+    return randomised(kind(width, hidden, bidirectional=bidirectional, peephole=peephole))
 
 
-def naive_direction(module: PackedLstm, direction: int, words: Tensor) -> Tensor:
+def naive_direction(module: Lstm, direction: int, words: Tensor) -> Tensor:
     """The equations as the papers have them, for one sequence in reading order."""
     hidden = module.recurrent_weight.shape[2]
     names = ["g", "f", "o"] if module.coupled else ["g", "i", "f", "o"]
@@ -71,7 +72,7 @@ def naive_direction(module: PackedLstm, direction: int, words: Tensor) -> Tensor
     return torch.stack(states)
 
 
-def naive(module: PackedLstm, parts: list[Tensor]) -> Tensor:
+def naive(module: Lstm, parts: list[Tensor]) -> Tensor:
     outputs = []
     for part in parts:
         directions = [naive_direction(module, 0, part)]
@@ -165,7 +166,7 @@ def test_gradients_of_gru_and_rnn_are_numerically_right(
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_states_given_out_are_not_those_kept_for_the_backward_pass(cell: Cell) -> None:
-    layer = randomised(RecurrentLayer(cell, 3, 4, bidirectional=False))
+    layer = randomised(RecurrentLayer(cells.CELLS[cell], 3, 4, bidirectional=False))
     rows, batch_sizes = packed(sequences([3, 1], 3))
     weights = list(layer.parameters())
     expected = torch.autograd.grad(layer(rows, batch_sizes)[0].sum(), weights)
@@ -179,7 +180,7 @@ def test_states_given_out_are_not_those_kept_for_the_backward_pass(cell: Cell) -
 @pytest.mark.parametrize("cell", CELLS)
 def test_other_devices_than_the_cpu_are_served(cell: Cell) -> None:
     """Where there is no data there is nothing but the shapes to look at."""
-    layer = RecurrentLayer(cell, 3, 4).to("meta")
+    layer = RecurrentLayer(cells.CELLS[cell], 3, 4).to("meta")
     states, final = layer(torch.zeros(5, 3, device="meta"), torch.tensor([2, 2, 1]))
     assert states.shape == (5, 8)
     assert final.shape == (2, 8)
@@ -233,7 +234,7 @@ def test_gru_and_rnn_equal_torch_one_sequence_at_a_time(
     cell: Cell, oracle: type[nn.RNNBase], bidirectional: bool
 ) -> None:
     torch.manual_seed(4)
-    layer = randomised(RecurrentLayer(cell, 3, 4, bidirectional=bidirectional))
+    layer = randomised(RecurrentLayer(cells.CELLS[cell], 3, 4, bidirectional=bidirectional))
     alone = oracle(3, 4, bidirectional=bidirectional).double()
     alone.load_state_dict(layer.network.state_dict())
     parts = [part.requires_grad_() for part in sequences(LENGTHS, 3)]
@@ -249,7 +250,7 @@ def test_gru_and_rnn_equal_torch_one_sequence_at_a_time(
 @pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
 def test_batch_mates_do_not_matter(cell: Cell, peephole: bool) -> None:
     torch.manual_seed(5)
-    layer = randomised(RecurrentLayer(cell, 3, 4, peephole=peephole))
+    layer = randomised(RecurrentLayer(cells.CELLS[cell], 3, 4, peephole=peephole))
     parts = sequences(LENGTHS, 3)
     rows, batch_sizes = packed(parts)
     states, final = layer(rows, batch_sizes)
@@ -263,32 +264,36 @@ def test_batch_mates_do_not_matter(cell: Cell, peephole: bool) -> None:
 
 
 @pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
-def test_first_values(cell: Cell, peephole: bool) -> None:
+def test_recurrent_weights_start_orthogonal_and_all_else_but_a_forget_gate_at_zero(
+    cell: Cell, peephole: bool
+) -> None:
     torch.manual_seed(6)
-    layer = RecurrentLayer(cell, 3, 4, peephole=peephole, forget_bias=1.5)
+    layer = RecurrentLayer(cells.CELLS[cell], 3, 4, peephole=peephole, forget_bias=0.0)
     parameters = dict(layer.network.named_parameters())
-    recurrent = parameters.keys() & {"recurrent_weight", "weight_hh_l0", "weight_hh_l0_reverse"}
+    recurrent = [name for name in parameters if name.startswith(("recurrent_weight", "weight_hh"))]
     assert recurrent
     for name in recurrent:
         for gate in parameters[name].view(-1, 4, 4):
             torch.testing.assert_close(gate @ gate.T, torch.eye(4))
-    # Which gate is the forget gate: they are g, (i,) f, o.
-    forget = {"lstm": 2, "lstm-peephole": 2, "lstm-coupled": 1}.get(cell)
-    biases = parameters.get("bias")
-    if biases is None:
-        biases = [
-            parameters[f"bias_ih_l0{direction}"] + parameters[f"bias_hh_l0{direction}"]
-            for direction in ("", "_reverse")
-        ]
-    for bias in biases:
-        for index, gate in enumerate(bias.split(4)):
-            assert gate.tolist() == [1.5 if index == forget else 0.0] * 4
-    if "peephole" in parameters:
-        assert not parameters["peephole"].any()
+    rest = [name for name in parameters if "weight" not in name]
+    assert ("peephole" in rest) == (cell == "lstm-peephole" or peephole)
+    assert not any(parameters[name].any() for name in rest)
+
+
+@pytest.mark.parametrize(("cell", "gate"), [("lstm", 2), ("lstm-peephole", 2), ("lstm-coupled", 1)])
+def test_only_the_forget_gate_of_an_lstm_starts_open(cell: Cell, gate: int) -> None:
+    bias = RecurrentLayer(cells.CELLS[cell], 3, 4, forget_bias=1.5).network.bias
+    for direction in bias:
+        for index, values in enumerate(direction.split(4)):
+            assert values.tolist() == [1.5 if index == gate else 0.0] * 4
+
+
+def test_the_table_of_cells_holds_those_of_the_config() -> None:
+    assert tuple(cells.CELLS) == CELLS
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_wrong_number_of_rows_is_refused(cell: Cell) -> None:
-    layer = RecurrentLayer(cell, 3, 4)
+    layer = RecurrentLayer(cells.CELLS[cell], 3, 4)
     with pytest.raises(ValueError, match="add up to 3 rows, got 4"):
         layer(torch.zeros(4, 3), torch.tensor([2, 1]))

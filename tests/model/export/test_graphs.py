@@ -7,6 +7,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from tagbelt.data.text.features import pad, shape_id
+from tagbelt.model import cells
 from tagbelt.model.batch import encode
 from tagbelt.model.config import CELLS
 from tagbelt.model.export.graphs import (
@@ -15,7 +16,6 @@ from tagbelt.model.export.graphs import (
     sequence_int8_graph,
     words_graph,
 )
-from tagbelt.model.export.onnx_recurrent import quantisable
 from tests.model.networks import ALL_CELLS, KNOWN, PRETRAINED, UNSEEN, make_network, make_vocabulary
 
 VOCABULARY = make_vocabulary()
@@ -28,7 +28,7 @@ ENCODERS = [
     for layers in (1, 2)
     for attention in ({}, {"attention_heads": 2})
 ]
-QUANTISABLE = [options for options in ENCODERS if quantisable(options["cell"])]
+QUANTISABLE = [options for options in ENCODERS if cells.CELLS[options["cell"]].has_onnx_8bit]
 
 
 def name_of(options):
@@ -133,6 +133,6 @@ def test_int8_scores_are_close(options):
     assert 0.0 < error < 0.03
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru"])
+@pytest.mark.parametrize("cell", [c for c in CELLS if not cells.CELLS[c].has_onnx_8bit])
 def test_a_cell_without_8_bit_form_has_no_such_graph(cell):
     assert sequence_int8_graph(make_network(cell=cell), bound=1.0) is None

@@ -6,7 +6,7 @@ import torch
 
 from tagbelt.inference.native import library
 from tagbelt.inference.native.quantised import QuantisedNetwork
-from tagbelt.model.export.quantised import quantised_network
+from tagbelt.model.export.graphs import quantised_network
 from tests.model.networks import ALL_CELLS, make_network
 
 LENGTHS = [9, 9, 5, 2, 1]

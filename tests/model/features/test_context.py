@@ -7,7 +7,7 @@ import torch
 from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR
 from tagbelt.model.batch import encode
 from tagbelt.model.config import BigramConfig, LexiconConfig
-from tagbelt.model.features.context import ContextFeatures
+from tagbelt.model.features.tokens import ContextFeatures
 from tests.model.networks import (
     CONTEXT,
     KNOWN,

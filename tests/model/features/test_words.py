@@ -10,8 +10,9 @@ from torch import nn
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN
 from tagbelt.model.batch import encode
 from tagbelt.model.config import CELLS, CharacterConfig
+from tagbelt.model.features.characters import CharacterCnn, CharacterRnn
+from tagbelt.model.features.tokens import WordEmbedding
 from tagbelt.model.features.vectors import Vectors
-from tagbelt.model.features.words import CharacterCnn, CharacterRnn, WordEmbedding
 from tests.model.networks import KNOWN, PRETRAINED, UNSEEN, make_network, make_vocabulary
 
 VOCABULARY = make_vocabulary()

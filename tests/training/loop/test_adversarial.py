@@ -3,8 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.model.batch import batch_sizes, encode
-from tagbelt.model.cells.recurrent import sequence_of_rows
+from tagbelt.model.batch import encode
+from tagbelt.model.cells.packed import batch_sizes
+from tagbelt.model.cells.packed import sequence_of_rows
 from tagbelt.training.loop.adversarial import adversarial_backward, direction
 from tests.model.networks import CONTEXT, make_network, vocabulary_of
 

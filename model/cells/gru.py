@@ -1,16 +1,17 @@
-"""GRU and plain RNN over packed rows, with their backward passes written out.
+"""The GRU over packed rows, with its backward pass written out.
 
-Equal to torch.nn.GRU and torch.nn.RNN, whose weights and order of gates they take; see
-`model.cells.recurrent` for the layout of the rows and for the letters in the shape comments.
+See `model.cells.packed` for the layout of the rows and for the letters in the shape comments.
 """
 
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tagbelt.model.cells.recurrent import (
+from tagbelt.model.cells.layer import Floats, KernelWeights, OnnxWeights, TorchCell
+from tagbelt.model.cells.packed import (
     apart,
     both_ways,
     previous_rows,
@@ -19,6 +20,45 @@ from tagbelt.model.cells.recurrent import (
     side_by_side,
     weight_gradient,
 )
+
+
+class Gru(TorchCell, nn.GRU):  # type: ignore[misc]
+    """A GRU (Cho et al. 2014), equal to torch.nn.GRU, whose weights and order of gates it takes."""
+
+    name = "gru"
+
+    @staticmethod
+    def recurrence(*arguments: Tensor) -> Tensor:
+        """Run `GruRecurrence`."""
+        states: Tensor = GruRecurrence.apply(*arguments)  # type: ignore[no-untyped-call]
+        return states
+
+    def onnx_weights(self) -> OnnxWeights:
+        """Give the weights of ONNX's GRU, whose gates are z, r, n where torch's are r, z, n."""
+        return self.weights_in_order("GRU", [1, 0, 2], linear_before_reset=1)
+
+    def kernel_weights(self) -> KernelWeights:
+        """Give r, z and the two parts of n: that of the inputs, that of the states."""
+        inputs, states, bias = with_new_gate_in_parts(*self.arrays())
+        return KernelWeights("gru", inputs, states, bias)
+
+
+def with_new_gate_in_parts(
+    inputs: Floats, states: Floats, from_inputs: Floats, from_states: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Make two gates of the last: one that the inputs alone reach, one that the states alone reach.
+
+    Weights [D, G*H, I] and [D, G*H, H] and biases [D, G*H] become weights and one bias of G + 1
+    gates: before the two parts of the new gate are added, the state's is scaled.
+    """
+    last = inputs.shape[1] - states.shape[2]
+    none = np.zeros_like(inputs[:, last:]), np.zeros_like(states[:, last:])
+    inputs = np.concatenate((inputs, none[0]), axis=1)
+    states = np.concatenate((states[:, :last], none[1], states[:, last:]), axis=1)
+    zeros = np.zeros_like(from_inputs[:, last:])
+    from_inputs = np.concatenate((from_inputs, zeros), axis=1)
+    from_states = np.concatenate((from_states[:, :last], zeros, from_states[:, last:]), axis=1)
+    return inputs, states, from_inputs + from_states
 
 
 class GruRecurrence(torch.autograd.Function):
@@ -136,61 +176,3 @@ def _factors(gates: Tensor, before: Tensor) -> Tensor:
     torch.mul(to_state, from_state, out=to_reset).mul_(1 - reset)
     torch.sub(before, new, out=to_update).mul_(update).mul_(1 - update)
     return factors
-
-
-class RnnRecurrence(torch.autograd.Function):
-    """A plain RNN with tanh (Elman 1990).
-
-    Called as `GruRecurrence`, with weights [D, H, I] and [D, H, H], and biases [D, H].
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        rows: Tensor,
-        input_weight: Tensor,
-        recurrent_weight: Tensor,
-        input_bias: Tensor,
-        recurrent_bias: Tensor,
-        batch_sizes: Tensor,
-    ) -> Tensor:
-        """Run all steps; keep what the backward pass needs."""
-        reverse = None
-        if len(recurrent_weight) == 2:
-            reverse = reversed_rows(batch_sizes).to(rows.device)
-        inputs = both_ways(rows, reverse)
-        bias = (input_bias + recurrent_bias)[:, None]
-        states = torch.baddbmm(bias, inputs, input_weight.transpose(1, 2))  # [D, N, H]
-        recurrent = recurrent_weight.transpose(1, 2).contiguous()
-        before = None
-        for state in torch.split(states, batch_sizes.tolist(), 1):
-            if before is not None:
-                state.baddbmm_(before[:, : state.shape[1]], recurrent)
-            before = state.tanh_()
-        ctx.batch_sizes, ctx.reverse = batch_sizes, reverse
-        ctx.save_for_backward(inputs, input_weight, recurrent_weight, states)
-        return side_by_side(states, reverse)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of everything but batch_sizes; the weights' are one product each."""
-        inputs, input_weight, recurrent_weight, states = ctx.saved_tensors
-        reverse, sizes = ctx.reverse, ctx.batch_sizes.tolist()
-        previous = previous_rows(ctx.batch_sizes).to(grad.device)
-        gate_grad = apart(grad, reverse)
-        slopes = torch.split(1 - states * states, sizes, 1)
-        steps = torch.split(gate_grad, sizes, 1)
-        for t in reversed(range(len(sizes))):
-            steps[t].mul_(slopes[t])
-            if t:
-                steps[t - 1][:, : sizes[t]].baddbmm_(steps[t], recurrent_weight)
-        bias = gate_grad.sum(1)
-        return (
-            rows_gradient(gate_grad, input_weight, reverse) if ctx.needs_input_grad[0] else None,
-            weight_gradient(gate_grad, inputs),
-            weight_gradient(gate_grad[:, sizes[0] :], states[:, previous]),
-            bias,
-            bias,
-            None,
-        )

@@ -10,21 +10,21 @@ from onnx import TensorProto, helper
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from tagbelt.model import cells
 from tagbelt.model.cells.layer import RecurrentLayer
 from tagbelt.model.config import CELLS, Cell, EncoderConfig
-from tagbelt.model.encoder import Encoder
-from tagbelt.model.export.onnx_recurrent import (
+from tagbelt.model.export.graphs import quantise
+from tagbelt.model.export.nodes import (
     SENTINEL_CELL,
     SENTINEL_OUTPUT,
     encoder_nodes,
-    quantisable,
-    quantise,
     recurrent_nodes,
 )
+from tagbelt.model.network import Encoder
 
 Array = NDArray[np.float32]
 ALL_CELLS: list[tuple[Cell, bool]] = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
-LSTM_CELLS = [(cell, peephole) for cell, peephole in ALL_CELLS if quantisable(cell)]
+LSTM_CELLS = [(cell, peephole) for cell, peephole in ALL_CELLS if cells.CELLS[cell].has_onnx_8bit]
 BATCHES = [[1], [7], [4, 4], [9, 5, 5, 2, 1], [30, 1], [3] * 17]
 INPUTS, HIDDEN = 5, 8
 SHAPES = {"y": ["T", "B", None], "final": ["B", None]}
@@ -190,7 +190,7 @@ def test_8_bit_results_would_depend_on_batch_mates_without_sentinels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.manual_seed(5)
-    monkeypatch.setattr("tagbelt.model.export.onnx_recurrent.SENTINEL_CELL", 0.0)
+    monkeypatch.setattr("tagbelt.model.export.nodes.SENTINEL_CELL", 0.0)
     assert largest_influence_of_batch_mates(quantised(encoder("lstm", False))) > 1e-4
 
 
@@ -220,8 +220,8 @@ def test_quantise_leaves_its_input_alone_and_refuses_an_lstm_without_sentinels()
         quantise(bare)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru"])
+@pytest.mark.parametrize("cell", sorted(set(CELLS) - {cell for cell, _ in LSTM_CELLS}))
 def test_sentinels_at_a_cell_without_8_bit_form_are_refused(cell: Cell) -> None:
-    layer = RecurrentLayer(cell, INPUTS, HIDDEN)
+    layer = RecurrentLayer(cells.CELLS[cell], INPUTS, HIDDEN)
     with pytest.raises(ValueError, match=f"cell is '{cell}'"):
         recurrent_nodes(layer, x="x", lengths="lengths", y="y", prefix="layer", sentinel=1.0)

@@ -1,4 +1,4 @@
-"""The encoder as ONNX nodes, written by hand from its weights, and their 8-bit form.
+"""An ONNX graph under construction, and the encoder as its nodes, written from its weights.
 
 Every cell is one standard operator: RNN, LSTM (with `P` for peepholes and `input_forget` for
 coupled gates) or GRU. Sequences are padded and time-major here: T steps, B sequences, D
@@ -11,20 +11,20 @@ step, so the range never changes. Nobody reads them: the weights from them are z
 cut off the output.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from tagbelt.model.cells.layer import PackedLstm, RecurrentLayer
-from tagbelt.model.config import Cell
-from tagbelt.model.encoder import Encoder, SelfAttention
-from tagbelt.model.export.onnx_graph import Graph, Nodes, as_array
+from tagbelt.model.cells.layer import OnnxWeights, RecurrentLayer, as_array
+from tagbelt.model.network import Encoder, SelfAttention
 
-Floats = NDArray[np.float32]
+OPSET = 17
+IR_VERSION = 9
+"""Old enough for every ONNX Runtime since 1.15."""
 
 SATURATED = 30.0  # as a gate's bias: sigmoid(30) is 1 and sigmoid(-30) is 0 in float32
 # ONNX Runtime approximates sigmoid and tanh, and overshoots 1 by a few units in the last place
@@ -33,26 +33,52 @@ SATURATED = 30.0  # as a gate's bias: sigmoid(30) is 1 and sigmoid(-30) is 0 in 
 SENTINEL_OUTPUT = 17.482065200805664  # as the output gate's bias: 1.0000001
 SENTINEL_CELL = 8.627005577087402  # as the cell: 1.0000002
 MASKED = -1e30  # as a softmax input: zero beside any real score, and finite, so never NaN
-# With 7-bit weights the sum of two products fits 16 bits: processors without VNNI saturate there,
-# and would otherwise give other results than those that have it.
-WEIGHT_LIMIT = 64
+
+Nodes = tuple[list[NodeProto], list[TensorProto]]
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """A layer's weights in ONNX's order of gates (G), and the attributes of its operator."""
+@dataclass
+class Graph:
+    """Nodes and constants so far; generated names start with the prefix."""
 
-    operator: str
-    attributes: dict[str, int]
-    inputs: Floats  # [D, G, H, I]
-    recurrent: Floats  # [D, G, H, H]
-    biases: Floats  # [D, 2, G, H]: beside the input weights, beside the recurrent weights
-    peephole: Floats | None = None  # [D, 3, H]: input, output, forget
+    prefix: str
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
 
+    def add(self, operator: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
+        """Append a node with one output; returns the output's name."""
+        output = out or f"{self.prefix}/{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
+        return output
 
-def quantisable(cell: Cell) -> bool:
-    """Whether the cell's operator has an 8-bit form."""
-    return cell not in ("rnn", "gru")
+    def constant(self, values: Any, kind: type[np.generic] = np.int64) -> str:
+        """Append a constant tensor; returns its name."""
+        name = f"{self.prefix}/constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
+        return name
+
+    def floats(self, values: Any) -> str:
+        """Append a float32 constant; returns its name."""
+        return self.constant(values, np.float32)
+
+    def weights(self, tensor: torch.Tensor) -> str:
+        """Append a network's weights as a float32 constant; returns its name."""
+        return self.floats(np.ascontiguousarray(as_array(tensor)))
+
+    def extend(self, made: Nodes) -> None:
+        """Append what was built elsewhere."""
+        self.nodes += made[0]
+        self.constants += made[1]
+
+    def model(
+        self, name: str, inputs: list[ValueInfoProto], output: ValueInfoProto
+    ) -> onnx.ModelProto:
+        """Finish and check the graph."""
+        graph = helper.make_graph(self.nodes, name, inputs, [output], self.constants)
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model
 
 
 def recurrent_nodes(
@@ -71,12 +97,14 @@ def recurrent_nodes(
     `sentinel` the layer can be quantised: x is clipped to [-sentinel, sentinel]. Raises
     ValueError for a sentinel at a cell that has no 8-bit form.
     """
-    weights, hidden = _weights(layer), layer.hidden
+    weights, hidden = layer.network.onnx_weights(), layer.hidden
     graph = Graph(prefix)
     initial = ["", ""]
     if sentinel is not None:
-        if not quantisable(layer.cell):
-            raise ValueError(f"sentinels need an LSTM cell, this layer's cell is {layer.cell!r}")
+        if not layer.network.has_onnx_8bit:
+            raise ValueError(
+                f"sentinels need an LSTM cell, this layer's cell is {layer.network.name!r}"
+            )
         weights = _with_sentinels(weights)
         x = _sentinel_columns(graph, x, sentinel)
         initial = _sentinel_states(graph, lengths, 1 + layer.bidirectional, hidden)
@@ -156,96 +184,7 @@ def encoder_nodes(
     return nodes, constants
 
 
-def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose LSTM operators multiply in 8 bits (ONNX Runtime's DynamicQuantizeLSTM).
-
-    Weights get one scale an output channel; all other operators stay as they are: they are a
-    few per cent of the work. Raises ValueError for an LSTM without sentinels, whose results would
-    depend on the batch.
-    """
-    quantised = onnx.ModelProto()
-    quantised.CopyFrom(model)
-    constants = {constant.name: constant for constant in quantised.graph.initializer}
-    for node in quantised.graph.node:
-        if node.op_type != "LSTM":
-            continue
-        if len(node.input) < 6 or not node.input[5]:
-            raise ValueError(
-                f"node {node.name!r} has no sentinels, so its 8-bit results would depend on the "
-                "batch: build it with sentinel=..."
-            )
-        inputs = [*node.input, ""][:8]
-        for name in inputs[1:3]:
-            inputs += _quantise_weight(constants[name], quantised.graph)
-        node.op_type, node.domain = "DynamicQuantizeLSTM", "com.microsoft"
-        del node.input[:]
-        node.input.extend(inputs)
-    if all(opset.domain != "com.microsoft" for opset in quantised.opset_import):
-        quantised.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    return quantised
-
-
-def _quantise_weight(constant: TensorProto, graph: onnx.GraphProto) -> list[str]:
-    """Turn a weight [D, 4H, I] into int8 [D, I, 4H]; names of its scale and zero point [D, 4H]."""
-    weight = numpy_helper.to_array(constant)
-    scale = np.abs(weight).max(axis=2) / WEIGHT_LIMIT
-    scale[scale == 0.0] = 1.0  # a sentinel's weights
-    levels = np.rint(weight / scale[:, :, None]).astype(np.int8).transpose(0, 2, 1)
-    constant.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(levels), constant.name))
-    names = [f"{constant.name}/scale", f"{constant.name}/zero"]
-    for name, values in zip(names, (scale, np.zeros_like(scale, np.int8)), strict=True):
-        graph.initializer.append(numpy_helper.from_array(values, name))
-    return names
-
-
-def _weights(layer: RecurrentLayer) -> _Weights:
-    if isinstance(layer.network, PackedLstm):
-        return _variant_weights(layer.network, layer.hidden)
-    # torch's order -> ONNX's: r, z, n -> z, r, n
-    return _torch_weights(layer.network, [1, 0, 2] if layer.cell == "gru" else [0])
-
-
-def _torch_weights(network: torch.nn.RNNBase, order: list[int]) -> _Weights:
-    operator = network.mode.split("_")[0]
-    suffixes = ("_l0", "_l0_reverse")[: 1 + network.bidirectional]
-
-    def stacked(kind: str) -> Floats:
-        arrays = [as_array(getattr(network, kind + suffix)) for suffix in suffixes]
-        blocks = np.stack(arrays).reshape(len(suffixes), len(order), network.hidden_size, -1)
-        return blocks[:, order]
-
-    biases = np.stack((stacked("bias_ih"), stacked("bias_hh")), axis=1)[..., 0]
-    attributes = {"linear_before_reset": 1} if operator == "GRU" else {}
-    return _Weights(operator, attributes, stacked("weight_ih"), stacked("weight_hh"), biases)
-
-
-def _variant_weights(network: PackedLstm, hidden: int) -> _Weights:
-    """ONNX Runtime couples as f = 1 - i; our i = 1 - f is that cell with f's gate negated."""
-
-    def converted(parameter: torch.Tensor, width: int) -> Floats:
-        blocks = as_array(parameter).reshape(len(parameter), -1, hidden, width)
-        if network.coupled:  # g, f, o -> i = -f, o, unused, g
-            g, f, o = (blocks[:, index] for index in range(3))
-            return np.stack((-f, o, np.zeros_like(f), g), axis=1)
-        return blocks[:, [1, 3, 2, 0]]  # g, i, f, o -> i, o, f, g
-
-    bias = converted(network.bias, 1)[..., 0]
-    peephole = None
-    if network.peephole is not None:
-        # The peepholes lack the candidate's block: with zeros in its place they convert alike.
-        padded = torch.nn.functional.pad(network.peephole, (0, 0, 1, 0))
-        peephole = converted(padded, 1)[:, :3, :, 0]
-    return _Weights(
-        "LSTM",
-        {"input_forget": 1} if network.coupled else {},
-        converted(network.input_weight, network.input_weight.shape[-1]),
-        converted(network.recurrent_weight, hidden),
-        np.stack((bias, np.zeros_like(bias)), axis=1),
-        peephole,
-    )
-
-
-def _with_sentinels(weights: _Weights) -> _Weights:
+def _with_sentinels(weights: OnnxWeights) -> OnnxWeights:
     """Two more inputs and units, with zero weights and gates that keep a state for ever."""
     biases = np.pad(weights.biases, ((0, 0), (0, 0), (0, 0), (0, 2)))
     # i shut, o and f open, and a candidate of zero; a coupled cell's f is open because i is shut
@@ -281,7 +220,7 @@ def _sentinel_states(graph: Graph, lengths: str, directions: int, hidden: int) -
 
 
 def _operator(
-    graph: Graph, weights: _Weights, inputs: list[str], outputs: list[str], bidirectional: bool
+    graph: Graph, weights: OnnxWeights, inputs: list[str], outputs: list[str], bidirectional: bool
 ) -> None:
     """The recurrent operator; inputs are x, lengths, initial h and c."""
     x, lengths, *initial = inputs

@@ -1,15 +1,23 @@
-"""A word form's vector: its embedding, its characters and its shape, from the form alone."""
+"""A token's features: those of its form alone, and those that its neighbours give it."""
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tagbelt.data.checkpoint.bigrams import Bigrams
 from tagbelt.data.checkpoint.vocabulary import PADDING_CHARACTER, Vocabulary
+from tagbelt.data.lexicon.covering import SETS
 from tagbelt.data.text.features import SHAPES
-from tagbelt.model.batch import Batch, batch_sizes, packed_order
-from tagbelt.model.cells.layer import RecurrentLayer
-from tagbelt.model.config import CharacterConfig, ModelConfig
-from tagbelt.model.features.convolution import FilteredMaximum, with_margins
+from tagbelt.model.batch import Batch
+from tagbelt.model.config import BigramConfig, LexiconConfig, ModelConfig
+from tagbelt.model.features.characters import CharacterCnn, CharacterRnn
 from tagbelt.model.features.vectors import Vectors
+
+if TYPE_CHECKING:
+    from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 
 
 class WordEmbedding(nn.Module):
@@ -70,50 +78,6 @@ class WordEmbedding(nn.Module):
         return len(found)
 
 
-class CharacterCnn(nn.Module):
-    """Filters over a word's characters and their maximum over the word (Ma & Hovy 2016)."""
-
-    def __init__(self, size: int, config: CharacterConfig) -> None:
-        super().__init__()
-        self.filters = nn.Conv1d(size, config.hidden, config.width, padding=config.width // 2)
-
-    def arranged(self, characters: Tensor, lengths: Tensor) -> Tensor:
-        """Return the ids [M] whose vectors `forward` wants, of characters [F, C]."""
-        return with_margins(characters, lengths, self.filters.kernel_size[0] // 2)
-
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Map the vectors [M, E] of arranged characters, zero at id 0, to features [F, H]."""
-        filters = self.filters
-        best: Tensor = FilteredMaximum.apply(  # type: ignore[no-untyped-call]
-            vectors, filters.weight, filters.bias, lengths
-        )
-        return best
-
-
-class CharacterRnn(nn.Module):
-    """The last states of a bidirectional recurrent cell over a word's characters."""
-
-    def __init__(self, size: int, config: CharacterConfig) -> None:
-        super().__init__()
-        if config.kind == "none" or config.kind == "cnn":
-            raise ValueError(f"{config.kind!r} is no recurrent cell")
-        self.layer = RecurrentLayer(config.kind, size, config.hidden // 2, bidirectional=True)
-
-    def arranged(self, characters: Tensor, lengths: Tensor) -> Tensor:
-        """Return the ids [M] whose vectors `forward` wants, of characters [F, C]: packed rows."""
-        order = torch.argsort(lengths, descending=True, stable=True)
-        sizes = lengths[order]
-        valid = torch.arange(characters.shape[1], device=lengths.device) < sizes[:, None]
-        flat = characters[order][valid]  # [M], word after word
-        return flat[packed_order(sizes.cpu()).to(flat.device)]
-
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Map the vectors [M, E] of arranged characters to features [F, H]."""
-        sizes, order = torch.sort(lengths, descending=True, stable=True)
-        final: Tensor = self.layer(vectors, batch_sizes(sizes.cpu()))[1]  # [F, H], longest first
-        return torch.empty_like(final).index_copy(0, order, final)
-
-
 class WordFeatures(nn.Module):
     """All features of the distinct forms of a batch."""
 
@@ -154,3 +118,69 @@ class WordFeatures(nn.Module):
         if self.shapes is not None:
             parts.append(self.shapes(shapes))
         return torch.cat(parts, dim=1)
+
+
+class ContextFeatures(nn.Module):
+    """Features of a batch's rows that do not follow from their forms alone; `size` may be 0.
+
+    `bigrams` [P, E] are the vectors of pairs, `lexicon` [W, E'] those of the words that may cover
+    a token (see `soft_lexicon`), which training leaves alone; flags, one a kind of match in
+    the gazetteer (see `gazetteer`), have no weights. They serve the encoder as 0 and 1.
+    """
+
+    lexicon: Tensor | None
+
+    def __init__(
+        self, config: BigramConfig, lexicon: LexiconConfig, vocabulary: Vocabulary
+    ) -> None:
+        """Raises ValueError for a vocabulary that lacks what the configs ask for, or has more."""
+        super().__init__()
+        self.bigrams = _bigrams(config, vocabulary.bigrams)
+        self.flags = vocabulary.gazetteer.size if vocabulary.gazetteer else 0
+        table = _lexicon(lexicon, vocabulary.lexicon)
+        self.register_buffer("lexicon", table)
+        covers = 0 if table is None else len(SETS) * lexicon.size
+        self.size = config.size + self.flags + covers
+
+    @torch.no_grad()
+    def load_lexicon(self, vectors: NDArray[np.float32]) -> None:
+        """Copy the vectors [W, E'] of the lexicon's words."""
+        assert self.lexicon is not None
+        self.lexicon.copy_(torch.from_numpy(vectors))
+
+    def forward(self, rows: Tensor, batch: Batch) -> Tensor:
+        """Append what there is of the features to rows [N, D] -> [N, D + size]."""
+        parts = [rows]
+        if self.bigrams is not None:
+            assert batch.row_bigrams is not None
+            parts.append(self.bigrams(batch.row_bigrams))
+        if self.flags:
+            assert batch.row_flags is not None
+            parts.append(batch.row_flags.to(rows.dtype))
+        if self.lexicon is not None:
+            assert batch.covers is not None
+            words, weights, starts = batch.covers
+            sums = nn.functional.embedding_bag(
+                words, self.lexicon, starts, mode="sum", per_sample_weights=weights
+            )  # [4 N, E']
+            parts.append(sums.view(len(rows), -1))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else rows
+
+
+def _bigrams(config: BigramConfig, pairs: Bigrams | None) -> nn.Embedding | None:
+    if (config.size > 0) != (pairs is not None):
+        found = "no bigrams" if pairs is None else f"{pairs.count - 1} bigrams"
+        raise ValueError(f"bigrams.size is {config.size}, the vocabulary has {found}")
+    if pairs is None:
+        return None
+    table = nn.Embedding(pairs.count, config.size)
+    bound = (3.0 / config.size) ** 0.5
+    nn.init.uniform_(table.weight, -bound, bound)
+    return table
+
+
+def _lexicon(config: LexiconConfig, words: "SoftLexicon | None") -> Tensor | None:
+    if (config.vectors is not None) != (words is not None):
+        found = "no lexicon" if words is None else f"a lexicon of {len(words.words)} words"
+        raise ValueError(f"lexicon.vectors is {config.vectors!r}, the vocabulary has {found}")
+    return None if words is None else torch.zeros(len(words.words), config.size)

@@ -1,9 +1,9 @@
-"""Convolution and maximum over the characters of many words, with the backward pass written out.
+"""What a word's characters tell of it: by a convolution or by a recurrent cell.
 
-The words stand one after the other in one long row of characters, with as many rows of zeros
-before, between and after them as a filter reaches beyond its centre. So no word is padded to the
-length of another, the windows of all filters are one strided view of that row, and the
-convolution is one matrix product.
+For the convolution the words stand one after the other in one long row of characters, with as many
+rows of zeros before, between and after them as a filter reaches beyond its centre. So no word is
+padded to the length of another, the windows of all filters are one strided view of that row, and
+the convolution is one matrix product. It and its maximum have their backward pass written out.
 
 Letters in the shape comments: F words, C characters of the longest one, M rows (characters and
 margins), E features of a character, W width, H filters.
@@ -12,8 +12,57 @@ margins), E features of a character, W width, H filters.
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from tagbelt.model.cells import CELLS
+from tagbelt.model.cells.layer import RecurrentLayer
+from tagbelt.model.cells.packed import batch_sizes, packed_order
+from tagbelt.model.config import CharacterConfig
+
+
+class CharacterCnn(nn.Module):
+    """Filters over a word's characters and their maximum over the word (Ma & Hovy 2016)."""
+
+    def __init__(self, size: int, config: CharacterConfig) -> None:
+        super().__init__()
+        self.filters = nn.Conv1d(size, config.hidden, config.width, padding=config.width // 2)
+
+    def arranged(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Return the ids [M] whose vectors `forward` wants, of characters [F, C]."""
+        return with_margins(characters, lengths, self.filters.kernel_size[0] // 2)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Map the vectors [M, E] of arranged characters, zero at id 0, to features [F, H]."""
+        filters = self.filters
+        best: Tensor = FilteredMaximum.apply(  # type: ignore[no-untyped-call]
+            vectors, filters.weight, filters.bias, lengths
+        )
+        return best
+
+
+class CharacterRnn(nn.Module):
+    """The last states of a bidirectional recurrent cell over a word's characters."""
+
+    def __init__(self, size: int, config: CharacterConfig) -> None:
+        super().__init__()
+        if config.kind not in CELLS:
+            raise ValueError(f"{config.kind!r} is no recurrent cell")
+        self.layer = RecurrentLayer(CELLS[config.kind], size, config.hidden // 2)
+
+    def arranged(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Return the ids [M] whose vectors `forward` wants, of characters [F, C]: packed rows."""
+        order = torch.argsort(lengths, descending=True, stable=True)
+        sizes = lengths[order]
+        valid = torch.arange(characters.shape[1], device=lengths.device) < sizes[:, None]
+        flat = characters[order][valid]  # [M], word after word
+        return flat[packed_order(sizes.cpu()).to(flat.device)]
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Map the vectors [M, E] of arranged characters to features [F, H]."""
+        sizes, order = torch.sort(lengths, descending=True, stable=True)
+        final: Tensor = self.layer(vectors, batch_sizes(sizes.cpu()))[1]  # [F, H], longest first
+        return torch.empty_like(final).index_copy(0, order, final)
 
 
 def with_margins(characters: Tensor, lengths: Tensor, margin: int) -> Tensor:

@@ -1,106 +1,98 @@
-"""The recurrence of all LSTM cells over packed rows, with its backward pass written out.
+"""The LSTM over packed rows, with its backward pass written out; its variants build on it.
 
-Rows are *packed and time-major*, like `torch.nn.utils.rnn.PackedSequence.data`: the sequences of
-a batch sorted by length, longest first; first all first tokens, then all second tokens, and so
-on. `batch_sizes[t]` counts the sequences longer than t, so the row of (step t, sequence b) is
-`batch_sizes[:t].sum() + b`, and no row is padding.
-
-Letters in the shape comments: N rows, B sequences, D directions, G gates, H hidden units, I
-inputs, n rows alive at one step.
+See `model.cells.packed` for the layout of the rows and for the letters in the shape comments.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-Integers = NDArray[np.int64]
+from tagbelt.model.cells.layer import Floats, KernelWeights, OnnxWeights, RecurrentCell, as_array
+from tagbelt.model.cells.packed import (
+    apart,
+    both_ways,
+    previous_rows,
+    reversed_rows,
+    rows_gradient,
+    side_by_side,
+    weight_gradient,
+)
 
 
-def sequence_of_rows(batch_sizes: Tensor) -> Tensor:
-    """Which sequence of the batch each row belongs to, as int64 [N]."""
-    sizes, starts = _sizes_and_starts(batch_sizes)
-    return torch.from_numpy(np.arange(sizes.sum()) - np.repeat(starts, sizes))
+class Lstm(RecurrentCell):
+    """An LSTM with a forget gate (Gers et al. 2000), and what its variants share.
 
-
-def lengths_of(batch_sizes: Tensor) -> Tensor:
-    """The length of every sequence of the batch, longest first, as int64 [B]."""
-    return torch.from_numpy(_lengths(batch_sizes.numpy()))
-
-
-def last_rows(batch_sizes: Tensor) -> Tensor:
-    """The row of every sequence's last token, as int64 [B]."""
-    sizes, starts = _sizes_and_starts(batch_sizes)
-    return torch.from_numpy(starts[_lengths(sizes) - 1] + np.arange(sizes[0]))
-
-
-def previous_rows(batch_sizes: Tensor) -> Tensor:
-    """For each row from the second step on, the row one step earlier, as int64 [N - B]."""
-    sizes = batch_sizes.numpy()
-    return torch.from_numpy(np.arange(sizes[0], sizes.sum()) - np.repeat(sizes[:-1], sizes[1:]))
-
-
-def reversed_rows(batch_sizes: Tensor) -> Tensor:
-    """The permutation of rows that reverses each sequence in itself (its own inverse), int64 [N].
-
-    A backward direction over reversed sequences has the same rows alive at every step as the
-    forward one, so both directions run as one batch.
+    Trains about twice as fast on a CPU as torch's own on packed rows, and equals it (tested).
+    Parameters are stacked over directions, the gates in the order candidate, input (unless
+    coupled), forget, output; `peephole` leaves out the candidate.
     """
-    sizes, starts = _sizes_and_starts(batch_sizes)
-    sequence = np.arange(sizes.sum()) - np.repeat(starts, sizes)
-    steps = np.repeat(np.arange(len(sizes)), sizes)
-    return torch.from_numpy(starts[_lengths(sizes)[sequence] - 1 - steps] + sequence)
 
+    name = "lstm"
+    has_onnx_8bit = True
+    coupled: ClassVar[bool] = False
+    always_peephole: ClassVar[bool] = False
 
-# Indices are made with numpy, whose calls cost a third of torch's: the arrays are short.
-def _sizes_and_starts(batch_sizes: Tensor) -> tuple[Integers, Integers]:
-    """The rows of every step, and where they start, each [T]."""
-    sizes = batch_sizes.numpy()
-    return sizes, sizes.cumsum() - sizes
+    def __init__(
+        self, input_size: int, hidden: int, *, bidirectional: bool, peephole: bool = False
+    ) -> None:
+        super().__init__()
+        directions, gates = 1 + bidirectional, 4 - self.coupled
+        self.input_weight = nn.Parameter(torch.empty(directions, gates * hidden, input_size))
+        self.recurrent_weight = nn.Parameter(torch.empty(directions, gates * hidden, hidden))
+        self.bias = nn.Parameter(torch.empty(directions, gates * hidden))
+        # Peepholes start at zero (`initialise`), so a variant starts as an LSTM without them.
+        seen = torch.empty(directions, gates - 1, hidden)
+        self.peephole = nn.Parameter(seen) if peephole or self.always_peephole else None
 
+    def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """rows [N, input] -> states [N, directions * hidden]."""
+        states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
+            rows, self.input_weight, self.recurrent_weight, self.bias, self.peephole, batch_sizes
+        )
+        return states
 
-def _lengths(sizes: Integers) -> Integers:
-    """[B] in how many steps each sequence has a row."""
-    return np.searchsorted(-sizes, -np.arange(sizes[0]), side="left")
+    @torch.no_grad()
+    def open_forget_gate(self, bias: float) -> None:
+        """Give the forget gate its first bias (Jozefowicz et al. 2015)."""
+        hidden = self.recurrent_weight.shape[2]
+        self.bias[:, -2 * hidden : -hidden] = bias
 
+    def onnx_weights(self) -> OnnxWeights:
+        """Give the weights of ONNX's LSTM, whose gates are input, output, forget, candidate."""
+        bias = self._in_onnx_order(self.bias)[..., 0]
+        peephole = None
+        if self.peephole is not None:
+            # The peepholes lack the candidate's block: with zeros in its place they convert alike.
+            padded = nn.functional.pad(self.peephole, (0, 0, 1, 0))
+            peephole = self._in_onnx_order(padded)[:, :3, :, 0]
+        return OnnxWeights(
+            "LSTM",
+            {"input_forget": 1} if self.coupled else {},
+            self._in_onnx_order(self.input_weight),
+            self._in_onnx_order(self.recurrent_weight),
+            np.stack((bias, np.zeros_like(bias)), axis=1),
+            peephole,
+        )
 
-def both_ways(rows: Tensor, reverse: Tensor | None) -> Tensor:
-    """Rows [N, I] as each direction reads them, [D, N, I]: the second one through `reverse`."""
-    return rows[None] if reverse is None else torch.stack((rows, rows[reverse]))
+    def _in_onnx_order(self, parameter: Tensor) -> Floats:
+        hidden = self.recurrent_weight.shape[2]
+        return self.onnx_order(
+            as_array(parameter).reshape(len(parameter), 4 - self.coupled, hidden, -1)
+        )
 
+    @staticmethod
+    def onnx_order(gates: Floats) -> Floats:
+        """Reorder [D, G, H, I]: g, i, f, o -> i, o, f, g."""
+        return gates[:, [1, 3, 2, 0]]
 
-def side_by_side(states: Tensor, reverse: Tensor | None) -> Tensor:
-    """States of both directions [D, N, H] as [N, D*H], each row at its own token."""
-    if reverse is None:
-        return states[0].clone()  # the states are kept for the backward pass
-    return torch.cat((states[0], states[1][reverse]), dim=1)
-
-
-def apart(grad: Tensor, reverse: Tensor | None) -> Tensor:
-    """The gradient of what `side_by_side` returned, [N, D*H], as [D, N, H] that may be changed."""
-    if reverse is None:
-        return grad[None].clone()
-    hidden = grad.shape[1] // 2
-    return torch.stack((grad[:, :hidden], grad[reverse, hidden:]))
-
-
-def rows_gradient(flat: Tensor, input_weight: Tensor, reverse: Tensor | None) -> Tensor:
-    """The gradient of rows [N, I], from that of the gates, [D, N, G*H]."""
-    grad = flat[0] @ input_weight[0]
-    if reverse is not None:
-        grad += (flat[1] @ input_weight[1])[reverse]
-    return grad
-
-
-def weight_gradient(flat: Tensor, seen: Tensor) -> Tensor:
-    """The gradient of weights [D, G*H, I] from that of the gates [D, N, G*H]; they saw [D, N, I].
-
-    The smaller matrix stands on the left, which is faster than the product of the transposes.
-    """
-    return (seen.transpose(1, 2) @ flat).transpose(1, 2)
+    def kernel_weights(self) -> KernelWeights:
+        """Give the weights as they are: the kernels have the same order of gates."""
+        peephole = None if self.peephole is None else as_array(self.peephole)
+        inputs, states = as_array(self.input_weight), as_array(self.recurrent_weight)
+        return KernelWeights("lstm", inputs, states, as_array(self.bias), peephole)
 
 
 class LstmRecurrence(torch.autograd.Function):
