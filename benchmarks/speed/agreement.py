@@ -17,20 +17,15 @@ from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.tagger import Tagger
 from tagbelt.model.checkpoint import load_network
+from tagbelt.model.config import CELLS
 from tagbelt.training.config import load_config
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop.loop import predict
 from tagbelt.training.run.train import train
 from tagbelt.training.scores.metrics import span_score
 
-CELLS = {
-    "rnn": (),
-    "lstm": (),
-    "lstm-peephole": (),
-    "lstm-coupled": (),
-    "lstm-coupled+peephole": ("model.encoder.peephole=true",),
-    "gru": (),
-}
+OPTIONS: dict[str, tuple[str, ...]] = {cell: () for cell in CELLS}
+OPTIONS["lstm-coupled+peephole"] = ("model.encoder.peephole=true",)
 
 
 def main() -> None:
@@ -40,12 +35,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
+    parser.add_argument("--cells", nargs="+", choices=OPTIONS, default=list(OPTIONS))
     given = parser.parse_args()
     console = Console()
     console.print("cell                   test F1   torch/float32   float32/int8   tags")
     for name in given.cells:
-        overrides = [f"model.encoder.cell={name.partition('+')[0]}", *CELLS[name], *given.set]
+        overrides = [f"model.encoder.cell={name.partition('+')[0]}", *OPTIONS[name], *given.set]
         console.print(row(given.config, overrides, name, given.out / name, given.epochs))
 
 

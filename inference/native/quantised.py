@@ -4,9 +4,10 @@ Letters: D directions, G gates, H units, I inputs, K tags; U blocks of 16 units.
 """
 
 import ctypes
+import functools
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,30 @@ PORTABLE = "portable"
 """Plain C, slower than ONNX Runtime: for tests."""
 
 TIERS = (PORTABLE, "avx2", "vnni", "amx")
-_CELLS = ("lstm", "lstm-coupled", "gru", "rnn")
 _CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
-_SIGMOIDS = {"lstm": (1, 2, 3), "lstm-coupled": (1, 2), "gru": (0, 1), "rnn": ()}
+"""By their gates, for files without a name; a GRU has four of which the states reach but three."""
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 IntArray = NDArray[np.signedinteger[Any]]
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
+
+
+class _CellRow(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("gates", ctypes.c_int32),
+        ("sigmoids", ctypes.c_int32),
+    ]
+
+
+class KernelCell(NamedTuple):
+    """A cell of cells.h: its number, how many gates it has, and which of them pass a sigmoid."""
+
+    number: int
+    gates: int
+    sigmoids: tuple[int, ...]
 
 
 class _Layer(ctypes.Structure):
@@ -54,12 +70,26 @@ def best_tier() -> str | None:
     return None if kernels is None else TIERS[kernels.tagbelt_best_tier()]
 
 
+@functools.cache
+def kernel_cells() -> dict[str, KernelCell]:
+    """Return the cells that the compiled kernels have, by name; none without the kernels."""
+    kernels, cells = library(), dict[str, KernelCell]()
+    if kernels is not None:
+        kernels.tagbelt_cell.restype = ctypes.POINTER(_CellRow)
+        while row := kernels.tagbelt_cell(len(cells)):
+            found = row.contents
+            sigmoids = tuple(gate for gate in range(found.gates) if found.sigmoids >> gate & 1)
+            cells[found.name.decode()] = KernelCell(len(cells), found.gates, sigmoids)
+    return cells
+
+
 class QuantisedNetwork:
     """Emissions of rows of bytes; safe to use from several threads.
 
-    `weights` are those of `model.export.quantised`: `bound` [1]; per layer i from 0 `i.weight` int8
-    [D, G, H, I + H] with `i.scale` and `i.bias` [D, G, H], perhaps `i.peephole` [D, G - 1, H];
-    `tags.weight` [K, D*H] and `tags.bias` [K].
+    `weights` are those of `network.int8.safetensors`: `cell`, the bytes of a name of cells.h, which
+    old files lack; `bound` [1]; per layer i from 0 `i.weight` int8 [D, G, H, I + H] with `i.scale`
+    and `i.bias` [D, G, H], perhaps `i.peephole` [D, G - 1, H]; `tags.weight` [K, D*H] and
+    `tags.bias` [K].
     """
 
     def __init__(self, weights: Weights, *, tier: str | None = None) -> None:
@@ -156,7 +186,7 @@ class QuantisedNetwork:
         room = _blocks(states)
         levels = np.concatenate((room.reshape(*room.shape[:3], -1).astype(np.int8), inputs), axis=3)
         return _Layer(
-            _CELLS.index(_cell(weights, index)),
+            _cell(weights).number,
             directions,
             -(-hidden // LANES),
             inputs.shape[3],
@@ -178,7 +208,7 @@ def _check(weights: Weights) -> None:
     """Raise ValueError unless all arrays fit each other: the kernels would read beyond them."""
     layers = _layers(weights)
     parts = ("weight", "scale", "bias", "peephole")
-    known = {"bound", "tags.weight", "tags.bias"}
+    known = {"cell", "bound", "tags.weight", "tags.bias"}
     known |= {f"{index}.{part}" for index in range(layers) for part in parts}
     for name in sorted(weights.keys() - known):
         raise ValueError(f"{name} belongs to no layer of {layers}")
@@ -194,7 +224,7 @@ def _check(weights: Weights) -> None:
             raise ValueError(f"{name} is no array [D, G, H, I + H]")
         directions, gates, hidden, columns = weights[name].shape
         inputs = columns - hidden if width is None else width
-        if directions not in (1, 2) or gates not in _CELL_OF or hidden < 1 or inputs < 1:
+        if directions not in (1, 2) or gates != _cell(weights).gates or hidden < 1 or inputs < 1:
             raise ValueError(f"{name} has shape {weights[name].shape}: no cell is like that")
         _check_array(weights, name, np.int8, (directions, gates, hidden, inputs + hidden))
         for part in ("scale", "bias"):
@@ -221,7 +251,7 @@ def _pack_gates(weights: Weights, index: int) -> tuple[Floats, Floats, Floats | 
     """Scale, bias and peepholes of `struct layer`."""
     weight, scale = weights[f"{index}.weight"], weights[f"{index}.scale"]
     halves = np.ones((weight.shape[1], 1), np.float32)
-    halves[list(_SIGMOIDS[_cell(weights, index)])] = 0.5
+    halves[list(_cell(weights).sigmoids)] = 0.5
     scale = scale * halves
     shift = ZERO * weight.sum(3, dtype=np.int64) * scale.astype(np.float64)
     bias = weights[f"{index}.bias"] * halves - shift
@@ -294,10 +324,26 @@ def _layers(weights: Weights) -> int:
     return sum(name.endswith(".weight") for name in weights) - 1  # that of the tags
 
 
-def _cell(weights: Weights, index: int) -> str:
-    """A layer's cell, from its gates: a GRU has four of which the states reach but three."""
-    weight = weights[f"{index}.weight"]
+def _cell(weights: Weights) -> KernelCell:
+    """Find the cell of all layers.
+
+    Raises ValueError for one that the kernels lack.
+    """
+    name = weights["cell"].tobytes().decode("ascii", "replace") if "cell" in weights else None
+    cells = kernel_cells()
+    if name is not None and name not in cells:
+        raise ValueError(f"cell is {name!r}, the kernels here have {', '.join(cells)}")
+    return cells[name or _guessed(weights["0.weight"])]
+
+
+def _guessed(weight: Array) -> str:
+    """Name the cell of a first layer [D, G, H, I + H] of a file that does not.
+
+    Raises ValueError for gates that no cell had when files had no name.
+    """
     gates, hidden = weight.shape[1:3]
+    if gates not in _CELL_OF:
+        raise ValueError(f"0.weight has {gates} gates: no cell is like that")
     gru = gates == 4 and not weight[:, 2, :, -hidden:].any() and not weight[:, 3, :, :-hidden].any()
     return "gru" if gru else _CELL_OF[gates]
 

@@ -323,7 +323,7 @@ static int has_amx(void) {
 enum tier { PORTABLE, AVX2, VNNI, AMX };
 
 /* See INTERFACE in __init__.py. */
-PUBLIC int tagbelt_interface(void) { return 1; }
+PUBLIC int tagbelt_interface(void) { return 2; }
 
 /* The best tier of this processor, as a number of `enum tier`; all lower ones work as well. */
 PUBLIC int tagbelt_best_tier(void) {
@@ -352,6 +352,20 @@ static int64_t row_bytes(const struct layer *l) { return (int64_t)l->chunks * CH
 static int64_t cell_bytes(const struct layer *l) { return (int64_t)l->unit_blocks * LANES * 4; }
 static int64_t output_bytes(const struct layer *l) {
     return (int64_t)l->directions * l->unit_blocks * LANES;
+}
+
+/* What Python reads of a cell. */
+struct cell_row {
+    const char *name;
+    int32_t gates, sigmoids;
+};
+
+/* A cell of cells.h by its number; NULL behind the last. */
+PUBLIC const struct cell_row *tagbelt_cell(int32_t cell) {
+#define ROW(constant, name, gates, sigmoids) {name, gates, sigmoids},
+    static const struct cell_row rows[] = {CELLS(ROW)};
+#undef ROW
+    return cell >= 0 && cell < CELL_COUNT ? rows + cell : NULL;
 }
 
 /* Bytes of the outputs of a layer; the last block of rows may be read beyond its end. */

@@ -3,6 +3,8 @@
 #ifndef TAGBELT_RECURRENT_H
 #define TAGBELT_RECURRENT_H
 
+#include "cells.h"
+
 #include <stdint.h>
 
 enum {
@@ -12,13 +14,9 @@ enum {
     ZERO = 128,  /* the byte that stands for 0 */
 };
 
-enum cell { LSTM, LSTM_COUPLED, GRU, RNN };
-
 /* One layer: D directions, U blocks of LANES units, G gates; all arrays contiguous.
  *
- * The gates are g i f o (LSTM), g f o (LSTM_COUPLED), r z and the two halves of n, that of the
- * inputs and that of the states (GRU), or one (RNN). Scales and biases of gates that pass a
- * sigmoid are halved. A row of the product is a state, U * LANES bytes, then an input; `chunks`
+ * The gates are those of cells.h. Scales and biases of gates that pass a sigmoid are halved. A row of the product is a state, U * LANES bytes, then an input; `chunks`
  * is its length in chunks, rounded up. */
 struct layer {
     int32_t cell;

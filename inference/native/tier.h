@@ -35,74 +35,7 @@ TIER static inline V NAME(tanh)(V x) {
 /* sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, of x / 2. */
 TIER static inline V NAME(sigmoid)(V half) { return 0.5f * NAME(tanh)(half) + 0.5f; }
 
-/* What the gates of a block of units become for its rows. */
-#define ROWS(body)                                                         \
-    for (int row = 0; row < b->rows; row++) {                              \
-        const int32_t *sums = b->sums + row * LANES + lane;                \
-        float *cells = b->cells + row * b->stride + lane;                  \
-        V state;                                                           \
-        body;                                                              \
-        STORE_BYTES(b->out + row * b->out_stride + lane, state * 127.0f);  \
-    }
-#define GATE(g) (NAME(load_sums)(sums + (g) * LANES * LANES) * scale[g] + bias[g])
-#define STORE_CELL(v) memcpy(cells, &(v), sizeof(V))
-
-TIER static inline __attribute__((always_inline)) void NAME(squash)(
-    const struct block *b, int cell, int gates, int lane) {
-    V scale[4], bias[4], peephole[3];
-    for (int gate = 0; gate < gates; gate++) {
-        scale[gate] = NAME(load)(b->scale + gate * LANES + lane);
-        bias[gate] = NAME(load)(b->bias + gate * LANES + lane);
-    }
-    for (int gate = 0; gate < 3; gate++)
-        peephole[gate] = b->peephole && gate < gates - 1
-                             ? NAME(load)(b->peephole + gate * LANES + lane) : (V){0};
-    if (cell == LSTM) {
-        ROWS({
-            V before = NAME(load)(cells);
-            V g = NAME(tanh)(GATE(0));
-            V i = NAME(sigmoid)(GATE(1) + peephole[0] * before);
-            V f = NAME(sigmoid)(GATE(2) + peephole[1] * before);
-            V c = f * before + i * g;
-            V o = NAME(sigmoid)(GATE(3) + peephole[2] * c);
-            STORE_CELL(c);
-            state = o * NAME(tanh)(c);
-        })
-    } else if (cell == LSTM_COUPLED) {
-        ROWS({
-            V before = NAME(load)(cells);
-            V g = NAME(tanh)(GATE(0));
-            V f = NAME(sigmoid)(GATE(1) + peephole[0] * before);
-            V c = f * (before - g) + g;
-            V o = NAME(sigmoid)(GATE(2) + peephole[1] * c);
-            STORE_CELL(c);
-            state = o * NAME(tanh)(c);
-        })
-    } else if (cell == GRU) {
-        ROWS({
-            V before = NAME(load)(cells);
-            V r = NAME(sigmoid)(GATE(0));
-            V z = NAME(sigmoid)(GATE(1));
-            V n = NAME(tanh)(GATE(2) + r * GATE(3));
-            state = z * (before - n) + n;
-            STORE_CELL(state);
-        })
-    } else {
-        ROWS({
-            (void)cells;
-            state = NAME(tanh)(GATE(0));
-        })
-    }
-}
-
-TIER static void NAME(units)(const struct block *b, int cell) {
-    for (int lane = 0; lane < LANES; lane += WIDTH) switch (cell) {
-            case LSTM: NAME(squash)(b, LSTM, 4, lane); break;
-            case LSTM_COUPLED: NAME(squash)(b, LSTM_COUPLED, 3, lane); break;
-            case GRU: NAME(squash)(b, GRU, 4, lane); break;
-            default: NAME(squash)(b, RNN, 1, lane);
-        }
-}
+#include "cells.h"
 
 /* Scores [rows][K] of the tags, `step` floats from row to row, from states `stride` bytes apart. */
 TIER static void NAME(tags)(const struct network *n, const uint8_t *states, int64_t stride,
@@ -135,8 +68,7 @@ TIER static void NAME(tags)(const struct network *n, const uint8_t *states, int6
  * AMX the two use different parts of the core. */
 TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, int alive,
                             const uint8_t *now, uint8_t *next) {
-    static const int counts[] = {4, 3, 4, 1};
-    const int gates = counts[l->cell];
+    const int gates = GATES_OF[l->cell];
     const int64_t stride = (int64_t)l->chunks * CHUNK;
     const int units = l->unit_blocks * LANES;
     int32_t sums[2][4 * LANES * LANES] __attribute__((aligned(64)));
@@ -186,9 +118,6 @@ TIER static void NAME(direction)(const struct layer *l, int d, const struct pass
 }
 
 #undef V
-#undef ROWS
-#undef GATE
-#undef STORE_CELL
 #undef TIER
 #undef NAME
 #undef WIDTH

@@ -25,7 +25,7 @@ from tagbelt.model.cells.packed import (
 class Gru(TorchCell, nn.GRU):  # type: ignore[misc]
     """A GRU (Cho et al. 2014), equal to torch.nn.GRU, whose weights and order of gates it takes."""
 
-    name = "gru"
+    name = kernel = "gru"
 
     @staticmethod
     def recurrence(*arguments: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Gru(TorchCell, nn.GRU):  # type: ignore[misc]
     def kernel_weights(self) -> KernelWeights:
         """Give r, z and the two parts of n: that of the inputs, that of the states."""
         inputs, states, bias = with_new_gate_in_parts(*self.arrays())
-        return KernelWeights("gru", inputs, states, bias)
+        return KernelWeights(inputs, states, bias)
 
 
 def with_new_gate_in_parts(

@@ -36,11 +36,9 @@ class OnnxWeights:
 class KernelWeights:
     """A layer's weights in the order of gates (G) that a cell of `inference/native/cells.h` has.
 
-    `name` is that cell's; `inputs` [D, G*H, I], `states` [D, G*H, H], `bias` [D, G*H], `peephole`
-    [D, G - 1, H].
+    `inputs` [D, G*H, I], `states` [D, G*H, H], `bias` [D, G*H], `peephole` [D, G - 1, H].
     """
 
-    name: str
     inputs: Floats
     states: Floats
     bias: Floats
@@ -52,11 +50,12 @@ class RecurrentCell(nn.Module):
 
     Made by `(input_size, hidden, bidirectional=..., peephole=...)`, called with rows [N, I] and
     batch_sizes [T], it returns states [N, D*H]; cells that have no use for
-    `peephole` ignore it. `name` is what configs call it; `has_onnx_8bit` says whether ONNX Runtime
-    has an 8-bit form of its operator.
+    `peephole` ignore it. `name` is what configs call it, `kernel` what `inference/native/cells.h`
+    does; `has_onnx_8bit` says whether ONNX Runtime has an 8-bit form of its operator.
     """
 
     name: ClassVar[str]
+    kernel: ClassVar[str]
     has_onnx_8bit: ClassVar[bool] = False
 
     @torch.no_grad()

@@ -30,7 +30,7 @@ class Lstm(RecurrentCell):
     coupled), forget, output; `peephole` leaves out the candidate.
     """
 
-    name = "lstm"
+    name = kernel = "lstm"
     has_onnx_8bit = True
     coupled: ClassVar[bool] = False
     always_peephole: ClassVar[bool] = False
@@ -92,7 +92,7 @@ class Lstm(RecurrentCell):
         """Give the weights as they are: the kernels have the same order of gates."""
         peephole = None if self.peephole is None else as_array(self.peephole)
         inputs, states = as_array(self.input_weight), as_array(self.recurrent_weight)
-        return KernelWeights("lstm", inputs, states, as_array(self.bias), peephole)
+        return KernelWeights(inputs, states, as_array(self.bias), peephole)
 
 
 class LstmRecurrence(torch.autograd.Function):

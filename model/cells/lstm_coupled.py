@@ -1,10 +1,8 @@
 """The LSTM whose input gate is what the forget gate leaves."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from tagbelt.model.cells.layer import Floats, KernelWeights
+from tagbelt.model.cells.layer import Floats
 from tagbelt.model.cells.lstm import Lstm
 
 
@@ -14,7 +12,7 @@ class CoupledLstm(Lstm):
     With peepholes it is the LSTM of Lample et al. 2016.
     """
 
-    name = "lstm-coupled"
+    name = kernel = "lstm-coupled"
     coupled = True
 
     @staticmethod
@@ -25,7 +23,3 @@ class CoupledLstm(Lstm):
         """
         g, f, o = (gates[:, index] for index in range(3))
         return np.stack((-f, o, np.zeros_like(f), g), axis=1)
-
-    def kernel_weights(self) -> KernelWeights:
-        """Give the weights as they are, for the kernels' coupled cell."""
-        return replace(super().kernel_weights(), name="lstm-coupled")

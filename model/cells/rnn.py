@@ -24,7 +24,7 @@ from tagbelt.model.cells.packed import (
 class Rnn(TorchCell, nn.RNN):  # type: ignore[misc]
     """A plain RNN with tanh (Elman 1990), equal to torch.nn.RNN, whose weights it takes."""
 
-    name = "rnn"
+    name = kernel = "rnn"
 
     @staticmethod
     def recurrence(*arguments: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class Rnn(TorchCell, nn.RNN):  # type: ignore[misc]
     def kernel_weights(self) -> KernelWeights:
         """Give the weights with one bias."""
         inputs, states, from_inputs, from_states = self.arrays()
-        return KernelWeights("rnn", inputs, states, from_inputs + from_states)
+        return KernelWeights(inputs, states, from_inputs + from_states)
 
 
 class RnnRecurrence(torch.autograd.Function):

@@ -159,7 +159,9 @@ def quantised_network(network: Network, *, bound: float) -> Arrays | None:
     """
     if network.encoder.attention is not None:
         return None
+    kernel = CELLS[network.config.encoder.cell].kernel
     arrays: Arrays = {
+        "cell": np.frombuffer(kernel.encode("ascii"), np.uint8),
         "bound": np.array([bound], np.float32),
         "tags.weight": as_array(network.emissions.weight),
         "tags.bias": as_array(network.emissions.bias),

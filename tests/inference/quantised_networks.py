@@ -1,13 +1,36 @@
-"""Networks in bytes, of random weights."""
+"""Networks in bytes, of random weights, and the equations of their cells."""
 
 import numpy as np
 
 GATES = {"lstm": 4, "lstm-coupled": 3, "gru": 4, "rnn": 1}
 
 
+def sigmoid(x):
+    return (1 + np.tanh(x / 2)) / 2
+
+
+def step(cell, gates, c, peephole):
+    """One step of a cell: gates [G, H] before activation, and the cell -> state, cell."""
+    p = np.zeros((3, len(c))) if peephole is None else peephole
+    if cell == "lstm":
+        g, i, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c), sigmoid(gates[2] + p[1] * c)
+        c = f * c + i * g
+        return sigmoid(gates[3] + p[2] * c) * np.tanh(c), c
+    if cell == "lstm-coupled":
+        g, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c)
+        c = f * c + (1 - f) * g
+        return sigmoid(gates[2] + p[1] * c) * np.tanh(c), c
+    if cell == "gru":
+        r, z = sigmoid(gates[0]), sigmoid(gates[1])
+        c = z * c + (1 - z) * np.tanh(gates[2] + r * gates[3])
+        return c, c
+    return np.tanh(gates[0]), c
+
+
 def made(rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=False, bound=2.5):
     """Weights of a network as a checkpoint holds them, so small that its cells do not saturate."""
     weights = {
+        "cell": np.frombuffer(cell.encode(), np.uint8),
         "bound": np.array([bound], np.float32),
         "tags.weight": rng.normal(0, 0.5, (tags, directions * hidden)).astype(np.float32),
         "tags.bias": rng.normal(0, 0.5, tags).astype(np.float32),

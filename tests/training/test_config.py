@@ -5,6 +5,7 @@ import pytest
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.errors import ConfigError
+from tagbelt.model.config import CELLS
 from tagbelt.training.config import load_config
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
 
@@ -52,8 +53,8 @@ def test_there_are_presets():
         ({"training.epochs": 3.0}, None),
         (
             {"model.encoder.cell": "lstn"},
-            "model.encoder.cell: Input should be 'rnn', 'lstm', 'lstm-peephole', 'lstm-coupled' or"
-            " 'gru' (is 'lstn')",
+            f"model.encoder.cell: Input should be {str(CELLS[:-1])[1:-1]} or {CELLS[-1]!r}"
+            " (is 'lstn')",
         ),
         (
             {"model.encoder.attention_heads": 5},

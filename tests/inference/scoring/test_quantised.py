@@ -11,34 +11,12 @@ from hypothesis import strategies as st
 
 from tagbelt.inference.native import library
 from tagbelt.inference.native.quantised import TIERS, QuantisedNetwork, best_tier
-from tests.inference.quantised_networks import GATES, made
+from tests.inference.quantised_networks import GATES, made, step
 
 if library() is None:
     pytest.skip("the kernels are not built here", allow_module_level=True)
 
 HERE = TIERS[: TIERS.index(best_tier()) + 1]
-
-
-def sigmoid(x):
-    return (1 + np.tanh(x / 2)) / 2
-
-
-def step(cell, gates, c, peephole):
-    """One step of a cell: gates [G, H] before activation, and the cell -> state, cell."""
-    p = np.zeros((3, len(c))) if peephole is None else peephole
-    if cell == "lstm":
-        g, i, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c), sigmoid(gates[2] + p[1] * c)
-        c = f * c + i * g
-        return sigmoid(gates[3] + p[2] * c) * np.tanh(c), c
-    if cell == "lstm-coupled":
-        g, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c)
-        c = f * c + (1 - f) * g
-        return sigmoid(gates[2] + p[1] * c) * np.tanh(c), c
-    if cell == "gru":
-        r, z = sigmoid(gates[0]), sigmoid(gates[1])
-        c = z * c + (1 - z) * np.tanh(gates[2] + r * gates[3])
-        return c, c
-    return np.tanh(gates[0]), c
 
 
 def expected(weights, cell, rows):
@@ -166,7 +144,27 @@ def test_what_does_not_fit_is_refused_before_the_kernel_sees_it(change, message)
         network.emissions(**{**given, **change})
 
 
+@pytest.mark.parametrize(("cell", "peephole"), CELLS)
+def test_a_file_without_a_cells_name_is_read_as_before_it_had_one(cell, peephole):
+    if cell not in ("lstm", "lstm-coupled", "gru", "rnn"):
+        pytest.skip("this cell came later")
+    rng = np.random.default_rng(3)
+    weights = made(rng, cell, inputs=5, hidden=4, tags=2, layers=2, peephole=peephole)
+    given = batch(rng, [6, 3, 1], 5)
+    found = QuantisedNetwork(weights).emissions(*given)
+    del weights["cell"]
+    assert (QuantisedNetwork(weights).emissions(*given) == found).all()
+
+
+def test_a_cell_that_the_kernels_lack_is_named():
+    weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2)
+    weights["cell"] = np.frombuffer(b"qrnn", np.uint8)
+    with pytest.raises(ValueError, match="cell is 'qrnn', the kernels here have lstm, "):
+        QuantisedNetwork(weights)
+
+
 BROKEN = {
+    "cell": [np.frombuffer(b"lstm", np.uint8), np.zeros(3, np.uint8)],
     "bound": [np.zeros(1, np.float32), np.full(1, -1.0, np.float32), np.ones(2, np.float32), None],
     "0.weight": [np.zeros((2, 2, 4, 9), np.int8), np.zeros((3, 1, 4, 9), np.int8), None],
     "0.scale": [np.zeros((1, 1, 1), np.float32), np.zeros((2, 1, 4)), None],

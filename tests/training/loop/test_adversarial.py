@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagbelt.model.batch import encode
-from tagbelt.model.cells.packed import batch_sizes
-from tagbelt.model.cells.packed import sequence_of_rows
+from tagbelt.model.cells.packed import batch_sizes, sequence_of_rows
 from tagbelt.training.loop.adversarial import adversarial_backward, direction
 from tests.model.networks import CONTEXT, make_network, vocabulary_of
 

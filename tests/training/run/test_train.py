@@ -11,6 +11,7 @@ from tagbelt.data.conll.schemes import Scheme, spans_to_tags
 from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
 from tagbelt.model.checkpoint import load_network
+from tagbelt.model.config import CELLS
 from tagbelt.training.config import parse_config
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop import loop
@@ -175,11 +176,7 @@ def test_the_best_epoch_is_kept(trained, monkeypatch):
 
 
 NETWORKS = {
-    "rnn": {"model.encoder.cell": "rnn"},
-    "lstm": {"model.encoder.cell": "lstm"},
-    "lstm-peephole": {"model.encoder.cell": "lstm-peephole"},
-    "lstm-coupled": {"model.encoder.cell": "lstm-coupled"},
-    "gru": {"model.encoder.cell": "gru"},
+    **{cell: {"model.encoder.cell": cell} for cell in CELLS},
     "coupled with peephole": {"model.encoder.cell": "lstm-coupled", "model.encoder.peephole": True},
     "attention": {"model.encoder.attention_heads": 2},
     "two layers": {"model.encoder.layers": 2, "model.encoder.cell": "gru"},
