@@ -3,6 +3,8 @@
 import numpy as np
 
 GATES = {"lstm": 4, "lstm-coupled": 3, "gru": 4, "rnn": 1}
+NEW_GATE_IN_PARTS = ("gru",)
+"""The last two gates are one: what the inputs give, and what the state gives."""
 
 
 def sigmoid(x):
@@ -39,9 +41,9 @@ def made(rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=Fa
     for layer in range(layers):
         width = directions * hidden if layer else inputs
         weight = rng.integers(-127, 128, (directions, gates, hidden, width + hidden))
-        if cell == "gru":  # n's inputs and states stand apart
-            weight[:, 2, :, width:] = 0
-            weight[:, 3, :, :width] = 0
+        if cell in NEW_GATE_IN_PARTS:
+            weight[:, -2, :, width:] = 0
+            weight[:, -1, :, :width] = 0
         scale = rng.uniform(0.5, 1.5, (directions, gates, hidden)) / 127 / 600
         weights |= {
             f"{layer}.weight": weight.astype(np.int8),
