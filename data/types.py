@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["word", "character"]
-"""What one token of a language is: words where they are spaced, else single characters."""
+"""The tokens of a language: words where they are spaced, else single characters."""
+
+OffsetUnit = Literal["codepoint", "utf16", "utf8"]
+"""The unit of offsets: code points, UTF-16 code units (as in JavaScript) or UTF-8 bytes."""
+
+Separator = Literal[" ", "\t"]
+"""A character that stands between the columns of a CoNLL file."""
+
+SeparatorName = Literal["whitespace", "tab", "space"]
+SEPARATORS: dict[str, Separator | None] = {"whitespace": None, "tab": "\t", "space": " "}
+"""The separators by the names that configs and command lines have for them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from tagbelt.data.conll.schemes import Scheme
-from tagbelt.data.types import Unit
+from tagbelt.data.conll.schemes import OnInvalid, Scheme
+from tagbelt.data.types import SeparatorName, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.model.config import ModelConfig, Probability, Section, Size
 from tagbelt.training.distillation_config import DistillationConfig, TextSource
@@ -38,9 +38,9 @@ class Layout(Section):
     """
 
     columns: tuple[str, ...] | None = None
-    separator: Literal["whitespace", "tab", "space"] = "whitespace"
+    separator: SeparatorName = "whitespace"
     scheme: Scheme | None = None
-    on_invalid: Literal["error", "repair", "drop"] = "error"
+    on_invalid: OnInvalid = "error"
     labels: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

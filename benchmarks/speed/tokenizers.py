@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tagbelt.data.conll.reading import Separator, read_conll
+from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.text.tokenize import tokenize
-from tagbelt.data.types import Tokens
+from tagbelt.data.types import Separator, Tokens
 
 Tokenizer = Callable[[str], Sequence[Tokens]]
 

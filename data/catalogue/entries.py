@@ -3,10 +3,11 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from tagbelt.data.types import SeparatorName
 from tagbelt.errors import DataError
 
 OWN = Path(__file__).with_name("catalogue.toml")
@@ -35,7 +36,7 @@ class Entry(BaseModel):
     title: str
     language: str
     columns: tuple[str, ...]
-    separator: Literal["whitespace", "tab", "space"] = "whitespace"
+    separator: SeparatorName = "whitespace"
     home: str
     licence: str
     notes: str = ""
@@ -61,6 +62,22 @@ def find_entry(catalogue: dict[str, Entry], name: str) -> Entry:
     if not entry.files:
         raise DataError(f"{name} is not to be fetched ({entry.licence}). {entry.how}")
     return entry
+
+
+def file_source(file: CatalogueFile, entry: str, mirror: str | Path | None) -> str | Path:
+    """Say where to fetch a file: from its own address, or from a mirror's `ENTRY/NAME`.
+
+    A mirror is an http address, or a folder, which may have the file as `NAME` too. Raises
+    DataError for a folder that does not have it.
+    """
+    if mirror is None:
+        return file.address
+    if isinstance(mirror, str):
+        return f"{mirror.rstrip('/')}/{entry}/{file.name}"
+    for path in (mirror / entry / file.name, mirror / file.name):
+        if path.is_file():
+            return path
+    raise DataError(f"{mirror}: has neither {entry}/{file.name} nor {file.name}")
 
 
 def _entry(path: Path, name: str, table: object) -> Entry:

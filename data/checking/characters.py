@@ -35,7 +35,7 @@ def is_punctuation(token: str) -> bool:
     return bool(token) and all(unicodedata.category(c).startswith("P") for c in token)
 
 
-def shown(token: str) -> str:
+def quoted(token: str) -> str:
     """A token in quotes, with what cannot be seen as escapes."""
     return ascii(token) if not token.isprintable() else repr(token)
 

@@ -60,9 +60,9 @@ class Example:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found; of each kind all are counted and the first `shown` kept."""
+    """What was found; of each kind all are counted and the first `max_examples` kept."""
 
-    shown: int = 5
+    max_examples: int = 5
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Example]] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ class Findings:
         """Count one finding, a kind of KINDS."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         kept = self.examples.setdefault(kind, [])
-        if len(kept) < self.shown:
+        if len(kept) < self.max_examples:
             kept.append(Example(path, line, message))
 
     def kinds(self) -> Iterable[str]:

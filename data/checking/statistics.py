@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tagbelt.data.conll.tolerant import Annotated, guess_unit
+from tagbelt.data.conll.reading import AnnotatedFile, document_bounds, guess_unit
 from tagbelt.data.types import Sentence, Unit
 
 
@@ -49,7 +49,7 @@ class Statistics:
         return asdict(self)
 
 
-def describe_files(files: Sequence[Annotated]) -> list[Statistics]:
+def describe_files(files: Sequence[AnnotatedFile]) -> list[Statistics]:
     """Count what each file holds; those behind the first are compared with all before them."""
     described = []
     entities: set[tuple[str, tuple[str, ...]]] = set()
@@ -78,7 +78,7 @@ def lengths(values: Sequence[int]) -> Lengths:
 
 
 def _describe(
-    file: Annotated,
+    file: AnnotatedFile,
     forms: list[tuple[str, tuple[str, ...]]],
     words: list[str],
     unseen_entities: float | None,
@@ -86,10 +86,10 @@ def _describe(
 ) -> Statistics:
     labels = Counter(label for label, _ in forms)
     return Statistics(
-        path=file.loose.path,
+        path=file.raw.path,
         scheme=file.scheme.value if file.scheme else None,
         unit=guess_unit(file.sentences),
-        documents=len({block.document for block in file.loose.blocks}),
+        documents=len(document_bounds(file.raw.document_starts, len(file.sentences))),
         sentences=len(file.sentences),
         tokens=len(words),
         entities=len(forms),
@@ -98,7 +98,7 @@ def _describe(
         entity_lengths=lengths([len(form) for _, form in forms]),
         unseen_entities=unseen_entities,
         unseen_tokens=unseen_tokens,
-        faults=len(file.faults()),
+        faults=len(file.faults),
     )
 
 

@@ -1,100 +1,138 @@
-"""CoNLL files: one token a row, a blank line behind each sentence, the tag in one of the columns.
+"""Read CoNLL files: one token a row, a blank line behind each sentence, the tag in a column.
 
-Reading is strict. Nothing is guessed from the content but, unless stated, the tag scheme; nothing
-is changed in a token; every token of the file is in the result, or the file is refused with the
-line named.
+There is one reader. `read_tolerantly` and `annotate` list every fault of a file, for tools that
+check or rewrite files. `read_conll` is strict: it refuses a file at its first fault. Nothing is
+changed in a token, and every token of the file is in the result, or a fault names its line.
 """
 
-import gzip
-import os
-import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
-from pathlib import Path
-from typing import IO
+from itertools import pairwise
+from typing import Literal
 
 from tagbelt.data.conll.detection import detect_scheme
 from tagbelt.data.conll.rows import (
-    BOM,
     DOCSTART,
     Columns,
-    Layout,
-    Separator,
+    RowLayout,
     Source,
     find_layout,
     read_lines,
     wrong_width,
 )
 from tagbelt.data.conll.schemes import (
+    OUTSIDE,
     OnInvalid,
     Scheme,
     check_on_invalid,
+    check_tag,
     parse_tags,
-    spans_to_tags,
     whole_spans,
 )
-from tagbelt.data.types import Sentence
-from tagbelt.errors import ConllError, SchemeError, TagError
+from tagbelt.data.types import Sentence, Separator, Span, Unit
+from tagbelt.errors import ConllError, SchemeError
 
-__all__ = [
-    "Columns",
-    "ConllError",
-    "Corpus",
-    "Document",
-    "Repair",
-    "Separator",
-    "read_conll",
-    "write_conll",
-]
+FIRST_AND_LAST: Mapping[str, int | str] = {"token": 0, "tag": -1}
+"""The usual columns: tokens in the first, tags in the last."""
 
-_TAG_HINT = "correct it, or the columns, separator or scheme it is read with"
-_REPAIR_HINT = (
-    "correct it, or read with on_invalid='repair', which takes it so, or 'drop', which leaves the "
-    "entity out"
-)
-# Where a space separates, a tab does too: the default reading splits at both.
-_BREAKING = {"\t": re.compile("[\n\r\t]"), " ": re.compile("[\n\r\t ]")}
+FaultKind = Literal["wrong-columns", "unknown-tag", "scheme", "invalid-transition"]
+
+_HINTS: dict[FaultKind, str] = {
+    "unknown-tag": "; correct it, or the columns, separator or scheme it is read with",
+    "invalid-transition": "; correct it, or read with on_invalid='repair', which takes it so, or "
+    "'drop', which leaves the entity out",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """A tag that is not valid where it stands, and how it was read."""
+class Fault:
+    """Something wrong in a file: at `line`, from 1, or in all of it (`None`).
+
+    `tag` is the tag in question, if there is one.
+    """
+
+    kind: FaultKind
+    line: int | None
+    message: str
+    tag: str | None = None
+
+
+@dataclass(slots=True)
+class Block:
+    """The rows of one sentence: its tokens, and its tags as they stand (none without tags).
+
+    `line` is that of the first token. `skipped` are the lines in or right behind the sentence
+    that hold none: comments and rows of another width.
+    """
+
+    line: int
+    tokens: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+
+    def lines(self) -> list[int]:
+        """Return the line of each token."""
+        lines = range(self.line, self.line + len(self.tokens) + len(self.skipped))
+        if not self.skipped:
+            return list(lines)
+        skipped = frozenset(self.skipped)
+        return [line for line in lines if line not in skipped]
+
+
+@dataclass(slots=True)
+class RawFile:
+    """A file as it stands.
+
+    `lines` are without their ends. `tag_names` are the distinct tags. `document_starts` has, for
+    each -DOCSTART- row, the index of the block behind it. `comments` counts the rows that were
+    skipped as comments, `faults` are rows of another width than the file's.
+    """
 
     path: str
-    line: int
-    tag: str
-    message: str
+    lines: list[str]
+    layout: RowLayout
+    blocks: list[Block] = field(default_factory=list)
+    tag_names: dict[str, str] = field(default_factory=dict)
+    document_starts: list[int] = field(default_factory=list)
+    comments: int = 0
+    faults: list[Fault] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """The sentences between one -DOCSTART- row and the next."""
+@dataclass(slots=True)
+class AnnotatedFile:
+    """The sentences of a file with their entities, as far as its tags can be read.
 
-    sentences: tuple[Sentence, ...]
+    An unknown tag reads as O, one that is not valid where it stands by the conlleval convention.
+    `scheme` is `None` if the file has no tags, or if it cannot be told; there are no entities
+    then. `faults` are in the order in which strict reading meets them.
+    """
+
+    raw: RawFile
+    scheme: Scheme | None
+    sentences: list[Sentence]
+    faults: list[Fault]
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """All that an annotated file holds.
+    """The content of an annotated file.
 
-    `scheme` is the one the file is written in, `None` if it has no tags. `document_starts` has,
-    for each -DOCSTART- row, the index of the sentence behind it. `comments` counts the rows that
-    were skipped as comments.
+    `scheme` is the one the file is written in, `None` if it has no tags. `repairs` are the tags
+    that were read otherwise than they stand. `document_starts` has, for each -DOCSTART- row, the
+    index of the sentence behind it. `comments` counts the rows that were skipped as comments.
     """
 
     path: str
     scheme: Scheme | None
     sentences: tuple[Sentence, ...]
-    repairs: tuple[Repair, ...] = ()
+    repairs: tuple[Fault, ...] = ()
     document_starts: tuple[int, ...] = ()
     comments: int = 0
 
-    def documents(self) -> tuple[Document, ...]:
+    def documents(self) -> tuple[tuple[Sentence, ...], ...]:
         """Group the sentences at the -DOCSTART- rows, leaving out documents that are empty."""
-        bounds = sorted({0, *self.document_starts, len(self.sentences)})
-        return tuple(Document(self.sentences[start:end]) for start, end in pairwise(bounds))
+        bounds = document_bounds(self.document_starts, len(self.sentences))
+        return tuple(self.sentences[start:end] for start, end in bounds)
 
 
 def read_conll(
@@ -107,6 +145,8 @@ def read_conll(
     comment: str | None = None,
 ) -> Corpus:
     r"""Read a CoNLL file: UTF-8, with or without a byte-order mark, gzipped if it ends in .gz.
+
+    Nothing is guessed from the content but, unless stated, the tag scheme.
 
     Args:
         source: path of the file, or a binary stream (never gzipped).
@@ -130,182 +170,162 @@ def read_conll(
     """
     check_on_invalid(on_invalid)
     path, lines = read_lines(source)
-    layout = find_layout(path, lines, columns, separator, comment)
-    blocks, starts, comments = _gather(path, lines, layout)
-    repairs: tuple[Repair, ...] = ()
-    if layout.tag is None:
-        scheme = None
-        sentences = tuple(Sentence(tuple(block.tokens), None, block.line) for block in blocks)
-    else:
-        scheme = _detect(path, blocks) if scheme is None else scheme
-        sentences, repairs = _label(path, blocks, scheme, on_invalid)
-    return Corpus(path, scheme, sentences, repairs, tuple(starts), comments)
+    raw = _read_rows(path, lines, find_layout(path, lines, columns, separator, comment))
+    refuse_faults(path, raw.faults)
+    file = annotate(raw, scheme, drop_invalid=on_invalid == "drop")
+    for fault in file.faults:
+        if on_invalid == "error" or fault.kind != "invalid-transition":
+            raise ConllError(path, fault.line, fault.message + _HINTS.get(fault.kind, ""))
+    return Corpus(
+        path,
+        file.scheme,
+        tuple(file.sentences),
+        tuple(file.faults),
+        tuple(raw.document_starts),
+        raw.comments,
+    )
 
 
-def write_conll(
-    target: str | os.PathLike[str] | IO[str],
-    sentences: Iterable[Sentence],
-    *,
-    scheme: Scheme = Scheme.IOB2,
-    separator: Separator = "\t",
-    document_starts: Iterable[int] = (),
-) -> None:
-    r"""Write sentences as rows of token and tag, or of the token alone if all spans are None.
+def read_tolerantly(
+    source: Source, *, columns: Columns | None = None, separator: Separator | str | None = "guess"
+) -> RawFile:
+    """Read all rows of a file that has tags; rows of another width are left out and are faults.
 
-    `target` is a path, gzipped if it ends in .gz, or a text stream. A -DOCSTART- row is written
-    before each sentence of which `document_starts` has the index. What is written reads back to
-    the same tokens, spans and documents with the same separator ("\t" also if tokens are empty
-    or hold spaces; otherwise none need be stated). Nothing is written if anything cannot be.
+    The separator is that of `read_conll`, or "guess": a tab if all rows have as many tabs as the
+    first, else any run of spaces and tabs. Unless given, columns are the first and the last.
 
-    Raises ValueError, naming the sentence, for what would not read back: a sentence without
-    tokens, a token or label with a separator or line break in it, an empty token where " "
-    separates, a token named -DOCSTART-, labelled and unlabelled sentences mixed.
+    Raises ConllError for what is no text, or has no tags.
     """
-    if separator not in (" ", "\t"):
-        raise ValueError(f"separator is ' ' or '\\t', not {separator!r}")
-    sentences = tuple(sentences)
-    parts = [_rendered(i, sentence, scheme, separator) for i, sentence in enumerate(sentences)]
-    unlabelled = {sentence.spans is None for sentence in sentences}
-    if len(unlabelled) > 1:
-        raise ValueError("labelled and unlabelled sentences cannot be written to one file")
-    text = _with_documents(parts, document_starts, "" if unlabelled == {True} else f"{separator}O")
-    if text.startswith(BOM):
-        # At the start of a file it would be taken for the mark; a blank line keeps it a character.
-        text = "\n" + text
-    _put(target, text)
+    path, lines = read_lines(source)
+    stated = _guess_separator(lines) if separator == "guess" else separator
+    layout = find_layout(path, lines, columns or FIRST_AND_LAST, stated, None)
+    if layout.tag is None or (layout.width == 1 and any(map(layout.split, lines))):
+        raise ConllError(path, None, "no column holds tags; say with columns where they are")
+    return _read_rows(path, lines, layout)
 
 
-@dataclass(slots=True)
-class _Block:
-    """The rows of one sentence as they stand."""
+def annotate(
+    raw: RawFile, scheme: Scheme | None = None, *, drop_invalid: bool = False
+) -> AnnotatedFile:
+    """Read the entities of a file, in the scheme given or else in the one that is recognised.
 
-    line: int
-    tokens: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    comment_lines: list[int] = field(default_factory=list)
+    With `drop_invalid`, entities that hold an invalid tag are left out.
+    """
+    if raw.layout.tag is None:
+        bare = [Sentence(tuple(block.tokens), None, block.line) for block in raw.blocks]
+        return AnnotatedFile(raw, None, bare, raw.faults)
+    faults = [*raw.faults]
+    known = _known_tags(raw, scheme, faults)
+    if scheme is None:
+        sequences = [*known]
+        try:
+            scheme = detect_scheme(sequences)
+        except SchemeError as error:
+            faults.append(_doubt(raw, error))
+            bare = [Sentence(tuple(block.tokens), (), block.line) for block in raw.blocks]
+            return AnnotatedFile(raw, None, bare, faults)
+        known = iter(sequences)
+    sentences = []
+    for block, tags in zip(raw.blocks, known, strict=True):
+        spans = _spans(block, tags, scheme, faults, drop_invalid=drop_invalid)
+        sentences.append(Sentence(tuple(block.tokens), spans, block.line))
+    return AnnotatedFile(raw, scheme, sentences, faults)
 
-    def line_of(self, index: int) -> int:
-        line = self.line + index
-        for comment_line in self.comment_lines:
-            line += comment_line <= line
-        return line
+
+def refuse_faults(path: str, faults: list[Fault]) -> None:
+    """Raise ConllError for the first of some faults, if there are any."""
+    for fault in faults:
+        raise ConllError(path, fault.line, fault.message)
 
 
-def _gather(path: str, lines: list[str], layout: Layout) -> tuple[list[_Block], list[int], int]:
-    """Collect the rows of all sentences, where documents start, and the number of comments."""
-    blocks: list[_Block] = []
-    starts = []
-    comments = 0
-    block: _Block | None = None
-    shared: dict[str, str] = {}  # one object for each distinct string, as words recur
+def document_bounds(starts: list[int] | tuple[int, ...], sentences: int) -> list[tuple[int, int]]:
+    """Return the first sentence of each document that is not empty, and the one behind its last."""
+    return [*pairwise(sorted({0, *starts, sentences}))]
+
+
+def guess_unit(sentences: list[Sentence]) -> Unit:
+    """Tell whether tokens are characters: nine of ten are a single code point."""
+    tokens = [token for sentence in sentences for token in sentence.tokens]
+    single = sum(len(token) == 1 for token in tokens)
+    return "character" if tokens and single >= 0.9 * len(tokens) else "word"
+
+
+def _guess_separator(lines: list[str]) -> Separator | None:
+    tabs = {line.count("\t") for line in lines if line.strip(" \t") and not line.startswith("# ")}
+    if len(tabs) == 1 and 0 not in tabs:
+        return "\t"
+    return None
+
+
+def _read_rows(path: str, lines: list[str], layout: RowLayout) -> RawFile:
+    """Collect the rows of all sentences."""
+    raw = RawFile(path, lines, layout)
+    split, mark, width = layout.split, layout.comment_mark, layout.width
+    token_column, tag_column = layout.token, layout.tag
+    block: Block | None = None
+    forms: dict[str, str] = {}  # one object for each distinct string, as words recur
+    tag_names = raw.tag_names
     for number, line in enumerate(lines[layout.first_line - 1 :], layout.first_line):
-        cells = layout.split(line)
+        cells = split(line)
         if not cells:
             block = None
         elif DOCSTART in cells:
-            starts.append(len(blocks))
+            raw.document_starts.append(len(raw.blocks))
             block = None
-        elif line.startswith(layout.comment_mark) and layout.is_comment(cells):
-            comments += 1
+        elif line.startswith(mark) and layout.is_comment(cells):
+            raw.comments += 1
             if block is not None:
-                block.comment_lines.append(number)
-        elif len(cells) != layout.width:
-            raise ConllError(path, number, wrong_width(layout, cells))
+                block.skipped.append(number)
+        elif len(cells) != width:
+            raw.faults.append(Fault("wrong-columns", number, wrong_width(layout, cells)))
+            if block is not None:
+                block.skipped.append(number)
         else:
             if block is None:
-                block = _Block(number)
-                blocks.append(block)
-            token = cells[layout.token]
-            block.tokens.append(shared.setdefault(token, token))
-            if layout.tag is not None:
-                tag = cells[layout.tag]
-                block.tags.append(shared.setdefault(tag, tag))
-    return blocks, starts, comments
+                block = Block(number)
+                raw.blocks.append(block)
+            token = cells[token_column]
+            block.tokens.append(forms.setdefault(token, token))
+            if tag_column is not None:
+                tag = cells[tag_column]
+                block.tags.append(tag_names.setdefault(tag, tag))
+    return raw
 
 
-def _detect(path: str, blocks: list[_Block]) -> Scheme:
-    try:
-        return detect_scheme([block.tags for block in blocks])
-    except TagError as error:
-        line = _line_of(error, blocks)
-        raise ConllError(path, line, f"{error.message}; {_TAG_HINT}") from error
-    except SchemeError as error:
-        line = None if error.first is None else _line_of(error.first, blocks)
-        raise ConllError(path, line, str(error)) from error
+def _known_tags(raw: RawFile, scheme: Scheme | None, faults: list[Fault]) -> Iterator[list[str]]:
+    """Yield the tags of each block, with O for those that the scheme, or any, does not have.
+
+    A block's faults are added when it is taken, so that they come in the order of the blocks.
+    """
+    messages = {tag: check_tag(tag, scheme) for tag in raw.tag_names}
+    unknown = {tag: message for tag, message in messages.items() if message}
+    for block in raw.blocks:
+        if not unknown or unknown.keys().isdisjoint(block.tags):
+            yield block.tags
+            continue
+        for tag, line in zip(block.tags, block.lines(), strict=True):
+            if tag in unknown:
+                faults.append(Fault("unknown-tag", line, unknown[tag], tag))
+        yield [OUTSIDE if tag in unknown else tag for tag in block.tags]
 
 
-def _line_of(error: TagError, blocks: list[_Block]) -> int | None:
-    return None if error.sequence is None else blocks[error.sequence].line_of(error.index)
+def _doubt(raw: RawFile, error: SchemeError) -> Fault:
+    first = error.first
+    place = None
+    if first is not None and first.sequence is not None:
+        place = raw.blocks[first.sequence].lines()[first.index]
+    return Fault("scheme", place, str(error))
 
 
-def _label(
-    path: str, blocks: list[_Block], scheme: Scheme, on_invalid: OnInvalid
-) -> tuple[tuple[Sentence, ...], tuple[Repair, ...]]:
-    sentences = []
-    repairs = []
-    for block in blocks:
-        try:
-            spans, problems = parse_tags(block.tags, scheme)
-        except TagError as error:
-            line = block.line_of(error.index)
-            raise ConllError(path, line, f"{error.message}; {_TAG_HINT}") from error
-        for problem in problems:
-            line = block.line_of(problem.index)
-            if on_invalid == "error":
-                raise ConllError(path, line, f"{problem.message}; {_REPAIR_HINT}") from problem
-            repairs.append(Repair(path, line, problem.tag, problem.message))
-        if on_invalid == "drop":
-            spans = whole_spans(spans, problems)
-        sentences.append(Sentence(tuple(block.tokens), spans, block.line))
-    return tuple(sentences), tuple(repairs)
-
-
-def _rendered(index: int, sentence: Sentence, scheme: Scheme, separator: str) -> str:
-    """The rows of one sentence, with the blank line behind it."""
-    tokens = sentence.tokens
-    try:
-        if not tokens:
-            raise ValueError("it has no tokens, which a file cannot show")
-        columns = [tokens]
-        if sentence.spans is not None:
-            columns.append(spans_to_tags(sentence.spans, len(tokens), scheme))
-        _check_cells(dict.fromkeys(chain.from_iterable(columns)), separator)
-        if (separator == " " and "" in tokens) or (
-            sentence.spans is None and any(not token.strip(" \t") for token in tokens)
-        ):
-            raise ValueError("a token is empty or blank, which here would not read as one")
-        text = "\n".join(map(separator.join, zip(*columns, strict=True)))
-        text.encode("utf-8")
-    except ValueError as error:
-        raise ValueError(f"sentence {index} cannot be written: {error}") from error
-    return f"{text}\n\n"
-
-
-def _check_cells(cells: Iterable[str], separator: str) -> None:
-    broken = _BREAKING[separator].search
-    for cell in cells:
-        if broken(cell):
-            raise ValueError(f"{cell!r} holds a separator or a line break")
-        if cell == DOCSTART:
-            raise ValueError(f"a token {DOCSTART} reads as the start of a document")
-
-
-def _with_documents(parts: list[str], document_starts: Iterable[int], tag: str) -> str:
-    pieces = []
-    starts = Counter(document_starts)
-    if not starts.keys() <= set(range(len(parts) + 1)):
-        raise ValueError(f"document starts {sorted(starts)} reach beyond {len(parts)} sentences")
-    for index, part in enumerate([*parts, ""]):
-        pieces.append(f"{DOCSTART}{tag}\n\n" * starts[index])
-        pieces.append(part)
-    return "".join(pieces)
-
-
-def _put(target: str | os.PathLike[str] | IO[str], text: str) -> None:
-    if not isinstance(target, str | os.PathLike):
-        target.write(text)
-        return
-    raw = text.encode("utf-8")
-    if os.fspath(target).endswith(".gz"):
-        raw = gzip.compress(raw, mtime=0)
-    Path(target).write_bytes(raw)
+def _spans(
+    block: Block, tags: list[str], scheme: Scheme, faults: list[Fault], *, drop_invalid: bool
+) -> tuple[Span, ...]:
+    spans, problems = parse_tags(tags, scheme)
+    if problems:
+        lines = block.lines()
+        faults.extend(
+            Fault("invalid-transition", lines[p.index], p.message, p.tag) for p in problems
+        )
+        if drop_invalid:
+            return whole_spans(spans, problems)
+    return spans

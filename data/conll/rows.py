@@ -10,15 +10,15 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from tagbelt.data.conll.schemes import split_tag
+from tagbelt.data.types import Separator
 from tagbelt.errors import ConllError
 
 Columns = Sequence[str] | Mapping[str, int | str]
-Separator = Literal[" ", "\t"]
 Source = str | os.PathLike[str] | IO[bytes]
-Split = Callable[[str], list[str]]
+SplitLine = Callable[[str], list[str]]
 
 BOM = "\ufeff"
 DOCSTART = "-DOCSTART-"
@@ -29,18 +29,18 @@ _REMEDY = (
     "say with columns which columns there are, and with separator='\\t' if tokens are empty or "
     "hold spaces"
 )
-_SHOWN = 200  # characters of a bad row in a message
+_LONGEST = 200  # characters of a bad row in a message
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowLayout:
     """How the lines of a file come apart.
 
     `split` gives the cells of a line, none for a blank one. `first_line` (from 1) is the first
     that is no header.
     """
 
-    split: Split
+    split: SplitLine
     comment_mark: str
     comment_stated: bool
     first_line: int
@@ -81,9 +81,9 @@ def find_layout(
     path: str,
     lines: list[str],
     columns: Columns,
-    separator: Separator | None,
+    separator: Separator | str | None,
     comment: str | None,
-) -> Layout:
+) -> RowLayout:
     """Find the columns that are asked for; see `data.conll.reading.read_conll` for the options.
 
     Raises ValueError for options that make no sense and ConllError if the file has no such column.
@@ -104,7 +104,7 @@ def find_layout(
         line, cells = _header(lines, split) if named else _sample(lines, split, mark)
         wanted = {name: _locate(path, line, cells, where) for name, where in columns.items()}
         first_line, width = line + 1 if named else 1, len(cells)
-    return Layout(
+    return RowLayout(
         split=split,
         comment_mark=mark,
         comment_stated=comment is not None,
@@ -115,9 +115,9 @@ def find_layout(
     )
 
 
-def wrong_width(layout: Layout, cells: list[str]) -> str:
+def wrong_width(layout: RowLayout, cells: list[str]) -> str:
     """The message for a row with another number of columns than the file."""
-    return f"expected {layout.width} columns, found {_shown(cells)}; {_REMEDY}"
+    return f"expected {layout.width} columns, found {_quoted(cells)}; {_REMEDY}"
 
 
 def _split_runs(line: str) -> list[str]:
@@ -125,11 +125,15 @@ def _split_runs(line: str) -> list[str]:
     return [cell for cell in cells if cell] if "" in cells else cells
 
 
-def _split_at(separator: str) -> Split:
+def _split_at(separator: str) -> SplitLine:
     return lambda line: line.split(separator) if line.strip(_BLANK) else []
 
 
-_SPLIT = {None: _split_runs, " ": _split_at(" "), "\t": _split_at("\t")}
+_SPLIT: dict[str | None, SplitLine] = {
+    None: _split_runs,
+    " ": _split_at(" "),
+    "\t": _split_at("\t"),
+}
 
 
 def _is_tag(cell: str) -> bool:
@@ -173,7 +177,7 @@ def _listed(columns: Sequence[str]) -> dict[str, int]:
     return {name: columns.index(name) for name in ("token", "tag") if name in columns}
 
 
-def _header(lines: list[str], split: Split) -> tuple[int, list[str]]:
+def _header(lines: list[str], split: SplitLine) -> tuple[int, list[str]]:
     """The line number and cells of the first row, which names the columns."""
     for number, line in enumerate(lines, 1):
         if line.startswith(_GLOBAL_COLUMNS):
@@ -184,7 +188,7 @@ def _header(lines: list[str], split: Split) -> tuple[int, list[str]]:
     return 1, []
 
 
-def _sample(lines: list[str], split: Split, comment: str) -> tuple[int, list[str]]:
+def _sample(lines: list[str], split: SplitLine, comment: str) -> tuple[int, list[str]]:
     """The line number and cells of the row that tells how many columns there are.
 
     It is the first that does not look like a comment, or the first if all of them do.
@@ -205,16 +209,16 @@ def _locate(path: str, line: int, cells: list[str], where: int | str) -> int:
     """The index of a column that is asked for by index or by its name in the header."""
     if isinstance(where, str):
         if cells.count(where) != 1:
-            message = f"the header does not name {where!r} exactly once: found {_shown(cells)}"
+            message = f"the header does not name {where!r} exactly once: found {_quoted(cells)}"
             raise ConllError(path, line, message)
         return cells.index(where)
     if not cells:  # a file without rows has every column
         return 0
     if not -len(cells) <= where < len(cells):
-        raise ConllError(path, line, f"no column {where}: found {_shown(cells)}; {_REMEDY}")
+        raise ConllError(path, line, f"no column {where}: found {_quoted(cells)}; {_REMEDY}")
     return where
 
 
-def _shown(cells: list[str]) -> str:
+def _quoted(cells: list[str]) -> str:
     text = f"{len(cells)}: {cells}"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -92,6 +92,18 @@ def split_tag(tag: str) -> tuple[str, str]:
     return prefix, label
 
 
+def check_tag(tag: str, scheme: Scheme | None) -> str | None:
+    """Say why the scheme, or without one any scheme, does not have a tag; `None` if it has."""
+    try:
+        prefix, label = split_tag(tag)
+    except ValueError as error:
+        return str(error)
+    if not label or scheme is None or prefix in _PREFIXES[scheme]:
+        return None
+    known = ", ".join(f"{known}-" for known in prefixes(scheme))
+    return f"{tag!r} is not a tag of {scheme}, which has O, {known}"
+
+
 def tags_to_spans(
     tags: Sequence[str], scheme: Scheme, *, on_invalid: OnInvalid = "error"
 ) -> tuple[Span, ...]:
@@ -230,14 +242,10 @@ def _role(tag: str, tags: Sequence[str], scheme: Scheme) -> _Role:
 
 
 def _checked(tag: str, index: int, scheme: Scheme) -> tuple[str, str]:
-    try:
-        prefix, label = split_tag(tag)
-    except ValueError as error:
-        raise TagError(index, tag, str(error)) from None
-    if label and prefix not in _PREFIXES[scheme]:
-        known = ", ".join(f"{known}-" for known in prefixes(scheme))
-        raise TagError(index, tag, f"{tag!r} is not a tag of {scheme}, which has O, {known}")
-    return prefix, label
+    fault = check_tag(tag, scheme)
+    if fault:
+        raise TagError(index, tag, fault)
+    return split_tag(tag)
 
 
 def _differences(tags: Sequence[str], written: Sequence[str]) -> int:

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tagbelt.data.conll.reading import RawFile, refuse_faults
 from tagbelt.data.conll.rows import DOCSTART
-from tagbelt.data.conll.tolerant import Loose
-from tagbelt.errors import ConllError, DataError
+from tagbelt.errors import DataError
 
 _NEW_DOCUMENT = "# newdoc"  # CoNLL-U
 # A sentence that keeps documents together when it is in both; shorter ones are dates and titles.
@@ -38,7 +38,7 @@ class Split:
     repeated: tuple[int, ...]
 
 
-def split_file(loose: Loose, shares: Sequence[float], seed: int) -> Split:
+def split_file(raw: RawFile, shares: Sequence[float], seed: int) -> Split:
     """Choose a part for each document, or for each sentence if the file tells no documents.
 
     Parts get about their share of the sentences. Pieces with a sentence in common go to one part
@@ -48,37 +48,36 @@ def split_file(loose: Loose, shares: Sequence[float], seed: int) -> Split:
     """
     if len(shares) < 2 or not all(0 < share < float("inf") for share in shares):
         raise DataError(f"parts are two or more numbers above 0, not {list(shares)}")
-    for fault in loose.rows:
-        raise ConllError(loose.path, fault.line, fault.message)
-    pieces, by_document = _pieces(loose)
+    refuse_faults(raw.path, raw.faults)
+    pieces, by_document = _pieces(raw)
     total = sum(len(piece.sentences) for piece in pieces)
     targets = [share / sum(shares) * total for share in shares]
     groups = _grouped(pieces, max(targets), by_document=by_document)
     parts = _dealt(pieces, groups, targets, seed)
     if not all(parts):
-        raise DataError(f"{loose.path}: too few documents or sentences for {len(shares)} parts")
+        raise DataError(f"{raw.path}: too few documents or sentences for {len(shares)} parts")
     return Split(parts, by_document, _repeated(parts))
 
 
-def render(loose: Loose, pieces: Iterable[Piece]) -> str:
+def piece_text(raw: RawFile, pieces: Iterable[Piece]) -> str:
     """The lines of pieces as they stand in the file, a blank line behind each."""
-    texts = ("\n".join(loose.lines[piece.start : piece.end]).rstrip("\n") for piece in pieces)
+    texts = ("\n".join(raw.lines[piece.start : piece.end]).rstrip("\n") for piece in pieces)
     return "".join(f"{text}\n\n" for text in texts)
 
 
-def _pieces(loose: Loose) -> tuple[list[Piece], bool]:
-    marks = [n for n, line in enumerate(loose.lines) if _opens(line, loose)]
-    first = loose.blocks[0].line - 1 if loose.blocks else 0
+def _pieces(raw: RawFile) -> tuple[list[Piece], bool]:
+    marks = [n for n, line in enumerate(raw.lines) if _opens(line, raw)]
+    first = raw.blocks[0].line - 1 if raw.blocks else 0
     if marks:
         bounds = sorted({*marks, *([0] if first < marks[0] else [])})
     else:
-        bounds = [_above(loose, block.line - 1) for block in loose.blocks]
-    ends = [*bounds[1:], len(loose.lines)]
+        bounds = [_above(raw, block.line - 1) for block in raw.blocks]
+    ends = [*bounds[1:], len(raw.lines)]
     sentences: defaultdict[int, list[tuple[str, ...]]] = defaultdict(list)
-    starts = iter([*bounds[1:], len(loose.lines) + 1])
+    starts = iter([*bounds[1:], len(raw.lines) + 1])
     upcoming = next(starts, 0)
     number = 0
-    for block in loose.blocks:
+    for block in raw.blocks:
         while block.line - 1 >= upcoming:
             upcoming = next(starts)
             number += 1
@@ -90,13 +89,13 @@ def _pieces(loose: Loose) -> tuple[list[Piece], bool]:
     return [piece for piece in pieces if piece.sentences], bool(marks)
 
 
-def _opens(line: str, loose: Loose) -> bool:
-    return line.startswith(_NEW_DOCUMENT) or DOCSTART in loose.layout.split(line)
+def _opens(line: str, raw: RawFile) -> bool:
+    return line.startswith(_NEW_DOCUMENT) or DOCSTART in raw.layout.split(line)
 
 
-def _above(loose: Loose, line: int) -> int:
+def _above(raw: RawFile, line: int) -> int:
     """Where a sentence begins, with the comments right above it."""
-    while line > 0 and loose.layout.split(loose.lines[line - 1]):
+    while line > 0 and raw.layout.split(raw.lines[line - 1]):
         line -= 1
     return line
 

@@ -4,17 +4,17 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tagbelt.data.conll.rows import DOCSTART, Columns, Separator
+from tagbelt.data.conll.reading import AnnotatedFile, annotate, guess_unit, read_tolerantly
+from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import Scheme
-from tagbelt.data.conll.tolerant import Annotated, annotate, guess_unit, read_loosely
+from tagbelt.data.conll.writing import conll_text, retag
 from tagbelt.data.formats.align import Tokenizing, as_documents, to_records, to_sentences
 from tagbelt.data.formats.brat import read_brat, write_brat
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
 from tagbelt.data.formats.names import Format, OffsetUnit
 from tagbelt.data.formats.record import Losses, Record
-from tagbelt.data.formats.rows import render, retag
-from tagbelt.data.types import Sentence
+from tagbelt.data.types import Sentence, Separator
 from tagbelt.errors import ConllError, DataError
 
 _UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.utf16}
@@ -22,7 +22,7 @@ _UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SourceOptions:
     """How a source is read: the columns of rows, or the offsets of texts and their tokens."""
 
     columns: Columns | None = None
@@ -35,7 +35,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class TargetOptions:
     """How a target is written. `keep` are columns (from 0) of rows that come from rows."""
 
     scheme: Scheme = Scheme.IOB2
@@ -45,7 +45,7 @@ class Writing:
 
 
 @dataclass(slots=True)
-class Converted:
+class Conversion:
     """What is to be written: the text of a file, or the documents of a folder."""
 
     losses: Losses
@@ -91,18 +91,18 @@ def convert(
     source: Path,
     source_format: Format,
     target_format: Format,
-    reading: Reading,
-    writing: Writing,
+    reading: SourceOptions,
+    writing: TargetOptions,
     *,
-    shown: int = 10,
-) -> Converted:
-    """Convert; what cannot be carried over is in `losses`, of each kind `shown` examples.
+    max_examples: int = 10,
+) -> Conversion:
+    """Convert; what cannot be carried over is in `losses`, of each kind `max_examples` examples.
 
     Nothing is written yet.
 
     Raises ConllError and DataError for a source that cannot be read.
     """
-    result = Converted(Losses(shown))
+    result = Conversion(Losses(max_examples))
     if source_format is Format.conll:
         file = _read_rows(source, reading)
         result.texts = len(file.sentences)
@@ -112,8 +112,8 @@ def convert(
             result.text = retag(file, writing.scheme, keep=writing.keep, separator=separator)
             return result
         unit = guess_unit(file.sentences)
-        starts = _document_starts(file)
-        records = to_records(file.sentences, starts, unit, file.loose.path, result.losses)
+        starts = file.raw.document_starts
+        records = to_records(file.sentences, starts, unit, file.raw.path, result.losses)
     else:
         records = _read_texts(source, source_format, reading, result.losses)
         result.texts = len(records)
@@ -127,7 +127,7 @@ def convert(
     return result
 
 
-def save(converted: Converted, target: Path, writing: Writing) -> None:
+def save(converted: Conversion, target: Path, writing: TargetOptions) -> None:
     """Write what was converted. Raises DataError for what a folder of documents cannot hold."""
     if converted.text is None:
         write_brat(converted.documents, writing.unit or OffsetUnit.codepoint, target)
@@ -135,28 +135,19 @@ def save(converted: Converted, target: Path, writing: Writing) -> None:
         target.write_bytes(converted.text.encode("utf-8"))
 
 
-def _read_rows(source: Path, reading: Reading) -> Annotated:
-    loose = read_loosely(source, columns=reading.columns, separator=reading.separator)
-    file = annotate(loose, reading.scheme)
-    invalid = set(file.invalid)
-    for fault in file.faults():
-        if not (reading.repair and fault in invalid):
-            hint = "; --repair takes it so" if fault in invalid else ""
-            raise ConllError(loose.path, fault.line, fault.message + hint)
+def _read_rows(source: Path, reading: SourceOptions) -> AnnotatedFile:
+    raw = read_tolerantly(source, columns=reading.columns, separator=reading.separator)
+    file = annotate(raw, reading.scheme)
+    for fault in sorted(file.faults, key=lambda fault: fault.line or 0):
+        is_invalid = fault.kind == "invalid-transition"
+        if not (reading.repair and is_invalid):
+            hint = "; --repair takes it so" if is_invalid else ""
+            raise ConllError(raw.path, fault.line, fault.message + hint)
     return file
 
 
-def _document_starts(file: Annotated) -> list[int]:
-    """For each -DOCSTART- row the index of the sentence behind it."""
-    rows = sum(DOCSTART in file.loose.layout.split(line) for line in file.loose.lines)
-    starts: list[int] = []
-    for index, block in enumerate(file.loose.blocks):
-        starts.extend([index] * (block.document - len(starts)))
-    return starts + [len(file.loose.blocks)] * (rows - len(starts))
-
-
 def _read_texts(
-    source: Path, source_format: Format, reading: Reading, losses: Losses
+    source: Path, source_format: Format, reading: SourceOptions, losses: Losses
 ) -> list[Record]:
     unit = reading.unit or _UNITS.get(source_format, OffsetUnit.codepoint)
     if source_format is Format.brat:
@@ -170,7 +161,11 @@ def _read_texts(
 
 
 def _render(
-    records: list[Record], target: Format, reading: Reading, writing: Writing, losses: Losses
+    records: list[Record],
+    target: Format,
+    reading: SourceOptions,
+    writing: TargetOptions,
+    losses: Losses,
 ) -> str:
     if target is Format.conll:
         return _rows(records, reading, writing, losses)
@@ -182,7 +177,9 @@ def _render(
     return write_doccano(records, offsets, objects=target is Format.doccano_entities)
 
 
-def _rows(records: list[Record], reading: Reading, writing: Writing, losses: Losses) -> str:
+def _rows(
+    records: list[Record], reading: SourceOptions, writing: TargetOptions, losses: Losses
+) -> str:
     sentences: list[Sentence] = []
     starts = []
     # Texts of Label Studio and brat are documents; lines of JSON are, unless numbered, sentences.
@@ -194,4 +191,4 @@ def _rows(records: list[Record], reading: Reading, writing: Writing, losses: Los
             starts.append(len(sentences))
             before = document
         sentences.extend(to_sentences(record, reading.tokenizing, losses))
-    return render(sentences, starts, writing.scheme, writing.separator)
+    return conll_text(sentences, starts, writing.scheme, writing.separator)

@@ -41,7 +41,7 @@ class Record:
 class Losses:
     """What a conversion cannot carry over; all are counted and the first of a kind kept."""
 
-    shown: int = 10
+    max_examples: int = 10
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -49,7 +49,7 @@ class Losses:
         """Count one loss."""
         self.counts[kind] += 1
         kept = self.examples.setdefault(kind, [])
-        if len(kept) < self.shown:
+        if len(kept) < self.max_examples:
             kept.append(f"{place(path, line)}: {message}")
 
 

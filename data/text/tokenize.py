@@ -2,13 +2,10 @@
 
 from bisect import bisect_left
 from itertools import accumulate, pairwise
-from typing import Literal
 
 from tagbelt.data.text.sentences import sentence_starts
 from tagbelt.data.text.words import character_pattern, word_pattern
-from tagbelt.data.types import Tokens
-
-Unit = Literal["word", "character"]
+from tagbelt.data.types import Tokens, Unit
 
 
 def tokenize(text: str, unit: Unit) -> list[Tokens]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tagbelt.commands.failures import told
+from tagbelt.commands.options import Columns, TagScheme
 from tagbelt.data.formats.names import Format, OffsetUnit
 
 app = typer.Typer(
@@ -15,28 +16,14 @@ app = typer.Typer(
 )
 
 Files = Annotated[list[Path], typer.Argument(help="CoNLL files; the first is the one to train on.")]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        help="Names of the columns, such as token,pos,chunk,tag. "
-        "Unless given, tokens stand first and tags last."
-    ),
-]
-Separator = Annotated[
+GuessedSeparator = Annotated[
     str,
     typer.Option(
         help="What separates columns: whitespace, tab, space, or guess: a tab if all rows have "
         "the same number of them, else white space."
     ),
 ]
-TagScheme = Annotated[
-    str | None,
-    typer.Option(
-        help="Tag scheme: IO, IOB1, IOB2, BMES, BIOES or BILUO; recognised from the tags unless "
-        "given."
-    ),
-]
-Told = Annotated[
+Examples = Annotated[
     int, typer.Option("--examples", min=0, help="How many places are shown of each kind.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
@@ -54,13 +41,13 @@ class Tokenizing(StrEnum):
 def check(
     files: Files,
     columns: Columns = None,
-    separator: Separator = "guess",
+    separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
     rare: Annotated[
         int, typer.Option(min=0, help="Labels with fewer entities in the first file are told.")
     ] = 50,
     long: Annotated[int, typer.Option(min=1, help="Sentences of more tokens are told.")] = 256,
-    examples: Told = 5,
+    examples: Examples = 5,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -68,16 +55,15 @@ def check(
     with told("data check"):
         from tagbelt.commands.data_options import column_names, separator_of, tag_scheme
         from tagbelt.commands.data_reports import check_report
-        from tagbelt.data.checking.check import check_files
-        from tagbelt.data.checking.within import Limits
+        from tagbelt.data.checking.check import CheckLimits, check_files
 
         checked = check_files(
             files,
             columns=column_names(columns),
             separator=separator_of(separator),
             scheme=tag_scheme(scheme),
-            limits=Limits(long=long, rare=rare),
-            shown=examples,
+            limits=CheckLimits(long=long, rare=rare),
+            max_examples=examples,
         )
         _show(checked.as_json() if as_json else check_report(checked))
         raise typer.Exit(1 if checked.failed(strict=strict) else 0)
@@ -87,7 +73,7 @@ def check(
 def stats(
     files: Files,
     columns: Columns = None,
-    separator: Separator = "guess",
+    separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
     as_json: AsJson = False,
 ) -> None:
@@ -112,7 +98,7 @@ def convert(
         Format | None, typer.Option("--to", help="Format of the target; else by its suffix.")
     ] = None,
     columns: Columns = None,
-    separator: Separator = "guess",
+    separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
     to_columns: Annotated[
         str | None, typer.Option(help="Which of --columns to write, in this order; else all.")
@@ -138,7 +124,7 @@ def convert(
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Write though something cannot be carried over.")
     ] = False,
-    examples: Told = 10,
+    examples: Examples = 10,
 ) -> None:
     """Convert between CoNLL rows, Doccano, Label Studio, Prodigy or spaCy, and brat.
 
@@ -156,15 +142,15 @@ def convert(
         from tagbelt.commands.data_reports import losses_report
         from tagbelt.data.conll.schemes import Scheme
         from tagbelt.data.formats.convert import (
-            Reading,
-            Writing,
+            SourceOptions,
+            TargetOptions,
             convert,
             guess_source,
             guess_target,
             save,
         )
 
-        reading = Reading(
+        reading = SourceOptions(
             columns=column_names(columns),
             separator=separator_of(separator),
             scheme=tag_scheme(scheme),
@@ -173,7 +159,7 @@ def convert(
             unit=offset_unit,
             tokenizing=tokens.value,
         )
-        writing = Writing(
+        writing = TargetOptions(
             scheme=tag_scheme(to_scheme) or Scheme.IOB2,
             separator=written_separator(to_separator),
             keep=kept_columns(columns, to_columns),
@@ -181,7 +167,7 @@ def convert(
         )
         read_as = source_format or guess_source(source)
         write_as = target_format or guess_target(target)
-        converted = convert(source, read_as, write_as, reading, writing, shown=examples)
+        converted = convert(source, read_as, write_as, reading, writing, max_examples=examples)
         lost = bool(converted.losses.counts)
         if lost:
             typer.echo(losses_report(converted.losses), err=True)
@@ -207,7 +193,7 @@ def split(
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed splits otherwise.")] = 1,
     columns: Columns = None,
-    separator: Separator = "guess",
+    separator: GuessedSeparator = "guess",
 ) -> None:
     """Split a file by document (-DOCSTART- rows, `# newdoc`), else by sentence.
 
@@ -222,19 +208,21 @@ def split(
             separator_of,
             shares_of,
         )
-        from tagbelt.data.conll.splitting import render, split_file
-        from tagbelt.data.conll.tolerant import read_loosely
+        from tagbelt.data.conll.reading import read_tolerantly
+        from tagbelt.data.conll.splitting import piece_text, split_file
 
         shares = shares_of(parts)
         titles = part_names(names, len(shares))
-        loose = read_loosely(file, columns=column_names(columns), separator=separator_of(separator))
-        done = split_file(loose, shares, seed)
+        raw = read_tolerantly(
+            file, columns=column_names(columns), separator=separator_of(separator)
+        )
+        done = split_file(raw, shares, seed)
         out.mkdir(parents=True, exist_ok=True)
         suffix = Path(file.name.removesuffix(".gz")).suffix
         targets = [out / f"{title}{suffix}" for title in titles]
         refuse_existing(targets)
         for target, pieces, repeated in zip(targets, done.parts, done.repeated, strict=True):
-            target.write_bytes(render(loose, pieces).encode("utf-8"))
+            target.write_bytes(piece_text(raw, pieces).encode("utf-8"))
             sentences = sum(len(piece.sentences) for piece in pieces)
             documents = f"{len(pieces)} documents, " if done.by_document else ""
             also = f", {repeated} of them in an earlier part too" if repeated else ""
@@ -260,13 +248,12 @@ def get(
         Path | None, typer.Option(help="Another catalogue than Tagbelt's own.")
     ] = None,
 ) -> None:
-    """Fetch a data set of the catalogue, after its licence was shown; each file is checked.
-
-    What was begun goes on where it stopped when the command is called again.
-    """
+    """Fetch a data set of the catalogue, after its licence was shown; each file is checked."""
     with told("data get"):
-        from tagbelt.commands.data_get import catalogue_report, entry_report, fetch_all
-        from tagbelt.data.catalogue.entries import OWN, find_entry, read_catalogue
+        from tagbelt.commands.data_options import mirror_of
+        from tagbelt.commands.data_reports import catalogue_report, entry_report, show_progress
+        from tagbelt.data.catalogue.entries import OWN, file_source, find_entry, read_catalogue
+        from tagbelt.data.download import fetch_file
 
         known = read_catalogue(catalogue or OWN)
         if name is None:
@@ -276,7 +263,16 @@ def get(
         typer.echo(entry_report(name, entry), err=True)
         if not yes:
             typer.confirm("Fetch it under this licence?", abort=True, err=True)
-        fetch_all(name, entry, to or Path(name), mirror)
+        for file in entry.files:
+            source, target = (
+                file_source(file, name, mirror_of(mirror)),
+                (to or Path(name)) / file.name,
+            )
+            fetched = fetch_file(
+                source, target, sha256=file.sha256, size=file.size, progress=show_progress
+            )
+            done = "fetched" if fetched else "there already"
+            typer.echo(f"{target}: {done}, {file.size} bytes, checked")
 
 
 def _show(result: object) -> None:

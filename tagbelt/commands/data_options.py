@@ -1,19 +1,18 @@
-"""What the options of `tagbelt data` say, and one message where they say nothing useful."""
+"""Read the options of `tagbelt data`: a value for each, or one message of what is wrong."""
 
 from pathlib import Path
-from typing import Literal
 
+from tagbelt.data.conll.reading import AnnotatedFile, annotate, read_tolerantly, refuse_faults
 from tagbelt.data.conll.schemes import Scheme
-from tagbelt.data.conll.tolerant import Annotated, annotate, read_loosely
-from tagbelt.errors import ConllError, DataError
+from tagbelt.data.types import SEPARATORS, Separator
+from tagbelt.errors import DataError
 
 
-def read_file(path: Path, columns: str | None, separator: str, scheme: str | None) -> Annotated:
+def read_file(path: Path, columns: str | None, separator: str, scheme: str | None) -> AnnotatedFile:
     """Read a file. Raises ConllError if its table or its scheme is not clear."""
-    loose = read_loosely(path, columns=column_names(columns), separator=separator_of(separator))
-    file = annotate(loose, tag_scheme(scheme))
-    for fault in (*loose.rows, *([file.doubt] if file.doubt else ())):
-        raise ConllError(loose.path, fault.line, fault.message)
+    raw = read_tolerantly(path, columns=column_names(columns), separator=separator_of(separator))
+    file = annotate(raw, tag_scheme(scheme))
+    refuse_faults(raw.path, [f for f in file.faults if f.kind in ("wrong-columns", "scheme")])
     return file
 
 
@@ -40,7 +39,7 @@ def tag_scheme(name: str | None) -> Scheme | None:
 
 def separator_of(name: str) -> str | None:
     """Read --separator. Raises DataError for one that there is not."""
-    known = {"guess": "guess", "whitespace": None, "tab": "\t", "space": " "}
+    known = {"guess": "guess", **SEPARATORS}
     if name not in known:
         raise DataError(f"--separator is one of {', '.join(known)}, not {name!r}")
     return known[name]
@@ -70,15 +69,28 @@ def refuse_existing(targets: list[Path]) -> None:
             raise DataError(f"{target} is there already; say another folder with --out")
 
 
-def written_separator(name: str) -> Literal[" ", "\t"]:
+def written_separator(name: str) -> Separator:
     """Read --to-separator. Raises DataError for one that there is not."""
-    if name not in ("tab", "space"):
+    separator = SEPARATORS.get(name)
+    if separator is None:
         raise DataError(f"--to-separator is tab or space, not {name!r}")
-    return "\t" if name == "tab" else " "
+    return separator
+
+
+def mirror_of(name: str | None) -> str | Path | None:
+    """Read --from: an address or a folder. Raises DataError for what is neither."""
+    if name is None or name.startswith(("http://", "https://")):
+        return name
+    if not Path(name).is_dir():
+        raise DataError(f"--from {name}: neither a folder nor an http address")
+    return Path(name)
 
 
 def kept_columns(columns: str | None, wanted: str | None) -> tuple[int, ...] | None:
-    """The places of the columns to write. Raises DataError for one that is not named."""
+    """Read --to-columns: the indices of the columns to write.
+
+    Raises DataError for one that is not named.
+    """
     if wanted is None:
         return None
     names = (columns or "").split(",")

@@ -1,11 +1,13 @@
-"""What `tagbelt data` found, for people to read."""
+"""The results of `tagbelt data` as text for people."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tagbelt.data.checking.findings import KINDS, Findings, Severity
 
 if TYPE_CHECKING:
+    from tagbelt.data.catalogue.entries import Entry
     from tagbelt.data.checking.check import Checked
     from tagbelt.data.checking.statistics import Lengths, Statistics
     from tagbelt.data.formats.record import Losses
@@ -24,11 +26,11 @@ LOSSES = {
     "empty-text": "texts without a token",
     "token-boundaries": "sentences whose tokens cannot be told from their text",
 }
-"""What a kind of loss means."""
+"""The meaning of each kind of loss."""
 
 
 def check_report(checked: "Checked") -> str:
-    """The files, the findings with their places, and a last line that sums up."""
+    """Return the files, the findings with their places, and a last line that sums up."""
     from tagbelt.data.checking.check import label_counts
 
     lines = []
@@ -38,7 +40,7 @@ def check_report(checked: "Checked") -> str:
         scheme = file.scheme or "scheme unknown"
         tokens = sum(len(s.tokens) for s in file.sentences)
         lines.append(
-            f"{file.loose.path}: {len(file.sentences)} sentences, {tokens} tokens, "
+            f"{file.raw.path}: {len(file.sentences)} sentences, {tokens} tokens, "
             f"{counts.total()} entities ({labels or 'none'}), {scheme}"
         )
     lines.extend(_findings(checked.findings))
@@ -48,7 +50,7 @@ def check_report(checked: "Checked") -> str:
 
 
 def stats_report(described: "Sequence[Statistics]") -> str:
-    """A table with a column for each file."""
+    """Return a table with a column for each file."""
     labels = dict.fromkeys(label for d in described for label in d.labels)
     rows = [
         ["file", *(d.path for d in described)],
@@ -71,7 +73,7 @@ def stats_report(described: "Sequence[Statistics]") -> str:
 
 
 def losses_report(losses: "Losses") -> str:
-    """What a conversion cannot carry over: counts, and the first places of each kind."""
+    """Return what a conversion cannot carry over: counts, and the first places of each kind."""
     lines = []
     for kind, count in losses.counts.items():
         lines.append(f"{kind} ({count}): {LOSSES[kind]}")
@@ -80,6 +82,39 @@ def losses_report(losses: "Losses") -> str:
         if len(shown) < count:
             lines.append(f"  ... {count - len(shown)} more")
     return "\n".join(lines)
+
+
+def catalogue_report(catalogue: "Mapping[str, Entry]") -> str:
+    """Return a line for each set."""
+    width = max(map(len, catalogue), default=0)
+    lines = []
+    for name, entry in catalogue.items():
+        size = sum(file.size for file in entry.files)
+        how = f"{size / 1e6:.1f} MB" if entry.files else "not to be fetched"
+        lines.append(f"{name:{width}}  {entry.language}  {how:>17}  {entry.title}")
+    return "\n".join(lines)
+
+
+def entry_report(name: str, entry: "Entry") -> str:
+    """Return what a person should know of a set before it is fetched."""
+    rows = [
+        ("", entry.title),
+        ("licence", entry.licence),
+        ("home", entry.home),
+        ("language", entry.language),
+        ("columns", f"{','.join(entry.columns)} (separator: {entry.separator})"),
+        ("files", ", ".join(f"{f.name} ({f.size / 1e6:.1f} MB)" for f in entry.files)),
+        ("note", entry.notes),
+    ]
+    return "\n".join([name, *(f"  {key:8}  {value}" for key, value in rows if value)])
+
+
+def show_progress(name: str, have: int, size: int | None) -> None:
+    """Show on standard error how much of a file is there, if that is a terminal."""
+    if size is not None and sys.stderr.isatty():
+        end = "\r" if have < size else "\n"
+        sys.stderr.write(f"\r{name}: {have / max(size, 1):4.0%} of {size / 1e6:.1f} MB{end}")
+        sys.stderr.flush()
 
 
 def _findings(findings: Findings) -> Iterator[str]:

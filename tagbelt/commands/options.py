@@ -32,7 +32,11 @@ Separator = Annotated[
     str, typer.Option(help="What separates columns: whitespace, tab or space.", show_default=True)
 ]
 TagScheme = Annotated[
-    str | None, typer.Option(help="Tag scheme; recognised from the tags unless given.")
+    str | None,
+    typer.Option(
+        help="Tag scheme: IO, IOB1, IOB2, BMES, BIOES or BILUO; recognised from the tags unless "
+        "given."
+    ),
 ]
 Repair = Annotated[
     bool,

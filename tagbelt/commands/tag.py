@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal, TextIO, TypeVar
 from tagbelt.commands.documents import Document, Field, read_json_lines, read_text
 from tagbelt.commands.writers import Writer, writer_for
 from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.types import SEPARATORS
 from tagbelt.errors import InputError
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
@@ -34,8 +35,6 @@ SUFFIXES: dict[str, SourceKind] = {
     ".bmes": "conll",
     ".tsv": "conll",
 }
-
-SEPARATORS: dict[str, Literal["\t", " "] | None] = {"whitespace": None, "tab": "\t", "space": " "}
 
 STANDARD_INPUT = Path("-")
 

@@ -9,8 +9,8 @@ from zlib import crc32
 import typer
 
 from tagbelt.commands.documents import Bad, Document, Field
-from tagbelt.data.conll.reading import write_conll
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
+from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import Entity, Sentence, Unit
 from tagbelt.inference import Annotation

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagbelt.data.conll.reading import Corpus, read_conll, write_conll
+from tagbelt.data.conll.reading import Corpus, read_conll
 from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import ConllError
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tagbelt.data.conll.reading import Columns, Corpus, Separator, read_conll, write_conll
+from tagbelt.data.conll.reading import Corpus, read_conll
+from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
+from tagbelt.data.conll.writing import write_conll
+from tagbelt.data.types import Separator
 from tagbelt.errors import ConllError
 
 DATA = os.environ.get("TAGBELT_DATA")
@@ -143,7 +146,7 @@ def test_no_row_is_lost(real: Read) -> None:
 def test_documents_hold_all_sentences(real: Read) -> None:
     documents = real.corpus.documents()
     assert len(documents) == max(1, real.file.documents)
-    assert sum(len(document.sentences) for document in documents) == real.file.sentences
+    assert sum(len(document) for document in documents) == real.file.sentences
 
 
 @pytest.mark.parametrize("scheme", [Scheme.IOB2, Scheme.BIOES])

@@ -7,9 +7,9 @@ import pytest
 
 from tagbelt.data.checking.check import check_files
 from tagbelt.data.checking.statistics import describe_files
+from tagbelt.data.conll.reading import annotate, read_tolerantly
 from tagbelt.data.conll.schemes import Scheme
-from tagbelt.data.conll.tolerant import annotate, read_loosely
-from tagbelt.data.formats.convert import Reading, Writing, convert, save
+from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, save
 from tagbelt.data.formats.names import Format
 
 DATA = os.environ.get("TAGBELT_DATA")
@@ -104,7 +104,7 @@ def test_msra_has_a_very_long_sentence():
 
 
 def test_the_counts_of_a_set():
-    files = [annotate(read_loosely(path)) for path in paths("conll2003")]
+    files = [annotate(read_tolerantly(path)) for path in paths("conll2003")]
     train, dev, test = describe_files(files)
     assert (train.documents, train.sentences, train.tokens, train.entities) == (
         946,
@@ -122,16 +122,16 @@ def test_the_counts_of_a_set():
 def test_real_rows_come_back_from_other_formats(tmp_path, name, through):
     source = Path(DATA or "", name)
     middle, back = tmp_path / "middle", tmp_path / "back.conll"
-    there = convert(source, Format.conll, through, Reading(), Writing())
+    there = convert(source, Format.conll, through, SourceOptions(), TargetOptions())
     assert not there.losses.counts
-    save(there, middle, Writing())
-    again = convert(middle, through, Format.conll, Reading(), Writing())
+    save(there, middle, TargetOptions())
+    again = convert(middle, through, Format.conll, SourceOptions(), TargetOptions())
     assert not again.losses.counts
-    save(again, back, Writing())
-    files = [annotate(read_loosely(path)) for path in (source, back)]
+    save(again, back, TargetOptions())
+    files = [annotate(read_tolerantly(path)) for path in (source, back)]
     first, second = ([(s.tokens, s.spans) for s in file.sentences] for file in files)
     assert first == second
-    documents = [[block.document for block in file.loose.blocks] for file in files]
+    documents = [file.raw.document_starts for file in files]
     assert documents[0] == documents[1]
 
 
@@ -141,7 +141,7 @@ def test_real_rows_come_back_from_other_formats(tmp_path, name, through):
 )
 def test_rows_in_the_scheme_they_have_stay_as_they_are(name, scheme, separator):
     source = Path(DATA or "", name)
-    writing = Writing(scheme=Scheme(scheme), separator=separator)
-    done = convert(source, Format.conll, Format.conll, Reading(), writing)
+    writing = TargetOptions(scheme=Scheme(scheme), separator=separator)
+    done = convert(source, Format.conll, Format.conll, SourceOptions(), writing)
     assert done.text is not None
     assert done.text.strip("\n") == source.read_text(encoding="utf-8").strip("\n")

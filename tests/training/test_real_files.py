@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tagbelt.data.conll.reading import read_conll, write_conll
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.conll.writing import write_conll
 from tagbelt.model.config import CELLS
 from tagbelt.training.config import load_config
 from tagbelt.training.corpus.reading import read_source

@@ -121,7 +121,7 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
         corpus = read_source(path, source)
         part = _part_of(path, source, corpus.sentences)
         sentences = tuple(_renamed(sentence, source.labels) for sentence in part)
-        repairs = tuple(f"{r.path}:{r.line}: {r.message}" for r in corpus.repairs)
+        repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
         parts.append(_Part(source, sentences, repairs))
     return parts
 

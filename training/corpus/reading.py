@@ -1,13 +1,10 @@
 """Reading an annotated file as a layout says."""
 
 from pathlib import Path
-from typing import Literal
 
-from tagbelt.data.conll.reading import Corpus, read_conll
-from tagbelt.data.conll.tolerant import FIRST_AND_LAST
+from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
+from tagbelt.data.types import SEPARATORS
 from tagbelt.training.config import Layout
-
-SEPARATORS: dict[str, Literal["\t", " "] | None] = {"whitespace": None, "tab": "\t", "space": " "}
 
 
 def read_source(path: Path, layout: Layout) -> Corpus:

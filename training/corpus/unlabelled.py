@@ -7,10 +7,9 @@ from pathlib import Path
 
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.text.tokenize import tokenize
-from tagbelt.data.types import Sentence, Unit
+from tagbelt.data.types import SEPARATORS, Sentence, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.training.config import RunConfig
-from tagbelt.training.corpus.reading import SEPARATORS
 from tagbelt.training.distillation_config import TextSource
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tagbelt.data.catalogue.entries import find_entry, read_catalogue
+from tagbelt.data.catalogue.entries import file_source, find_entry, read_catalogue
 from tagbelt.errors import DataError
 
 ENTRY = """
@@ -74,3 +74,16 @@ def test_a_catalogue_that_is_wrong_is_told_where(read, text, message):
     with pytest.raises(DataError) as caught:
         read(text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["small/train.conll", "train.conll"])
+def test_a_file_comes_from_its_address_or_from_a_mirror(read, tmp_path, place):
+    (file,) = read(ENTRY + FILE)["small"].files
+    assert file_source(file, "small", None) == "https://example.org/train.conll"
+    address = file_source(file, "small", "http://mirror.example/a/")
+    assert address == "http://mirror.example/a/small/train.conll"
+    with pytest.raises(DataError, match=r"has neither small/train\.conll nor train\.conll"):
+        file_source(file, "small", tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).touch()
+    assert file_source(file, "small", tmp_path) == tmp_path / place

@@ -4,12 +4,11 @@ import gzip
 
 import pytest
 
-from tagbelt.data.checking.check import check_files
+from tagbelt.data.checking.check import CheckLimits, check_files
 from tagbelt.data.checking.findings import KINDS, Severity
-from tagbelt.data.checking.within import Limits
 from tagbelt.data.conll.schemes import Scheme
 
-NO_LIMITS = Limits(long=1000, rare=0)
+NO_LIMITS = CheckLimits(long=1000, rare=0)
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def check(tmp_path):
             path = tmp_path / f"{number}.conll"
             path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
             paths.append(path)
-        checked = check_files(paths, limits=limits, shown=100, **options)
+        checked = check_files(paths, limits=limits, max_examples=100, **options)
         assert checked.findings.counts == {
             kind: len(examples) for kind, examples in checked.findings.examples.items()
         }
@@ -115,7 +114,7 @@ def test_files_are_compared_with_those_before_them(check):
 
 
 def test_labels_that_a_file_lacks_or_has_rarely(check):
-    found = check(GOOD, "Ada\tB-PER\n\nSony\tB-ORG\n", limits=Limits(rare=2))
+    found = check(GOOD, "Ada\tB-PER\n\nSony\tB-ORG\n", limits=CheckLimits(rare=2))
     assert {(file, message.split(" (see ")[0]) for file, _, message in found["missing-label"]} == {
         (0, "no ORG"),
         (1, "no LOC"),
@@ -140,7 +139,7 @@ def test_the_least_clear_form_is_told_first(check):
 def test_examples_are_bounded_and_all_are_counted(tmp_path):
     path = tmp_path / "a.conll"
     path.write_text("x\u200b\tO\n" * 40, encoding="utf-8")
-    checked = check_files([path], shown=3)
+    checked = check_files([path], max_examples=3)
     (kind,) = checked.as_json()["findings"]
     assert (kind["kind"], kind["count"], len(kind["examples"])) == ("zero-width", 40, 3)
     assert not checked.failed()

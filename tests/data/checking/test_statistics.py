@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagbelt.data.checking.statistics import Lengths, describe_files, lengths
-from tagbelt.data.conll.tolerant import annotate, read_loosely
+from tagbelt.data.conll.reading import annotate, read_tolerantly
 
 
 def described(*texts):
-    return describe_files([annotate(read_loosely(io.BytesIO(t.encode("utf-8")))) for t in texts])
+    return describe_files([annotate(read_tolerantly(io.BytesIO(t.encode("utf-8")))) for t in texts])
 
 
 TRAIN = "-DOCSTART- O\n\nAda B-PER\nLovelace I-PER\nsleeps O\n\n-DOCSTART- O\n\nRome B-LOC\n"

@@ -183,7 +183,7 @@ def test_documents_begin_at_docstart_rows() -> None:
     corpus = read("a O\n\n-DOCSTART- -X- O\nb O\n\nc O\n-DOCSTART-\n\n-DOCSTART- O\nd O\n")
     assert tokens(corpus) == [["a"], ["b"], ["c"], ["d"]]
     assert corpus.document_starts == (1, 3, 3)
-    assert [[s.tokens[0] for s in document.sentences] for document in corpus.documents()] == [
+    assert [[s.tokens[0] for s in document] for document in corpus.documents()] == [
         ["a"],
         ["b", "c"],
         ["d"],
@@ -194,7 +194,7 @@ def test_documents_begin_at_docstart_rows() -> None:
     ("content", "sizes"), [("", []), ("a O\n\nb O\n", [2]), ("-DOCSTART- O\n\na O\n\nb O\n", [2])]
 )
 def test_a_file_without_docstart_is_one_document(content: str, sizes: list[int]) -> None:
-    assert [len(document.sentences) for document in read(content).documents()] == sizes
+    assert [len(document) for document in read(content).documents()] == sizes
 
 
 def test_comments_are_skipped_and_counted_and_keep_line_numbers_right() -> None:

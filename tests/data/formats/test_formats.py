@@ -6,7 +6,14 @@ import pytest
 
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.formats.brat import write_brat
-from tagbelt.data.formats.convert import Reading, Writing, convert, guess_source, guess_target, save
+from tagbelt.data.formats.convert import (
+    SourceOptions,
+    TargetOptions,
+    convert,
+    guess_source,
+    guess_target,
+    save,
+)
 from tagbelt.data.formats.names import Format, OffsetUnit
 from tagbelt.data.formats.record import Mark, Offsets, Record
 from tagbelt.data.types import Span
@@ -22,8 +29,8 @@ def rows(tmp_path):
     def run(source, source_format, text, **reading):
         path = tmp_path / source
         path.write_bytes(text.encode("utf-8"))
-        done = convert(path, source_format, Format.conll, Reading(**reading), Writing())
-        save(done, tmp_path / "out.conll", Writing())
+        done = convert(path, source_format, Format.conll, SourceOptions(**reading), TargetOptions())
+        save(done, tmp_path / "out.conll", TargetOptions())
         read = read_conll(tmp_path / "out.conll", separator="\t")
         losses = {
             kind: [m.removeprefix(f"{tmp_path}/") for m in found]
@@ -147,7 +154,7 @@ def test_brat(tmp_path):
     )
     (folder / "b.txt").write_text("Nobody.", encoding="utf-8")
     (folder / "b.ann").write_text("", encoding="utf-8")
-    done = convert(folder, Format.brat, Format.conll, Reading(), Writing())
+    done = convert(folder, Format.brat, Format.conll, SourceOptions(), TargetOptions())
     assert done.text.count("-DOCSTART-") == 2
     assert "Ada\tB-PER\n😀\tI-PER\nslept\tO\nin\tO\nRome\tB-LOC\n.\tO\n" in done.text.replace(
         "\n\n", "\n"
@@ -158,7 +165,7 @@ def test_brat(tmp_path):
     ]
     (folder / "b.ann").unlink()
     with pytest.raises(DataError, match=r"b\.ann: is missing"):
-        convert(folder, Format.brat, Format.conll, Reading(), Writing())
+        convert(folder, Format.brat, Format.conll, SourceOptions(), TargetOptions())
 
 
 def test_documents_of_rows_are_documents_of_brat(tmp_path):
@@ -168,7 +175,9 @@ def test_documents_of_rows_are_documents_of_brat(tmp_path):
         encoding="utf-8",
     )
     save(
-        convert(source, Format.conll, Format.brat, Reading(), Writing()), tmp_path / "b", Writing()
+        convert(source, Format.conll, Format.brat, SourceOptions(), TargetOptions()),
+        tmp_path / "b",
+        TargetOptions(),
     )
     found = {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "b").iterdir()}
     assert found == {
@@ -179,16 +188,16 @@ def test_documents_of_rows_are_documents_of_brat(tmp_path):
     }
     with pytest.raises(DataError, match="has documents already"):
         save(
-            convert(source, Format.conll, Format.brat, Reading(), Writing()),
+            convert(source, Format.conll, Format.brat, SourceOptions(), TargetOptions()),
             tmp_path / "b",
-            Writing(),
+            TargetOptions(),
         )
 
 
 def test_tokens_that_brat_cannot_show_are_told(tmp_path):
     source = tmp_path / "a.conll"
     source.write_text("two words\tB-PER\nx\tO\n\n\tO\ny\tB-X\n\n\tB-X\n", encoding="utf-8")
-    done = convert(source, Format.conll, Format.brat, Reading(), Writing())
+    done = convert(source, Format.conll, Format.brat, SourceOptions(), TargetOptions())
     assert done.losses.counts == {"token-boundaries": 3, "empty-entity": 1}
     assert done.losses.examples["empty-entity"] == [
         f"{source}:7: X at token 1 of the sentence has no text"
@@ -202,12 +211,12 @@ def test_rows_keep_their_columns_comments_and_documents(tmp_path):
         "Ada NNP I-PER\nslept VBD O\n\n\nRome NNP I-LOC\n",
         encoding="utf-8",
     )
-    reading = Reading(columns=["token", "pos", "tag"])
-    bioes = Writing(scheme="BIOES", separator=" ")
+    reading = SourceOptions(columns=["token", "pos", "tag"])
+    bioes = TargetOptions(scheme="BIOES", separator=" ")
     done = convert(source, Format.conll, Format.conll, reading, bioes)
     expected = source.read_text(encoding="utf-8").replace("I-", "S-")
     assert done.text == expected
-    two = Writing(keep=(2, 0))
+    two = TargetOptions(keep=(2, 0))
     done = convert(source, Format.conll, Format.conll, reading, two)
     assert "\nB-PER\tAda\nO\tslept\n" in done.text
 
@@ -263,7 +272,7 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path, source_format, tex
     path = tmp_path / "a"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=message):
-        convert(path, source_format, Format.conll, Reading(), Writing())
+        convert(path, source_format, Format.conll, SourceOptions(), TargetOptions())
 
 
 def test_marks_are_in_order():

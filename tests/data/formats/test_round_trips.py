@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagbelt.data.conll.reading import read_conll, write_conll
+from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme
-from tagbelt.data.formats.convert import Reading, Writing, convert, save
+from tagbelt.data.conll.writing import write_conll
+from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, save
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
 from tagbelt.data.formats.names import Format, OffsetUnit
@@ -42,11 +43,11 @@ def there_and_back(corpus, starts, through, tokenizing="word"):
     with tempfile.TemporaryDirectory() as folder:
         first, middle, last = (Path(folder, name) for name in ("a.conll", "middle", "b.conll"))
         write_conll(first, corpus, document_starts=starts)
-        tab, writing = Reading(separator="\t", scheme=Scheme.IOB2), Writing()
+        tab, writing = SourceOptions(separator="\t", scheme=Scheme.IOB2), TargetOptions()
         out = convert(first, Format.conll, through, tab, writing)
         assert not out.losses.counts
         save(out, middle, writing)
-        back = convert(middle, through, Format.conll, Reading(tokenizing=tokenizing), writing)
+        back = convert(middle, through, Format.conll, SourceOptions(tokenizing=tokenizing), writing)
         assert not back.losses.counts
         save(back, last, writing)
         return read_conll(last, separator="\t")
@@ -126,8 +127,8 @@ def test_no_entity_goes_missing_between_schemes(corpus, scheme):
     with tempfile.TemporaryDirectory() as folder:
         first, second = Path(folder, "a.conll"), Path(folder, "b.conll")
         write_conll(first, corpus)
-        writing = Writing(scheme=scheme)
-        reading = Reading(separator="\t", scheme=Scheme.IOB2)
+        writing = TargetOptions(scheme=scheme)
+        reading = SourceOptions(separator="\t", scheme=Scheme.IOB2)
         save(convert(first, Format.conll, Format.conll, reading, writing), second, writing)
         assert content(read_conll(second, separator="\t", scheme=scheme).sentences) == content(
             corpus

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.data.conll.reading import Separator, read_conll
-from tagbelt.data.text.tokenize import Unit, tokenize
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.data.types import Separator, Unit
 
 UNITS: tuple[Unit, ...] = ("word", "character")
 

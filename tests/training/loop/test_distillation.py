@@ -14,8 +14,9 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from tagbelt.data.checkpoint.artifact import CARD, SUMS
-from tagbelt.data.conll.reading import read_conll, write_conll
+from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
