@@ -16,19 +16,14 @@
 #ifndef TAGBELT_CRF_H
 #define TAGBELT_CRF_H
 
+#include "exact.h"
+
 #include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A product and a sum must round as two operations, on every processor. */
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
-#endif
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAVE_TIERS 1

@@ -6,7 +6,7 @@ Letters: D directions, G gates, H units, I inputs, K tags; U blocks of 16 units.
 import ctypes
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,11 @@ LIMIT = 127
 PORTABLE = "portable"
 """Plain C, slower than ONNX Runtime: for tests."""
 
-TIERS = (PORTABLE, "avx2", "vnni", "amx")
+TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx")
+"""By their place in a mask of recurrent.c."""
+_PREFERRED = ("amx", "vnni", "avxvnni", "avx2", PORTABLE)
+FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx")
+"""What a processor may have, by their place in a mask; "avx512" is F, BW, VL and DQ."""
 _CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
 """By their gates, for files without a name; a GRU has four of which the states reach but three."""
 
@@ -52,7 +56,7 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("cell", "directions", "unit_blocks")),
         *((name, ctypes.c_int32) for name in ("input_bytes", "chunks", "reserved")),
-        *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "peephole")),
+        *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "peephole", "start")),
     ]
 
 
@@ -61,13 +65,30 @@ class _Network(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("layers", "tags", "tag_blocks", "tag_chunks")),
         ("layer", ctypes.POINTER(_Layer)),
         *((name, ctypes.c_void_p) for name in ("tag_tiles", "tag_scale", "tag_bias")),
+        ("tag_start", ctypes.c_void_p),
     ]
+
+
+def tiers() -> tuple[str, ...]:
+    """Name the tiers that run on this processor, fastest first; none without the kernels."""
+    kernels = library()
+    return () if kernels is None else _named(kernels.tagbelt_tiers())
+
+
+def tiers_of(features: Iterable[str]) -> tuple[str, ...]:
+    """Name the tiers, fastest first, of a processor that has some of FEATURES."""
+    kernels = library()
+    mask = sum(1 << FEATURES.index(feature) for feature in features)
+    return () if kernels is None else _named(kernels.tagbelt_tiers_of(mask))
 
 
 def best_tier() -> str | None:
     """Name the fastest tier of this processor; None without the compiled kernels."""
-    kernels = library()
-    return None if kernels is None else TIERS[kernels.tagbelt_best_tier()]
+    return next(iter(tiers()), None)
+
+
+def _named(mask: int) -> tuple[str, ...]:
+    return tuple(tier for tier in _PREFERRED if mask >> TIERS.index(tier) & 1)
 
 
 @functools.cache
@@ -97,14 +118,13 @@ class QuantisedNetwork:
 
         Raises ValueError for one that can't run here, and for arrays of other shapes or types.
         """
-        kernels, best = library(), best_tier()
-        if kernels is None or best is None:
+        kernels, here = library(), tiers()
+        if kernels is None:
             raise ValueError("the compiled kernels are not there")
-        tier = tier or best
-        if TIERS.index(tier) > TIERS.index(best):
-            raise ValueError(f"this processor has no {tier}, its best is {best}")
+        if tier is not None and tier not in here:
+            raise ValueError(f"this processor has no tier {tier}, only {', '.join(here)}")
         _check(weights)
-        self.tier = tier
+        self.tier = tier or here[0]
         self.bound = float(weights["bound"][0])
         _, _, hidden, columns = weights["0.weight"].shape
         self.inputs = columns - hidden
@@ -167,14 +187,15 @@ class QuantisedNetwork:
     def _build(self, weights: Weights) -> _Network:
         layers = [self._layer(i, weights) for i in range(_layers(weights))]
         states = _spread(weights["tags.weight"], weights[f"{len(layers) - 1}.weight"])
-        tiles, scale, bias = _pack_tags(states, weights["tags.bias"])
+        levels, scale, bias = _pack_tags(states, weights["tags.bias"])
         return _Network(
             len(layers),
             self.tags,
             len(bias),
             _chunks(states.shape[1]),
             (_Layer * len(layers))(*layers),
-            *(self._pointer(array) for array in (tiles, scale, bias)),
+            *(self._pointer(array) for array in (_tiles(levels), scale, bias)),
+            self._start(levels),
         )
 
     def _layer(self, index: int, weights: Weights) -> _Layer:
@@ -194,7 +215,13 @@ class QuantisedNetwork:
             0,
             self._pointer(_tiles(levels)),
             *(self._pointer(array) for array in _pack_gates(weights, index)),
+            self._start(levels),
         )
+
+    def _start(self, levels: NDArray[np.int8]) -> int | None:
+        """Address of what the sums start from in this tier, [D, U, G, 16] of int32."""
+        starts = _STARTS.get(self.tier)
+        return None if starts is None else self._pointer(_gate_blocks(starts(levels), np.int32))
 
     def _pointer(self, array: Array | None) -> int | None:
         if array is None:
@@ -245,6 +272,8 @@ def _check_array(weights: Weights, name: str, kind: type, shape: tuple[int | Non
     if array.dtype != kind or array.shape != shape:
         expected = f"{np.dtype(kind)} {list(shape)}"
         raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, expected {expected}")
+    if kind is np.int8 and array.min() < -LIMIT:
+        raise ValueError(f"{name} has {array.min()}, expected at least {-LIMIT}")
 
 
 def _pack_gates(weights: Weights, index: int) -> tuple[Floats, Floats, Floats | None]:
@@ -264,7 +293,7 @@ def _pack_gates(weights: Weights, index: int) -> tuple[Floats, Floats, Floats | 
 
 
 def _pack_tags(weight: Floats, bias: Floats) -> tuple[NDArray[np.int8], Floats, Floats]:
-    """The arrays of `struct network`: weights [K, S] as high and low bytes, scales and biases."""
+    """Weights [K, S] as high and low bytes [1, 2, K, S], their scales and biases in blocks."""
     blocks = -(-len(weight) // LANES)
     scale = np.abs(weight).max(axis=1).astype(np.float64) / LIMIT
     scale[scale == 0.0] = 1.0
@@ -275,7 +304,7 @@ def _pack_tags(weight: Floats, bias: Floats) -> tuple[NDArray[np.int8], Floats, 
     scales = np.stack((scale, fine)) / LIMIT  # [2, K]
     shift = ZERO * (levels[0].sum(2, dtype=np.int64) * scales).sum(0)
     padded = _gate_blocks(scales[None])[0]  # [blocks, 2, LANES]
-    return _tiles(levels)[0], padded, _blocks((bias - shift)[None])[0].reshape(blocks, LANES)
+    return levels, padded, _blocks((bias - shift)[None])[0].reshape(blocks, LANES)
 
 
 def _tiles(levels: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -288,15 +317,24 @@ def _tiles(levels: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(split.transpose(0, 2, 4, 1, 5, 3, 6))
 
 
-def _gate_blocks(values: Array) -> Floats:
+def _minus_pair_products(levels: NDArray[np.int8]) -> Array:
+    """[D, G, H, I] -> [D, G, H], the products of neighbouring weights: see tier_avx2.c."""
+    wide = np.pad(levels, [(0, 0)] * 3 + [(0, levels.shape[3] % 2)]).astype(np.int32)
+    return -(wide[..., ::2] * wide[..., 1::2]).sum(3, dtype=np.int32)
+
+
+_STARTS: dict[str, Callable[[NDArray[np.int8]], Array]] = {"avx2": _minus_pair_products}
+
+
+def _gate_blocks(values: Array, kind: type = np.float32) -> Array:
     """[D, G, H] -> [D, U, G, 16]."""
-    return np.ascontiguousarray(_blocks(values).swapaxes(1, 2))
+    return np.ascontiguousarray(_blocks(values, kind).swapaxes(1, 2))
 
 
-def _blocks(values: Array) -> Floats:
+def _blocks(values: Array, kind: type = np.float32) -> Array:
     """[..., H] -> [..., U, 16], zeros at the end."""
     units = -(-values.shape[-1] // LANES)
-    padded = np.zeros((*values.shape[:-1], units * LANES), np.float32)
+    padded = np.zeros((*values.shape[:-1], units * LANES), kind)
     padded[..., : values.shape[-1]] = values
     return padded.reshape(*values.shape[:-1], units, LANES)
 

@@ -16,8 +16,9 @@ enum {
 
 /* One layer: D directions, U blocks of LANES units, G gates; all arrays contiguous.
  *
- * The gates are those of cells.h. Scales and biases of gates that pass a sigmoid are halved. A row of the product is a state, U * LANES bytes, then an input; `chunks`
- * is its length in chunks, rounded up. */
+ * The gates are those of cells.h. Scales and biases of gates that pass a sigmoid are halved. A row of
+ * the product is a state, U * LANES bytes, then an input; `chunks` is its length in chunks, rounded
+ * up. */
 struct layer {
     int32_t cell;
     int32_t directions;
@@ -29,6 +30,7 @@ struct layer {
     const float *scale;  /* [D][U][G][LANES] */
     const float *bias;   /* [D][U][G][LANES]; what ZERO adds to the sums is taken off here */
     const float *peephole; /* [D][U][G - 1][LANES], or NULL */
+    const int32_t *start; /* [D][U][G][LANES], what sums start from; NULL in tiers without it */
 };
 
 /* All that stands behind the word vectors. K tags in `tag_blocks` blocks of LANES; a weight is
@@ -42,6 +44,7 @@ struct network {
     const int8_t *tag_tiles; /* [tag_blocks][tag_chunks][2][TILE] */
     const float *tag_scale;  /* [tag_blocks][2][LANES] */
     const float *tag_bias;   /* [tag_blocks][LANES] */
+    const int32_t *tag_start; /* [tag_blocks][2][LANES], as `start` */
 };
 
 #endif

@@ -1,10 +1,19 @@
-/* The arithmetic of one tier of processors. recurrent.c includes this file once a tier, with
+/* The arithmetic of one tier of processors, whose file includes this one, with
  *   TIER        function attributes,        NAME(x)  the tier's name for x,
  *   WIDTH       floats of a vector,         MINIMUM, MAXIMUM, RECIPROCAL  of vectors,
  *   STORE_BYTES (p, v): add ZERO to the rounded values of v and store each as a byte at p,
- *   START, FINISH  the sums of a block of rows and its tiles, in two halves between which other
- *               work may stand: see product_portable.
+ *   FINISH      (product): compute its sums,
+ * and, if the tier has them,
+ *   START       (product): a first half of that; between the two other work may stand,
+ *   PREPARE     (pass, rows, count, chunks): the rows as products read them.
  */
+
+#ifndef START
+#define START(product)
+#endif
+#ifndef PREPARE
+#define PREPARE(pass, rows, count, chunks) (rows)
+#endif
 
 typedef float NAME(floats) __attribute__((vector_size(WIDTH * 4)));
 typedef int32_t NAME(integers) __attribute__((vector_size(WIDTH * 4)));
@@ -38,13 +47,17 @@ TIER static inline V NAME(sigmoid)(V half) { return 0.5f * NAME(tanh)(half) + 0.
 #include "cells.h"
 
 /* Scores [rows][K] of the tags, `step` floats from row to row, from states `stride` bytes apart. */
-TIER static void NAME(tags)(const struct network *n, const uint8_t *states, int64_t stride,
-                            int rows, float *scores) {
+TIER static void NAME(tags)(const struct network *n, const struct pass *p, const uint8_t *states,
+                            int64_t stride, int rows, float *scores) {
     int32_t sums[2 * LANES * LANES] __attribute__((aligned(64)));
+    struct product m = {.count = rows, .chunks = n->tag_chunks, .gates = 2, .room = p->room,
+                        .sums = sums};
+    m.rows = PREPARE(p, ((struct rows){states, stride}), rows, n->tag_chunks);
     for (int block = 0; block < n->tag_blocks; block++) {
-        const int8_t *tiles = n->tag_tiles + (int64_t)block * n->tag_chunks * 2 * TILE;
-        START(states, stride, rows, tiles, n->tag_chunks, 2);
-        FINISH(states, stride, rows, tiles, n->tag_chunks, 2, sums);
+        m.tiles = n->tag_tiles + (int64_t)block * n->tag_chunks * 2 * TILE;
+        m.start = n->tag_start ? n->tag_start + block * 2 * LANES : NULL;
+        START(&m);
+        FINISH(&m);
         const float *scale = n->tag_scale + block * 2 * LANES;
         const int first = block * LANES;
         const int count = n->tags - first < LANES ? n->tags - first : LANES;
@@ -73,21 +86,24 @@ TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, 
     const int units = l->unit_blocks * LANES;
     int32_t sums[2][4 * LANES * LANES] __attribute__((aligned(64)));
     struct block before = {.rows = 0}, b = {.stride = units, .out_stride = stride};
+    struct product m = {.chunks = l->chunks, .gates = gates, .room = p->room};
+    const struct rows rows = PREPARE(p, ((struct rows){now, stride}), alive, l->chunks);
     for (int unit = 0; unit < l->unit_blocks; unit++) {
         const int64_t at = (int64_t)d * l->unit_blocks + unit;
-        const int8_t *tiles = l->tiles + at * l->chunks * gates * TILE;
+        m.tiles = l->tiles + at * l->chunks * gates * TILE;
+        m.start = l->start ? l->start + at * gates * LANES : NULL;
         b.scale = l->scale + at * gates * LANES;
         b.bias = l->bias + at * gates * LANES;
         b.peephole = l->peephole ? l->peephole + at * (gates - 1) * LANES : NULL;
         for (int row = 0; row < alive; row += LANES) {
-            const uint8_t *rows = now + row * stride;
-            b.rows = alive - row < LANES ? alive - row : LANES;
-            b.sums = before.sums == sums[0] ? sums[1] : sums[0];
+            m.rows = (struct rows){rows.at + row * rows.stride, rows.stride};
+            m.count = b.rows = alive - row < LANES ? alive - row : LANES;
+            m.sums = b.sums = before.sums == sums[0] ? sums[1] : sums[0];
             b.cells = p->cells + (int64_t)row * units + unit * LANES;
             b.out = next + row * stride + unit * LANES;
-            START(rows, stride, b.rows, tiles, l->chunks, gates);
+            START(&m);
             if (before.rows) NAME(units)(&before, l->cell);
-            FINISH(rows, stride, b.rows, tiles, l->chunks, gates, b.sums);
+            FINISH(&m);
             before = b;
         }
     }
@@ -127,3 +143,4 @@ TIER static void NAME(direction)(const struct layer *l, int d, const struct pass
 #undef STORE_BYTES
 #undef START
 #undef FINISH
+#undef PREPARE

@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagbelt.inference.native import library
-from tagbelt.inference.native.quantised import TIERS, QuantisedNetwork, best_tier
+from tagbelt.inference.native.quantised import QuantisedNetwork, tiers, tiers_of
 from tests.inference.quantised_networks import GATES, made, step
 
 if library() is None:
     pytest.skip("the kernels are not built here", allow_module_level=True)
 
-HERE = TIERS[: TIERS.index(best_tier()) + 1]
+HERE = tiers()
+SAME_BITS = [("portable", "avx2"), ("vnni", "amx")]
+"""Tiers whose float arithmetic is the same; the latter take the processor's own reciprocals."""
 
 
 def expected(weights, cell, rows):
@@ -96,8 +98,9 @@ def test_a_sentence_scores_the_same_alone_and_among_others(
             own = rows[: lengths[row], row : row + 1]
             alone = network.emissions(table, own, lengths[row : row + 1])
             assert (alone[:, 0] == results[tier][: lengths[row], row]).all()
-    if "amx" in results:
-        assert (results["amx"] == results["vnni"]).all()
+    for family in SAME_BITS:
+        ours = [results[tier] for tier in family if tier in HERE]
+        assert all((result == ours[0]).all() for result in ours)
 
 
 def test_extreme_weights_do_not_overflow():
@@ -166,7 +169,12 @@ def test_a_cell_that_the_kernels_lack_is_named():
 BROKEN = {
     "cell": [np.frombuffer(b"lstm", np.uint8), np.zeros(3, np.uint8)],
     "bound": [np.zeros(1, np.float32), np.full(1, -1.0, np.float32), np.ones(2, np.float32), None],
-    "0.weight": [np.zeros((2, 2, 4, 9), np.int8), np.zeros((3, 1, 4, 9), np.int8), None],
+    "0.weight": [
+        np.zeros((2, 2, 4, 9), np.int8),
+        np.zeros((3, 1, 4, 9), np.int8),
+        np.full((2, 1, 4, 9), -128, np.int8),
+        None,
+    ],
     "0.scale": [np.zeros((1, 1, 1), np.float32), np.zeros((2, 1, 4)), None],
     "0.bias": [np.zeros((2, 1, 3), np.float32), None],
     "0.peephole": [np.zeros((1, 1, 1), np.float32)],
@@ -190,11 +198,41 @@ def test_weights_that_the_kernels_would_read_beyond_are_refused(name, array):
         QuantisedNetwork(weights)
 
 
+AVX2 = ["avx2", "fma"]
+AVX512 = [*AVX2, "avx512"]
+PROCESSORS = [
+    ("Sandy Bridge", [], ["portable"]),
+    ("Haswell, Zen 3", AVX2, ["avx2", "portable"]),
+    ("Skylake server", AVX512, ["avx2", "portable"]),
+    ("Alder Lake", [*AVX2, "avxvnni"], ["avxvnni", "avx2", "portable"]),
+    ("Cascade Lake, Ice Lake, Zen 4", [*AVX512, "avx512vnni"], ["vnni", "avx2", "portable"]),
+    (
+        "Zen 5, Sapphire Rapids without leave to use its tiles",
+        [*AVX512, "avx512vnni", "avxvnni"],
+        ["vnni", "avxvnni", "avx2", "portable"],
+    ),
+    (
+        "Sapphire Rapids",
+        [*AVX512, "avx512vnni", "avxvnni", "amx"],
+        ["amx", "vnni", "avxvnni", "avx2", "portable"],
+    ),
+    ("AVX-512 switched off under AMX", [*AVX2, "avxvnni", "amx"], ["avxvnni", "avx2", "portable"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"), [row[1:] for row in PROCESSORS], ids=[row[0] for row in PROCESSORS]
+)
+def test_tiers_follow_from_what_the_processor_has(features, expected):
+    assert tiers_of(features) == tuple(expected)
+
+
 def test_a_tier_that_the_processor_lacks_is_refused(monkeypatch):
-    monkeypatch.setattr("tagbelt.inference.native.quantised.best_tier", lambda: "avx2")
+    here = ("vnni", "portable")
+    monkeypatch.setattr("tagbelt.inference.native.quantised.tiers", lambda: here)
     weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2)
-    with pytest.raises(ValueError, match="this processor has no amx, its best is avx2"):
-        QuantisedNetwork(weights, tier="amx")
+    with pytest.raises(ValueError, match="this processor has no tier avx2, only vnni, portable"):
+        QuantisedNetwork(weights, tier="avx2")
 
 
 def test_the_kernels_can_be_switched_off():

@@ -1,0 +1,149 @@
+/* AVX2 without VNNI: products of words, half of them saved.
+ *
+ * Two inputs x and y with weights v and w make x v + y w = (x + w)(y + v) - x y - v w (Winograd
+ * 1968): one product in place of two. The sums of x y are the row's alone, those of v w the
+ * unit's; `start` holds the latter with a minus. Words hold x + w, at most 255 + 127, and all sums
+ * are exact. Thirty-two inputs cost two additions, a product of pairs and one addition to the sums,
+ * which the processor does at once, while it has but two units that multiply.
+ */
+
+#include "exact.h"
+#include "tiers.h"
+
+#if X86
+#define TIER __attribute__((target("avx2")))
+#define INLINE static inline __attribute__((always_inline))
+
+/* Keep a sum in its register, and the order of what makes it: left alone GCC needs more registers
+ * than there are. */
+#define IN_ORDER(sum) __asm__("" : "+x"(sum))
+
+TIER INLINE __m256i load32_avx2(const void *from) { return _mm256_loadu_si256(from); }
+
+/* Even and odd words of a row are pairs of neighbours: (x0, x2) then (x1, x3) of four bytes. A row
+ * ends with the sum of x0 x1 and x2 x3. */
+TIER static struct rows prepare_avx2(uint8_t *to, struct rows rows, int count, int chunks) {
+    const int64_t stride = prepared_stride(chunks);
+    for (int row = 0; row < count; row++) {
+        const uint8_t *from = rows.at + row * rows.stride;
+        __m256i sums = _mm256_setzero_si256();
+        __m256i *words = (__m256i *)(to + row * stride);
+        for (int k = 0; k < chunks * CHUNK; k += 32, words += 2) {
+            const __m256i bytes = _mm256_permute4x64_epi64(load32_avx2(from + k), 0xd8);
+            const __m256i even = _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
+            const __m256i odd = _mm256_srli_epi16(bytes, 8);
+            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, odd));
+            _mm256_storeu_si256(words, _mm256_unpacklo_epi32(even, odd));
+            _mm256_storeu_si256(words + 1, _mm256_unpackhi_epi32(even, odd));
+        }
+        int32_t parts[8], sum = 0;
+        memcpy(parts, &sums, sizeof parts);
+        for (int i = 0; i < 8; i++) sum += parts[i];
+        memcpy(words, &sum, sizeof sum);
+    }
+    return (struct rows){to, stride};
+}
+
+/* The weights of four inputs of sixteen units, as words. */
+struct words_avx2 {
+    __m256i even[2], odd[2];
+};
+
+TIER INLINE struct words_avx2 widen_avx2(const int8_t *tile) {
+    struct words_avx2 w;
+    for (int half = 0; half < 2; half++) {
+        const __m256i bytes = load32_avx2(tile + 32 * half);
+        w.even[half] = _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
+        w.odd[half] = _mm256_srai_epi16(bytes, 8);
+    }
+    return w;
+}
+
+/* Add the products of two pairs of inputs with their weights to eight sums. */
+TIER INLINE __m256i add_avx2(__m256i sums, __m256i x_even, __m256i x_odd, __m256i even,
+                             __m256i odd) {
+    const __m256i left = _mm256_add_epi16(x_even, odd), right = _mm256_add_epi16(x_odd, even);
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));
+}
+
+/* Where a kernel finds the words of its tiles. */
+enum words { WIDEN, WIDEN_AND_KEEP, KEPT };
+
+#define OPEN(i)                                                                          \
+    __m256i left##i = {0}, right##i = {0};                                               \
+    if (rows > i) {                                                                      \
+        const __m256i own = _mm256_set1_epi32(four_bytes(x + i * stride + 2 * inputs));    \
+        left##i = _mm256_sub_epi32(load32_avx2(start), own);                               \
+        right##i = _mm256_sub_epi32(load32_avx2(start + 8), own);                          \
+    }
+#define ADD(i)                                                                      \
+    if (rows > i) {                                                                 \
+        const __m256i even = _mm256_set1_epi32(four_bytes(x + i * stride));         \
+        const __m256i odd = _mm256_set1_epi32(four_bytes(x + i * stride + 4));      \
+        left##i = add_avx2(left##i, even, odd, w.even[0], w.odd[0]);                \
+        IN_ORDER(left##i);                                                          \
+        right##i = add_avx2(right##i, even, odd, w.even[1], w.odd[1]);              \
+        IN_ORDER(right##i);                                                         \
+    }
+#define CLOSE(i)                                                      \
+    if (rows > i) {                                                   \
+        _mm256_storeu_si256((void *)(out + i * LANES), left##i);      \
+        _mm256_storeu_si256((void *)(out + i * LANES + 8), right##i); \
+    }
+
+/* Sums of `rows` rows, at most four, of one gate. */
+TIER INLINE void rows_avx2(const struct product *m, int gate, int row, int rows, enum words from) {
+    const int64_t stride = m->rows.stride;
+    const uint8_t *x = m->rows.at + row * stride;
+    const int8_t *tile = m->tiles + gate * TILE;
+    const int32_t *start = m->start + gate * LANES;
+    int32_t *out = m->sums + (gate * LANES + row) * LANES;
+    struct words_avx2 *kept = m->room;
+    const int inputs = m->chunks * CHUNK;
+    OPEN(0) OPEN(1) OPEN(2) OPEN(3)
+    for (int chunk = 0; chunk < m->chunks; chunk++, tile += m->gates * TILE)
+        for (int k = 0; k < TILE; k += 4 * LANES, x += 8, kept++) {
+            const struct words_avx2 w = from == KEPT ? *kept : widen_avx2(tile + k);
+            if (from == WIDEN_AND_KEEP) *kept = w;
+            ADD(0) ADD(1) ADD(2) ADD(3)
+        }
+    CLOSE(0) CLOSE(1) CLOSE(2) CLOSE(3)
+}
+
+TIER static void product_avx2(const struct product *m) {
+    for (int gate = 0; gate < m->gates; gate++) {
+        int row = 0;
+        if (m->count > 4) rows_avx2(m, gate, 0, 4, WIDEN_AND_KEEP), row = 4;
+        for (; row + 4 <= m->count && row; row += 4) rows_avx2(m, gate, row, 4, KEPT);
+        if (row) switch (m->count - row) {
+            case 1: rows_avx2(m, gate, row, 1, KEPT); break;
+            case 2: rows_avx2(m, gate, row, 2, KEPT); break;
+            case 3: rows_avx2(m, gate, row, 3, KEPT);
+        } else switch (m->count) {
+            case 1: rows_avx2(m, gate, 0, 1, WIDEN); break;
+            case 2: rows_avx2(m, gate, 0, 2, WIDEN); break;
+            case 3: rows_avx2(m, gate, 0, 3, WIDEN); break;
+            default: rows_avx2(m, gate, 0, 4, WIDEN);
+        }
+    }
+}
+
+TIER static inline void bytes_avx2(uint8_t *to, __m256 v) {
+    const __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(ZERO));
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole),
+                                           _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64((void *)to, _mm_packus_epi16(words, words));
+}
+
+#define NAME(x) x##_avx2
+#define WIDTH 8
+#define MINIMUM(a, b) _mm256_min_ps(a, b)
+#define MAXIMUM(a, b) _mm256_max_ps(a, b)
+#define RECIPROCAL(v) (1.0f / (v))
+#define STORE_BYTES(p, v) bytes_avx2(p, v)
+#define FINISH product_avx2
+#define PREPARE(pass, rows, count, chunks) prepare_avx2((pass)->prepared, rows, count, chunks)
+#include "tier.h"
+
+const struct tier tier_avx2 = {direction_avx2, tags_avx2, NULL, NULL, NULL};
+#endif

@@ -1,0 +1,141 @@
+/* AVX-512 with VNNI, and AMX tiles, whose few rows and cells are those of AVX-512. */
+
+#include "tiers.h"
+
+#if X86
+#define AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define TIER AVX512
+
+TIER static inline __attribute__((always_inline)) void rows_vnni(
+    const uint8_t *a, int64_t stride, int rows, const int8_t *tiles, int chunks, int gates,
+    int32_t *out) {
+    __m512i sums[4][4];
+    for (int i = 0; i < rows; i++)
+        for (int gate = 0; gate < gates; gate++) sums[i][gate] = _mm512_setzero_si512();
+    for (int chunk = 0; chunk < chunks; chunk++, tiles += gates * TILE)
+        for (int k = 0; k < CHUNK; k += 4) {
+            __m512i w[4];
+            for (int gate = 0; gate < gates; gate++)
+                w[gate] = _mm512_loadu_si512(tiles + gate * TILE + k * LANES);
+            for (int i = 0; i < rows; i++) {
+                const __m512i x = _mm512_set1_epi32(four_bytes(a + i * stride + chunk * CHUNK + k));
+                for (int gate = 0; gate < gates; gate++)
+                    sums[i][gate] = _mm512_dpbusd_epi32(sums[i][gate], x, w[gate]);
+            }
+        }
+    for (int i = 0; i < rows; i++)
+        for (int gate = 0; gate < gates; gate++)
+            _mm512_storeu_si512(out + (gate * LANES + i) * LANES, sums[i][gate]);
+}
+
+#define CASE(r, g)                                                             \
+    case (r) * 8 + (g):                                                        \
+        rows_vnni(from, m->rows.stride, r, m->tiles, m->chunks, g, out);       \
+        break;
+#define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3) CASE(r, 4)
+
+TIER static void product_vnni(const struct product *m) {
+    const uint8_t *from = m->rows.at;
+    int32_t *out = m->sums;
+    for (int rows = m->count; rows > 0; rows -= 4, from += 4 * m->rows.stride, out += 4 * LANES)
+        switch ((rows < 4 ? rows : 4) * 8 + m->gates) { CASES(1) CASES(2) CASES(3) CASES(4) }
+}
+
+TIER static inline void bytes_vnni(uint8_t *to, __m512 v) {
+    const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(ZERO));
+    _mm_storeu_si128((void *)to, _mm512_cvtusepi32_epi8(whole));
+}
+
+#define NAME(x) x##_vnni
+#define WIDTH 16
+#define MINIMUM(a, b) _mm512_min_ps(a, b)
+#define MAXIMUM(a, b) _mm512_max_ps(a, b)
+#define RECIPROCAL(v) _mm512_rcp14_ps(v) /* to 6e-5; a byte has steps of 8e-3 */
+#define STORE_BYTES(p, v) bytes_vnni(p, v)
+#define FINISH product_vnni
+#include "tier.h"
+
+const struct tier tier_vnni = {direction_vnni, tags_vnni, NULL, NULL, NULL};
+
+#ifdef __linux__
+/* ---- AMX ---- */
+
+#define TIER                                                                                \
+    __attribute__((target(                                                                  \
+        "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8")))
+
+/* With fewer rows a tile is not worth its while. */
+enum { FEW = 2 };
+
+#define LOAD_AND_ADD(gate)                        \
+    _tile_loadd(5, tiles + (gate) * TILE, CHUNK); \
+    _tile_dpbusd(gate, 4, 5);
+#define STORE_SUMS(gate) _tile_stored(gate, m->sums + (gate) * LANES * LANES, CHUNK);
+#define FOR_CHUNKS(body)                                                  \
+    for (int chunk = 0; chunk < chunks; chunk++, tiles += gates * TILE) { \
+        _tile_loadd(4, a + chunk * CHUNK, stride);                        \
+        body                                                              \
+    }
+
+/* All LANES rows are read, and the sums stay in tiles 0..gates. */
+TIER static inline void start_amx(const struct product *m) {
+    if (m->count <= FEW) return;
+    const uint8_t *a = m->rows.at;
+    const int8_t *tiles = m->tiles;
+    const int64_t stride = m->rows.stride;
+    const int chunks = m->chunks, gates = m->gates;
+    __asm__ volatile("" ::: "memory"); /* GCC 12 does not know that _tile_loadd reads memory */
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    switch (gates) {
+        case 4: FOR_CHUNKS(LOAD_AND_ADD(0) LOAD_AND_ADD(1) LOAD_AND_ADD(2) LOAD_AND_ADD(3)) break;
+        case 3: FOR_CHUNKS(LOAD_AND_ADD(0) LOAD_AND_ADD(1) LOAD_AND_ADD(2)) break;
+        case 2: FOR_CHUNKS(LOAD_AND_ADD(0) LOAD_AND_ADD(1)) break;
+        default: FOR_CHUNKS(LOAD_AND_ADD(0))
+    }
+}
+
+TIER static inline void finish_amx(const struct product *m) {
+    if (m->count <= FEW) {
+        product_vnni(m);
+        return;
+    }
+    /* In the order in which the sums become ready: a store waits for those before it. */
+    STORE_SUMS(0)
+    if (m->gates > 1) STORE_SUMS(1)
+    if (m->gates > 2) STORE_SUMS(2)
+    if (m->gates > 3) STORE_SUMS(3)
+}
+
+#define NAME(x) x##_amx
+#define WIDTH 16
+#define MINIMUM(a, b) _mm512_min_ps(a, b)
+#define MAXIMUM(a, b) _mm512_max_ps(a, b)
+#define RECIPROCAL(v) _mm512_rcp14_ps(v)
+#define STORE_BYTES(p, v) bytes_vnni(p, v)
+#define START start_amx
+#define FINISH finish_amx
+#include "tier.h"
+
+/* Eight tiles of LANES rows of CHUNK bytes. */
+__attribute__((target("amx-tile"))) static void open_tiles(void) {
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } __attribute__((packed)) config = {.palette = 1};
+    for (int tile = 0; tile < 8; tile++) {
+        config.bytes[tile] = CHUNK;
+        config.rows[tile] = LANES;
+    }
+    __asm__ volatile("" : : "r"(&config) : "memory"); /* nor that this reads all of it */
+    _tile_loadconfig(&config);
+}
+
+__attribute__((target("amx-tile"))) static void close_tiles(void) { _tile_release(); }
+
+const struct tier tier_amx = {direction_amx, tags_amx, NULL, open_tiles, close_tiles};
+#endif
+#endif

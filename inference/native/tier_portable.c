@@ -1,0 +1,41 @@
+/* Plain C, for every processor: what the other tiers are tested against. */
+
+#include "exact.h"
+#include "tiers.h"
+
+static void product_portable(const struct product *m) {
+    const int8_t *tiles = m->tiles;
+    memset(m->sums, 0, sizeof(int32_t) * m->gates * LANES * LANES);
+    for (int chunk = 0; chunk < m->chunks; chunk++)
+        for (int gate = 0; gate < m->gates; gate++, tiles += TILE)
+            for (int row = 0; row < m->count; row++) {
+                int32_t *sums = m->sums + (gate * LANES + row) * LANES;
+                const uint8_t *from = m->rows.at + row * m->rows.stride + chunk * CHUNK;
+                for (int k = 0; k < CHUNK; k++)
+                    for (int lane = 0; lane < LANES; lane++)
+                        sums[lane] += from[k] * tiles[(k / 4 * LANES + lane) * 4 + k % 4];
+            }
+}
+
+typedef float portable_floats __attribute__((vector_size(16)));
+
+static inline portable_floats portable_select(portable_floats a, portable_floats b, int least) {
+    for (int i = 0; i < 4; i++) a[i] = (a[i] < b[i]) == least ? a[i] : b[i];
+    return a;
+}
+
+static inline void portable_bytes(uint8_t *to, portable_floats v) {
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(lrintf(v[i]) + ZERO);
+}
+
+#define TIER
+#define NAME(x) x##_portable
+#define WIDTH 4
+#define MINIMUM(a, b) portable_select(a, b, 1)
+#define MAXIMUM(a, b) portable_select(a, b, 0)
+#define RECIPROCAL(v) (1.0f / (v))
+#define STORE_BYTES(p, v) portable_bytes(p, v)
+#define FINISH product_portable
+#include "tier.h"
+
+const struct tier tier_portable = {direction_portable, tags_portable, NULL, NULL, NULL};
