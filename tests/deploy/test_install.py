@@ -1,4 +1,4 @@
-"""What `make setup` and `make serve` show of pip: progress, and the end of its log when it fails."""
+"""An installation shows progress, and the end of pip's log when pip fails."""
 
 import runpy
 import subprocess
