@@ -9,7 +9,8 @@ TESTS  ?=
 QUICK  ?=
 CHECKPOINT ?=
 
-PIP    := $(VENV)/bin/python -m pip
+# Shows progress; the whole log stands in $(VENV)/install.log.
+INSTALL := $(VENV)/bin/python deploy/install.py
 PINNED := constraints.txt
 SOURCE := pyproject.toml setup.py $(wildcard inference/native/*.[ch])
 
@@ -76,10 +77,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.serving: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what serving needs into $(VENV) (once) ..."
-	@$(PIP) install --quiet --disable-pip-version-check -e . -c $(PINNED)
+	@$(INSTALL) -e . -c $(PINNED)
 	@touch $@
 
 $(VENV)/.all: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what training and testing need into $(VENV) (once; torch is large) ..."
-	@$(PIP) install --quiet --disable-pip-version-check -e '.[train,glove,gazetteers,lexicon,test,bench]' -c $(PINNED)
+	@$(INSTALL) -e '.[train,glove,gazetteers,lexicon,test,bench]' -c $(PINNED)
 	@touch $@ $(VENV)/.serving

@@ -25,7 +25,7 @@ class Entry:
     """One config, trained with several seeds.
 
     `what` sets it apart from others of its `set`. Its scores are those on `split`: dev where the
-    test set has no public tags. `base` names the row that it is compared with. `bar` and `aim`
+    test set has no public tags. `base` names the row that it is compared with. `at_least` and `aim`
     are F1 in per cent that the mean is meant to reach.
     """
 
@@ -38,7 +38,7 @@ class Entry:
     seeds: int = 5
     split: Split = "test"
     base: str = ""
-    bar: float | None = None
+    at_least: float | None = None
     aim: float | None = None
 
     @property

@@ -2,58 +2,31 @@
 
     python -m benchmarks.accuracy.report [--results DIR] [--docs DIR]
 
-The prose is that of `accuracy_report.md`; `{{NAME}}` in it becomes a table. Rows without results
+The prose is that of `report.md`; `{{NAME}}` in it becomes a table. Rows without results
 are left out.
 """
 
 import argparse
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.accuracy.plan import PLAN, read_plan
-from benchmarks.accuracy.spacy_tables import mapping, spacy
-from benchmarks.accuracy.tables import (
-    Measured,
-    Table,
-    ablation,
-    beside,
-    cells,
-    commands,
-    finding,
-    lists,
-    missed,
-    sets,
-)
+from benchmarks.accuracy.tables import TABLES, Measured
 from benchmarks.accuracy.train import NAME
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, tell
-from benchmarks.report.parts import read_part
+from benchmarks.report.results import read_result
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 PAGE = "accuracy.md"
 _PLACE = re.compile(r"\{\{([^}]+)\}\}")
 
-TABLES: Mapping[str, Table] = {
-    "sets": sets,
-    "commands": commands,
-    "beside": beside,
-    "missed": missed,
-    "lists": lists,
-    "cells": cells,
-    "finding": finding,
-    "ablation CoNLL-2003": ablation("CoNLL-2003"),
-    "ablation Resume": ablation("Resume"),
-    "spacy": spacy,
-    "mapping": mapping,
-}
-
 
 def read_measured(results: Path = RESULTS, plan: Path = PLAN) -> Measured:
     """The plan, and the results that there are."""
-    part = read_part(results, NAME) or {"rows": []}
-    rows = {row["row"]: row for row in part["rows"]}
-    return Measured(read_plan(plan), rows, read_part(results, "accuracy_spacy"))
+    result = read_result(results, NAME) or {"rows": []}
+    rows = {row["row"]: row for row in result["rows"]}
+    return Measured(read_plan(plan), rows, read_result(results, "accuracy_spacy"))
 
 
 def render(template: str, measured: Measured) -> str:

@@ -1,20 +1,26 @@
 """Tables of the accuracy page: what was measured of the plan's rows, and nothing of the others."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from benchmarks.accuracy.plan import Entry, Plan
 from benchmarks.common.record import Row
-from benchmarks.report.bar import MISSING
-from benchmarks.report.writing import markdown
+from benchmarks.report.results import NOT_MEASURED
+from benchmarks.report.tables import markdown
 
 UNKNOWN = "-"
 SIGNIFICANT = 0.05
 
 LSTMS = ("lstm-peephole", "lstm-coupled", "lstm-coupled-peephole")
 """The LSTM's variants, as the rows of cells end in."""
+
+POINTS = 5.0
+"""So many points of F1 the bundled model is meant to be ahead."""
+
+FIGURES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -77,15 +83,11 @@ def trained(row: Row) -> str:
 def verdict(entry: Entry, row: Row) -> str:
     """How the mean compares with what it was meant to reach."""
     mean = mean_of(entry, row)
-    if entry.bar is None:
+    if entry.at_least is None:
         return ""
-    if mean < entry.bar:
-        return f"missed by {entry.bar - mean:.2f}"
+    if mean < entry.at_least:
+        return f"missed by {entry.at_least - mean:.2f}"
     return "met" if entry.aim is None or mean < entry.aim else "met, and the aim"
-
-
-def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return markdown(header, body) if body else f"{MISSING.capitalize()}."
 
 
 def sets(measured: Measured) -> str:
@@ -99,13 +101,13 @@ def sets(measured: Measured) -> str:
             spread(row, "dev"),
             spread(row, "test"),
             spread(row, "test", "default"),
-            _goal(entry.bar),
+            _goal(entry.at_least),
             _goal(entry.aim),
             verdict(entry, row),
         )
         for entry, row in measured.of("main")
     ]
-    return _table(header, body)
+    return markdown(header, body)
 
 
 def _goal(value: float | None) -> str:
@@ -120,7 +122,7 @@ def commands(measured: Measured) -> str:
         for group in ("main", "bundled")
         for entry, row in measured.of(group)
     ]
-    return _table(header, body)
+    return markdown(header, body)
 
 
 def _best(entry: Entry, row: Row) -> tuple[str, ...]:
@@ -147,7 +149,7 @@ def beside(measured: Measured) -> str:
             if other.set == name
         ]
         body += [(name, who, what, f"{f1:.2f}") for f1, who, what in sorted(lines)]
-    return _table(("set", "", "input", "F1"), body)
+    return markdown(("set", "", "input", "F1"), body)
 
 
 def lists(measured: Measured) -> str:
@@ -163,7 +165,7 @@ def lists(measured: Measured) -> str:
         for entry, row in measured.of("main")
         if "against" in row
     ]
-    return _table(header, body)
+    return markdown(header, body)
 
 
 def _tests(entry: Entry, row: Row) -> tuple[str, str, str]:
@@ -187,7 +189,7 @@ def cells(measured: Measured) -> str:
             entry = replace(measured.plan.by_name[base], what="`lstm`")
             body.append(_cell(entry, measured.rows[base], ("", "", "")))
         body += [_cell(entry, row, _tests(entry, row)) for entry, row in pairs]
-    return _table(header, body)
+    return markdown(header, body)
 
 
 def _cell(entry: Entry, row: Row, tests: tuple[str, str, str]) -> tuple[str, ...]:
@@ -205,7 +207,7 @@ def finding(measured: Measured) -> str:
         if entry.name.endswith(LSTMS) and (found := row.get("against", {}).get(entry.split))
     ]
     if not compared:
-        return f"{MISSING.capitalize()}."
+        return NOT_MEASURED
     clear = [text for text, is_clear in compared if is_clear]
     noun = "comparison" if len(compared) == 1 else "comparisons"
     counted = f"Of {len(compared)} {noun} of an LSTM variant with the plain one"
@@ -223,25 +225,15 @@ def _is_clear(found: Mapping[str, Any]) -> bool:
     return all(test is not None and test["p"] < SIGNIFICANT for test in tests)
 
 
-def ablation(name: str) -> Table:
+def ablation(name: str, measured: Measured) -> str:
     """One change at a time on a set."""
-
-    def table(measured: Measured) -> str:
-        header = ("change", "seeds", "dev", "", "p", "test", "", "p", "a seed")
-        body = [
-            (
-                entry.what,
-                seeds(entry, row),
-                *_changed(row, "dev"),
-                *_changed(row, "test"),
-                trained(row),
-            )
-            for entry, row in measured.of("ablation")
-            if entry.set == name
-        ]
-        return _table(header, body)
-
-    return table
+    header = ("change", "seeds", "dev", "", "p", "test", "", "p", "a seed")
+    body = [
+        (entry.what, seeds(entry, row), *_changed(row, "dev"), *_changed(row, "test"), trained(row))
+        for entry, row in measured.of("ablation")
+        if entry.set == name
+    ]
+    return markdown(header, body)
 
 
 def _changed(row: Row, split: str) -> tuple[str, str, str]:
@@ -253,10 +245,58 @@ def _changed(row: Row, split: str) -> tuple[str, str, str]:
 
 
 def missed(measured: Measured) -> str:
-    """What was measured and is below its bar."""
+    """What was measured and is below its target."""
     found = [
-        f"- {entry.set}, {entry.what}: {mean_of(entry, row):.2f} of {entry.bar:.1f}"
+        f"- {entry.set}, {entry.what}: {mean_of(entry, row):.2f} of {entry.at_least:.1f}"
         for entry, row in measured.of("main")
         if verdict(entry, row).startswith("missed")
     ]
     return "\n".join(found) or "Of what was measured, nothing."
+
+
+def spacy(measured: Measured) -> str:
+    """Precision, recall, F1 of both, and the difference."""
+    if measured.spacy is None:
+        return NOT_MEASURED
+    body = []
+    for row in measured.spacy["rows"]:
+        line = [row["set"], row["system"]]
+        line += [percent(row["scores"]["all"][figure]) for figure in FIGURES]
+        line += [percent(row["scores"][label]["f1"]) for label in ("PER", "LOC", "ORG")]
+        if "difference" in row:
+            points = 100 * row["difference"]
+            word = "met" if points >= POINTS else "missed"
+            line += [f"{points:+.2f}", probability(row["over_sentences"]), word]
+        body.append([*line, *[""] * (11 - len(line))])
+    header = ("set", "system", "P", "R", "F1", "PER", "LOC", "ORG", "difference", "p")
+    return markdown((*header, f"at least {POINTS:+.0f}"), body)
+
+
+def mapping(measured: Measured) -> str:
+    """What each type of the gold files and of spaCy is taken for."""
+    if measured.spacy is None:
+        return NOT_MEASURED
+    body = []
+    for source, types in measured.spacy["settings"]["mapping"].items():
+        targets = dict.fromkeys(types.values())
+        kept = [
+            f"{', '.join(f'`{a}`' for a, b in types.items() if b == target)} → {target}"
+            for target in targets
+        ]
+        body.append((source, "; ".join(kept)))
+    return markdown(("types of", "taken as; all others left out"), body)
+
+
+TABLES: Mapping[str, Table] = {
+    "sets": sets,
+    "commands": commands,
+    "beside": beside,
+    "missed": missed,
+    "lists": lists,
+    "cells": cells,
+    "finding": finding,
+    "ablation CoNLL-2003": partial(ablation, "CoNLL-2003"),
+    "ablation Resume": partial(ablation, "Resume"),
+    "spacy": spacy,
+    "mapping": mapping,
+}

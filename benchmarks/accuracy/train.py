@@ -20,7 +20,7 @@ from benchmarks.accuracy.against import against, is_current
 from benchmarks.accuracy.plan import PLAN, Entry, Plan, PlanError, read_plan
 from benchmarks.accuracy.runs import check, collect, config_of, fingerprint, finished
 from benchmarks.common.record import RESULTS, Row, tell, write_result
-from benchmarks.report.parts import read_part
+from benchmarks.report.results import read_result
 from tagbelt.errors import CheckpointError, ConfigError, ConllError, SeedsError, VectorError
 from tagbelt.training.run.seeds import train_seeds
 
@@ -40,8 +40,8 @@ class Page:
 
     def rows(self) -> dict[str, Row]:
         """The rows that were written before, by name."""
-        part: Mapping[str, Any] = read_part(self.results, NAME) or {"rows": []}
-        return {row["row"]: row for row in part["rows"]}
+        result: Mapping[str, Any] = read_result(self.results, NAME) or {"rows": []}
+        return {row["row"]: row for row in result["rows"]}
 
     def runs(self, name: str) -> tuple[Path, ...]:
         """The finished runs of a row."""

@@ -11,6 +11,7 @@ import sys
 import venv
 from pathlib import Path
 
+from benchmarks.common.machine import ROOT
 from benchmarks.common.record import tell
 
 HERE = Path(__file__).resolve().parents[1]
@@ -55,8 +56,8 @@ def make(name: str) -> bool:
         return False
     tell(f"{name}: installing into {directory} (once)")
     venv.create(directory, clear=True, with_pip=True)
-    pip = [str(python_of(name)), "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", "-r", str(requirements)], check=True)
+    command = [str(python_of(name)), str(ROOT / "deploy" / "install.py"), "-r", str(requirements)]
+    subprocess.run(command, check=True)
     stamp.write_text(wanted, encoding="utf-8")
     return True
 

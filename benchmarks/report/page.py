@@ -1,9 +1,9 @@
-"""Make `docs/benchmarks.md` and its plots from the parts in `benchmarks/results/`.
+"""Make `docs/benchmarks.md` and its plots from the results in `benchmarks/results/`.
 
     python -m benchmarks.report.page [--results DIR] [--docs DIR]
 
 The prose is `benchmarks/report/page.md`; `{{table NAME}}` and `{{plot NAME}}` in it become a
-table of `tables.py` and a plot that `plots.py` has drawn, `{{missed}}` the bars that are missed.
+table of `tables.py` and a plot of `plots.py`, `{{missed}}` the targets that are missed.
 What was not measured is said to be so.
 """
 
@@ -13,26 +13,27 @@ from pathlib import Path
 
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, tell
-from benchmarks.report.bar import MISSING
-from benchmarks.report.parts import PLOTS, Parts, read_parts
+from benchmarks.report.results import MISSING, Results, read_results
 from benchmarks.report.tables import TABLES, missed
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 PAGE = "benchmarks.md"
+PLOTS = "plots"
+"""The folder of the plots, beside the page."""
 _PLACE = re.compile(r"\{\{(\w+)(?: ([^}|]+?))?(?:\|([^}]*))?\}\}")
 
 
-def render(template: str, parts: Parts, docs: Path) -> str:
+def render(template: str, results: Results, docs: Path) -> str:
     """The page. Raises KeyError for a table that there is none of."""
 
     def fill(place: re.Match[str]) -> str:
         kind, name, text = place.groups()
         if kind == "table":
-            return TABLES[name](parts)
+            return TABLES[name](results)
         if kind == "plot":
             return _plot(docs, name, text)
         if kind == "missed":
-            return _missed(parts)
+            return _missed(results)
         raise KeyError(f"{place[0]}: no such placeholder")
 
     return _PLACE.sub(fill, template)
@@ -45,8 +46,8 @@ def _plot(docs: Path, name: str, text: str) -> str:
     return f"![{text or name}]({path.as_posix()})"
 
 
-def _missed(parts: Parts) -> str:
-    found = [f"- {bar.group}, {bar.measure}: {bar.bar()}" for bar in missed(parts)]
+def _missed(results: Results) -> str:
+    found = [f"- {one.group}, {one.measure}: {one.wanted()}" for one in missed(results)]
     return "\n".join(found) or "Of what was measured, nothing."
 
 
@@ -58,9 +59,9 @@ def main() -> None:
     given = parser.parse_args()
     from benchmarks.report.plots import draw_all  # needs matplotlib, and the tables do not
 
-    parts = read_parts(given.results)
-    draw_all(parts, given.docs / PLOTS)
-    page = render(TEMPLATE.read_text(encoding="utf-8"), parts, given.docs)
+    results = read_results(given.results)
+    draw_all(results, given.docs / PLOTS)
+    page = render(TEMPLATE.read_text(encoding="utf-8"), results, given.docs)
     (given.docs / PAGE).write_text(page, encoding="utf-8")
     tell(f"wrote {given.docs / PAGE}")
 

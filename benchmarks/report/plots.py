@@ -1,13 +1,9 @@
-"""Draw the plots of `docs/plots/` from the parts in `benchmarks/results/`.
+"""Draw the plots of `docs/plots/` from the results in `benchmarks/results/`.
 
-    python -m benchmarks.report.plots [--results DIR] [--docs DIR]
-
-`benchmarks.report.page` does this too. Needs matplotlib, the extra `bench`. The same parts give the
-same files, byte for byte. A plot whose part is missing is not drawn, and an old one of its name is
-removed.
+Needs matplotlib, the extra `bench`. The same results give the same files, byte for byte. A plot
+whose result is missing is not drawn, and an old one of its name is removed.
 """
 
-import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.common.machine import ROOT
-from benchmarks.common.record import RESULTS, Row, tell
-from benchmarks.report.parts import PLOTS, Parts, read_parts, rows, spread_of
-from benchmarks.report.writing import rounded
+from benchmarks.common.record import Row
+from benchmarks.report.results import Results, rows, spread_of
+from benchmarks.report.tables import rounded
 
 # Okabe and Ito's colours, which people of any colour vision tell apart; ours is the first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555", "#000000")
@@ -37,26 +32,26 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 
-Draw = Callable[[Axes, Parts], bool]
-"""Draws on axes what the parts hold; False where they hold nothing."""
+Draw = Callable[[Axes, Results], bool]
+"""Draws on axes what the results hold; False where they hold nothing."""
 
 
-def bars(part: str, unit: str) -> Draw:
-    """Rates of all systems of a part on a logarithmic axis, fastest on top."""
+def rates(result: str, unit: str) -> Draw:
+    """Rates of all systems of a result on a logarithmic axis, fastest on top."""
 
-    def draw(axes: Axes, parts: Parts) -> bool:
-        found = sorted(rows(parts, part), key=lambda row: float(row["rate"]["median"]))
+    def draw(axes: Axes, results: Results) -> bool:
+        found = sorted(rows(results, result), key=lambda row: float(row["rate"]["median"]))
         if not found:
             return False
         names = [row["system"] for row in found]
-        rates = [row["rate"]["median"] for row in found]
+        medians = [row["rate"]["median"] for row in found]
         colours = [COLOURS[0] if name.startswith("Tagbelt") else COLOURS[6] for name in names]
-        axes.barh(names, rates, color=colours, height=0.7)
-        axes.errorbar(rates, names, xerr=_quartiles(found, "rate"), fmt="none", ecolor="black")
-        for row, name, rate in zip(found, names, rates, strict=True):
+        axes.barh(names, medians, color=colours, height=0.7)
+        axes.errorbar(medians, names, xerr=_quartiles(found, "rate"), fmt="none", ecolor="black")
+        for row, name, rate in zip(found, names, medians, strict=True):
             end = (row["rate"].get("q3", rate), name)
             axes.annotate(rounded(rate), end, (6, 0), textcoords="offset points", va="center")
-        axes.set_xlim(min(rates) / 2, max(rates) * 3)
+        axes.set_xlim(min(medians) / 2, max(medians) * 3)
         _logarithmic(axes, "x", unit)
         axes.grid(axis="y", visible=False)
         return True
@@ -64,20 +59,22 @@ def bars(part: str, unit: str) -> Draw:
     return draw
 
 
-def _quartiles(found: Sequence[Row], *path: str) -> list[list[float]]:
+def _quartiles(found: Sequence[Row], field: str = "") -> list[list[float]]:
     """Distances from the medians to the quartiles, as error bars want them."""
-    spreads = [spread for row in found if (spread := spread_of(row, *path))]
+    spreads = [spread for row in found if (spread := spread_of(row, field))]
     below = [spread["median"] - spread.get("q1", spread["median"]) for spread in spreads]
     above = [spread.get("q3", spread["median"]) - spread["median"] for spread in spreads]
     return [below, above]
 
 
-def _line(axes: Axes, number: int, name: str, found: Sequence[Row], x: str, *path: str) -> None:
+def _line(
+    axes: Axes, number: int, name: str, found: Sequence[Row], x: str, field: str = ""
+) -> None:
     points = sorted(found, key=lambda row: float(row[x]))
     axes.errorbar(
         [row[x] for row in points],
-        [spread["median"] for row in points if (spread := spread_of(row, *path))],
-        yerr=_quartiles(points, *path),
+        [spread["median"] for row in points if (spread := spread_of(row, field))],
+        yerr=_quartiles(points, field),
         label=name,
         color=COLOURS[number % len(COLOURS)],
         marker=MARKERS[number % len(MARKERS)],
@@ -86,20 +83,20 @@ def _line(axes: Axes, number: int, name: str, found: Sequence[Row], x: str, *pat
     )
 
 
-def batch(axes: Axes, parts: Parts) -> bool:
+def batch(axes: Axes, results: Results) -> bool:
     """Throughput against the size of a batch."""
-    names = list(dict.fromkeys(row["system"] for row in rows(parts, "batch")))
+    names = list(dict.fromkeys(row["system"] for row in rows(results, "batch")))
     for number, name in enumerate(names):
-        _line(axes, number, name, list(rows(parts, "batch", system=name)), "batch", "rate")
+        _line(axes, number, name, list(rows(results, "batch", system=name)), "batch", "rate")
     _logarithmic(axes, "x", "batch, tokens with padding")
     _logarithmic(axes, "y", "tokens a second")
     return bool(names)
 
 
-def latency(axes: Axes, parts: Parts) -> bool:
+def latency(axes: Axes, results: Results) -> bool:
     """Percentiles of a single call, for each system."""
     shares = ("p50", "p90", "p99")
-    found = list(rows(parts, "latency"))
+    found = list(rows(results, "latency"))
     for number, row in enumerate(found):
         axes.plot(
             shares,
@@ -113,9 +110,9 @@ def latency(axes: Axes, parts: Parts) -> bool:
     return bool(found)
 
 
-def load(axes: Axes, parts: Parts) -> bool:
+def load(axes: Axes, results: Results) -> bool:
     """Requests a second against the number of clients, of the tagger and of a constant."""
-    found = list(rows(parts, "load", experiment="closed"))
+    found = list(rows(results, "load", experiment="closed"))
     if found:
         _line(axes, 0, "POST /v1/tag", found, "clients", "rate")
         _line(axes, 6, "the same, answering a constant", found, "clients", "constant")
@@ -128,10 +125,10 @@ def load(axes: Axes, parts: Parts) -> bool:
 def cost(label: str, experiments: Mapping[str, str]) -> Draw:
     """Cost per token against a size, from zero, so that flat looks flat."""
 
-    def draw(axes: Axes, parts: Parts) -> bool:
+    def draw(axes: Axes, results: Results) -> bool:
         drawn = False
         for number, (experiment, name) in enumerate(experiments.items()):
-            found = list(rows(parts, "scale", experiment=experiment))
+            found = list(rows(results, "scale", experiment=experiment))
             if found:
                 _line(axes, number, name, found, "size")
                 drawn = True
@@ -143,9 +140,9 @@ def cost(label: str, experiments: Mapping[str, str]) -> Draw:
     return draw
 
 
-def memory(axes: Axes, parts: Parts) -> bool:
+def memory(axes: Axes, results: Results) -> bool:
     """Resident memory as ever-new words come, from zero."""
-    found = list(rows(parts, "memory", experiment="resident"))
+    found = list(rows(results, "memory", experiment="resident"))
     _line(axes, 0, "Tagbelt", found, "size")
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.set_xlabel("tokens so far, millions, no word twice")
@@ -171,9 +168,9 @@ def _thousands(value: float, _: int | None = None) -> str:
 
 
 DRAWINGS: Mapping[str, tuple[str, Draw]] = {
-    "tokens": ("One thread, tokens in, tags out", bars("tokens", "tokens a second")),
-    "texts": ("One thread, text in, entities out", bars("texts", "tokens a second")),
-    "training": ("Training, one thread, batches of 16", bars("training", "tokens a second")),
+    "tokens": ("One thread, tokens in, tags out", rates("tokens", "tokens a second")),
+    "texts": ("One thread, text in, entities out", rates("texts", "tokens a second")),
+    "training": ("Training, one thread, batches of 16", rates("training", "tokens a second")),
     "batch": ("Throughput against batch size, one thread", batch),
     "latency": ("Latency of one sentence", latency),
     "load": ("Requests a second over HTTP, on one machine", load),
@@ -193,8 +190,8 @@ DRAWINGS: Mapping[str, tuple[str, Draw]] = {
 }
 
 
-def draw_all(parts: Parts, target: Path, names: Iterable[str] = DRAWINGS) -> list[str]:
-    """Draw what the parts allow into `target`; return the names of what was drawn."""
+def draw_all(results: Results, target: Path, names: Iterable[str] = DRAWINGS) -> list[str]:
+    """Draw what the results allow into `target`; return the names of what was drawn."""
     target.mkdir(parents=True, exist_ok=True)
     drawn = []
     for name in names:
@@ -204,7 +201,7 @@ def draw_all(parts: Parts, target: Path, names: Iterable[str] = DRAWINGS) -> lis
         with mpl.rc_context(STYLE):
             figure = Figure(figsize=SIZE, layout="constrained")
             axes = figure.add_subplot()
-            if draw(axes, parts):
+            if draw(axes, results):
                 _finish(figure, axes, title, path)
                 drawn.append(name)
     return drawn
@@ -216,17 +213,3 @@ def _finish(figure: Figure, axes: Axes, title: str, path: Path) -> None:
     if len(labels) > 1:
         figure.legend(handles, labels, loc="outside right upper")
     figure.savefig(path, metadata={"Date": None, "Creator": None})
-
-
-def main() -> None:
-    """Draw all plots."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
-    given = parser.parse_args()
-    drawn = draw_all(read_parts(given.results), given.docs / PLOTS)
-    tell(f"drew {', '.join(drawn) or 'nothing: no parts'}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,10 @@
-"""A results folder that is made up: every part, in the layout that the measurements write."""
+"""A results folder that is made up: every result, in the layout that the measurements write."""
 
 import json
 
 import pytest
 
-from tests.benchmarks.service_parts import service_parts
+from tests.benchmarks.service_results import service_results
 
 MACHINE = {
     "cpu": "Abacus 9",
@@ -86,7 +86,7 @@ def memory():
     return [{"experiment": "growth", **last, **spread(0.4)}, *samples]
 
 
-def parts():
+def made_up():
     two = rate("Tagbelt int8", 304_000.0, threads=2, ratio=spread(1.9))
     batches = [rate(name, 50_000.0 + n, batch=n) for name in ("A", "B") for n in (64, 1024)]
     limits = [
@@ -114,17 +114,17 @@ def parts():
             {"experiment": name, "unit": unit, **spread(value)}
             for name, value, unit in ready + resident
         ],
-        **service_parts(spread),
+        **service_results(spread),
     }
 
 
 @pytest.fixture
 def results(tmp_path):
-    """The folder; a test may remove parts from it."""
+    """The folder; a test may remove results from it."""
     folder = tmp_path / "results"
     folder.mkdir()
-    for name, rows in parts().items():
-        part = {
+    for name, rows in made_up().items():
+        result = {
             "name": name,
             "date": "2026-01-02",
             "command": f"python -m benchmarks.{name}",
@@ -132,5 +132,5 @@ def results(tmp_path):
             "settings": {"quick": False},
             "rows": rows,
         }
-        (folder / f"{name}.json").write_text(json.dumps(part), encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
     return folder

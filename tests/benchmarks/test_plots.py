@@ -1,4 +1,4 @@
-"""The plots: valid SVG, the same for the same parts, and none for what was not measured."""
+"""The plots: valid SVG, the same for the same results, and none for what was not measured."""
 
 import re
 from xml.etree import ElementTree
@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.report.page import PAGE, TEMPLATE, main
-from benchmarks.report.parts import read_parts
+from benchmarks.report.results import read_results
 
 pytest.importorskip("matplotlib", reason="plots need the extra `bench`")
 
@@ -27,7 +27,7 @@ def target(tmp_path):
 
 
 def test_every_plot_is_an_svg_with_title_and_axes(results, target):
-    assert draw_all(read_parts(results), target) == list(DRAWINGS)
+    assert draw_all(read_results(results), target) == list(DRAWINGS)
     for name, (title, _) in DRAWINGS.items():
         texts = texts_of(target / f"{name}.svg")
         assert title in texts, name
@@ -37,16 +37,16 @@ def test_every_plot_is_an_svg_with_title_and_axes(results, target):
 
 
 def test_systems_are_named_with_their_rates(results, target):
-    draw_all(read_parts(results), target, ["tokens"])
+    draw_all(read_results(results), target, ["tokens"])
     assert {"spaCy small, ner only", "8,000", "Tagbelt int8", "160,000"} <= texts_of(
         target / "tokens.svg"
     )
 
 
-def test_the_same_parts_make_the_same_bytes(results, target, tmp_path):
+def test_the_same_results_make_the_same_bytes(results, target, tmp_path):
     again = tmp_path / "again"
-    draw_all(read_parts(results), target)
-    draw_all(read_parts(results), again)
+    draw_all(read_results(results), target)
+    draw_all(read_results(results), again)
     for name in DRAWINGS:
         drawn = (target / f"{name}.svg").read_bytes()
         assert drawn == (again / f"{name}.svg").read_bytes()
@@ -54,9 +54,9 @@ def test_the_same_parts_make_the_same_bytes(results, target, tmp_path):
 
 
 def test_what_was_not_measured_is_not_drawn(results, target):
-    draw_all(read_parts(results), target)
+    draw_all(read_results(results), target)
     (results / "scale.json").unlink()
-    drawn = draw_all(read_parts(results), target)
+    drawn = draw_all(read_results(results), target)
     gone = {"corpus", "length", "vocabulary"}
     assert set(drawn) == set(DRAWINGS) - gone
     assert {path.stem for path in target.iterdir()} == set(drawn)

@@ -74,7 +74,7 @@ def test_environments_are_made_once_for_their_requirements(tmp_path, monkeypatch
     monkeypatch.setattr(
         environments.venv, "create", lambda path, **_: _touched(path / "bin" / "python")
     )
-    with pytest.raises(EnvironmentMissingError, match=r"benchmarks\.environments"):
+    with pytest.raises(EnvironmentMissingError, match=r"benchmarks\.common\.environments"):
         python_of("none")
     assert environments.names() == ["none"]
     assert [make("none"), make("none")] == [True, False]

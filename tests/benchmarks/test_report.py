@@ -1,17 +1,16 @@
-"""The report: every bar with its ratio and verdict, and nothing invented for what is missing."""
+"""The report: every target with its ratio and verdict, and nothing invented for what is missing."""
 
 import json
 import re
 
 import pytest
 
+from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS
-from benchmarks.report.bar import MISSING
-from benchmarks.report.bars import BARS
 from benchmarks.report.page import TEMPLATE, render
-from benchmarks.report.parts import read_parts
-from benchmarks.report.tables import TABLES
-from benchmarks.report.writing import rounded
+from benchmarks.report.results import MISSING, read_results
+from benchmarks.report.tables import TABLES, rounded
+from benchmarks.report.targets import TARGETS
 
 PAGE = TEMPLATE.read_text(encoding="utf-8")
 
@@ -20,16 +19,16 @@ def lines_with(page, text):
     return [line for line in page.splitlines() if text in line]
 
 
-def changed(results, part, change):
-    """Rewrite a part of the folder."""
-    path = results / f"{part}.json"
+def changed(results, name, change):
+    """Rewrite a result of the folder."""
+    path = results / f"{name}.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_a_bar_stands_beside_its_ratio_and_its_verdict(results):
-    page = TABLES["bars"](read_parts(results))
+def test_a_target_stands_beside_its_ratio_and_its_verdict(results):
+    page = TABLES["targets"](read_results(results))
     (spacy,) = lines_with(page, "spaCy small, ner only")
     assert [cell.strip() for cell in spacy.split("|")[2:-1]] == [
         "against spaCy small, ner only",
@@ -53,40 +52,43 @@ def test_a_bar_stands_beside_its_ratio_and_its_verdict(results):
         ("resident memory", "met"),
     ],
 )
-def test_verdicts(results, measure, verdict):
-    (line,) = lines_with(TABLES["bars"](read_parts(results)), measure)
+def test_a_verdict_compares_the_median_and_the_quartiles(results, measure, verdict):
+    (line,) = lines_with(TABLES["targets"](read_results(results)), measure)
     assert line.split("|")[-2].strip() == verdict
 
 
-def test_a_figure_on_the_wrong_side_of_each_bar_is_missed():
-    for bar in BARS:
-        if bar.limit is not None:
-            low, high = ({"median": bar.limit + change} for change in (-0.1, 0.1))
-            worse, better = (low, high) if bar.floor else (high, low)
-            assert bar.verdict(worse) == "missed"
-            assert bar.verdict(better) == "met"
-            assert bar.verdict({"median": bar.limit}) == "met"
+def test_a_figure_on_the_wrong_side_of_each_target_is_missed():
+    for target in TARGETS:
+        limit = target.at_most if target.at_least is None else target.at_least
+        if limit is None:
+            assert target.verdict({"median": 1.0}) == "stated"
+            continue
+        low, high = ({"median": limit + change} for change in (-0.1, 0.1))
+        worse, better = (high, low) if target.at_least is None else (low, high)
+        assert target.verdict(worse) == "missed"
+        assert target.verdict(better) == "met"
+        assert target.verdict({"median": limit}) == "met"
 
 
 def test_a_cells_training_ratio_is_its_rate_over_the_lstms(results):
-    (line,) = lines_with(TABLES["bars"](read_parts(results)), "GRU against LSTM")
+    (line,) = lines_with(TABLES["targets"](read_results(results)), "GRU against LSTM")
     assert "1.06x" in line  # 9,500 over 9,000
 
 
 def test_what_is_missed_is_listed(results, tmp_path):
-    page = render("{{missed}}", read_parts(results), tmp_path)
+    page = render("{{missed}}", read_results(results), tmp_path)
     assert page.splitlines() == [
         "- Cost per token, 5 to 5,000 tokens a sentence: dearest over cheapest: at most 1.15x"
     ]
 
 
-@pytest.mark.parametrize("part", sorted({bar.part for bar in BARS}))
-def test_a_missing_part_is_said_to_be_missing(results, tmp_path, part):
-    (results / f"{part}.json").unlink()
-    parts = read_parts(results)
-    for bar in BARS:
-        assert (bar.verdict(bar.find(parts)) == MISSING) == (bar.part == part)
-    assert "Not measured." in render(PAGE, parts, tmp_path)
+@pytest.mark.parametrize("name", sorted({target.result for target in TARGETS}))
+def test_a_missing_result_is_said_to_be_missing(results, tmp_path, name):
+    (results / f"{name}.json").unlink()
+    found = read_results(results)
+    for target in TARGETS:
+        assert (target.verdict(target.find(found)) == MISSING) == (target.result == name)
+    assert "Not measured." in render(PAGE, found, tmp_path)
 
 
 def test_nothing_measured_makes_a_page_without_figures(tmp_path):
@@ -102,24 +104,24 @@ def test_nothing_measured_makes_a_page_without_figures(tmp_path):
 def test_the_page_uses_every_table_and_no_other(results, tmp_path):
     named = re.findall(r"\{\{table ([^}]+)\}\}", PAGE)
     assert sorted(named) == sorted(TABLES)
-    page = render(PAGE, read_parts(results), tmp_path)
+    page = render(PAGE, read_results(results), tmp_path)
     assert "{{" not in page
     assert "Abacus 9" in page
-    for part in ("tokens", "scale", "start"):
-        assert f"`python -m benchmarks.{part}`" in page
+    for name in ("tokens", "scale", "start"):
+        assert f"`python -m benchmarks.{name}`" in page
 
 
 def test_every_table_has_as_many_cells_in_each_line(results):
-    parts = read_parts(results)
+    found = read_results(results)
     for name, table in TABLES.items():
-        lines = [line for line in table(parts).splitlines() if line.startswith("|")]
+        lines = [line for line in table(found).splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == (name != "machine"), name
 
 
 def test_the_committed_page_is_what_the_committed_results_make():
-    docs = TEMPLATE.parents[1] / "docs"
+    docs = ROOT / "docs"
     committed = (docs / "benchmarks.md").read_text(encoding="utf-8")
-    assert committed == render(PAGE, read_parts(RESULTS), docs), (
+    assert committed == render(PAGE, read_results(RESULTS), docs), (
         "run python -m benchmarks.report.page"
     )
 
@@ -127,15 +129,15 @@ def test_the_committed_page_is_what_the_committed_results_make():
 def test_an_unknown_placeholder_is_an_error(results, tmp_path):
     for text in ("{{table nonsense}}", "{{nonsense}}"):
         with pytest.raises(KeyError, match="nonsense"):
-            render(text, read_parts(results), tmp_path)
+            render(text, read_results(results), tmp_path)
 
 
 def test_a_quick_run_is_marked(results):
-    assert "quick" not in TABLES["machine"](read_parts(results))
-    changed(results, "tokens", lambda part: part["settings"].update(quick=True))
-    (line,) = lines_with(TABLES["machine"](read_parts(results)), "quick")
+    assert "quick" not in TABLES["machine"](read_results(results))
+    changed(results, "tokens", lambda result: result["settings"].update(quick=True))
+    (line,) = lines_with(TABLES["machine"](read_results(results)), "quick")
     assert line.startswith("- tokens:")
-    assert TABLES["bars"](read_parts(results)).startswith("**Quick runs")
+    assert TABLES["targets"](read_results(results)).startswith("**Quick runs")
 
 
 def test_a_plot_is_shown_only_where_there_is_one(tmp_path):

@@ -1,10 +1,10 @@
-"""Made-up parts of the measurements of the service, in the layout that they write."""
+"""Made-up results of the measurements of the service, in the layout that they write."""
 
 from benchmarks.serving.overload import CASES
 from benchmarks.serving.requests import CLIENTS, THREADS
 
 
-def service_parts(spread):
+def service_results(spread):
     return {
         "load": load(spread),
         "overload": overload(spread),
