@@ -30,7 +30,7 @@ V = TypeVar("V")
 
 
 class AsyncClient:
-    """Asks a Tagbelt server, as `Client` does, without blocking the event loop.
+    """A client of a Tagbelt server that does not block the event loop.
 
     It has the arguments of `Client`, where `sleep` takes the place of asyncio.sleep, and
     `concurrency`: how many requests one call may have under way.
@@ -123,15 +123,15 @@ class AsyncClient:
         return job.counts
 
     async def models(self, **options: Unpack[CallOptions]) -> ModelStates:
-        """The models that are served."""
+        """List the models that are served."""
         return await self._run(self._calls.models(options))
 
     async def model(self, name: str, **options: Unpack[CallOptions]) -> ModelState:
-        """One model: a name, or name@version."""
+        """Describe one model: a name, or name@version."""
         return await self._run(self._calls.model(name, options))
 
     async def ready(self, **options: Unpack[CallOptions]) -> bool:
-        """Whether the server can answer now; asked once, and False when it cannot be reached."""
+        """Ask once if the server can answer now; False when it cannot be reached."""
         return await self._run(self._calls.ready(options))
 
     async def load(

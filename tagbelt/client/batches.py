@@ -20,7 +20,7 @@ _ENVELOPE_BYTES = 1024
 
 @dataclass(slots=True)
 class RequestLimits:
-    """What one request may hold. They shrink when a server turns out to allow less."""
+    """The most that one request may hold. They shrink when a server allows less."""
 
     items: int
     bytes: int
@@ -33,11 +33,11 @@ class RequestLimits:
             )
 
     def shrink_items(self, refused: int) -> None:
-        """A request of `refused` items was too many."""
+        """Take in that a request of `refused` items was too large."""
         self.items = max(1, min(self.items, refused // 2))
 
     def shrink_bytes(self, refused: int) -> None:
-        """A body of `refused` bytes was too large."""
+        """Take in that a body of `refused` bytes was too large."""
         self.bytes = max(_ENVELOPE_BYTES + 1, min(self.bytes, refused // 2))
 
 
@@ -50,11 +50,11 @@ class RequestBatch(Generic[T]):
     encoded: Sequence[bytes]
 
     def body(self, members: bytes) -> bytes:
-        """The request's JSON, with the options as `to_members` gives them."""
+        """Return the request's JSON, with the options as `to_members` gives them."""
         return b'{"%s":[%s]%s}' % (self.field.encode(), b",".join(self.encoded), members)
 
     def halves(self) -> "tuple[RequestBatch[T], RequestBatch[T]]":
-        """The first and the second half of the items, at least one in each."""
+        """Return the first and the second half of the items, at least one in each."""
         cut = len(self.items) // 2
         return (
             RequestBatch(self.field, self.items[:cut], self.encoded[:cut]),
@@ -70,7 +70,7 @@ class Batcher(Generic[T]):
         self._start("texts")
 
     def add(self, item: T) -> RequestBatch[T] | None:
-        """Take an item; the batch before it, if that is now full.
+        """Take an item; return the batch before it, if that is now full.
 
         Raises TypeError for what is neither a text, a token list nor an object.
         """
@@ -90,7 +90,7 @@ class Batcher(Generic[T]):
         return full
 
     def rest(self) -> RequestBatch[T] | None:
-        """The batch that is not full yet; None when it is empty."""
+        """Return the batch that is not full yet; None when it is empty."""
         batch = RequestBatch(self._field, self._items, self._encoded) if self._items else None
         self._start(self._field)
         return batch
@@ -123,14 +123,14 @@ def _json(value: object) -> bytes:
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call takes."""
+    """The options of every call."""
 
     timeout: float | None
     """Seconds for the whole call, retries included; None waits for ever."""
 
 
 class FileOptions(CallOptions, total=False):
-    """What tagging a file takes."""
+    """The options of tagging a file."""
 
     model: str | None
     """A name, name@version, or "auto": by the script of each item."""
@@ -139,16 +139,16 @@ class FileOptions(CallOptions, total=False):
     min_score: float | None
     """Only entities of at least this probability."""
     offset_unit: OffsetUnit | None
-    """What `start` and `end` count in a text; code points unless given."""
+    """The unit of `start` and `end` in a text; code points unless given."""
 
 
 class TaggingOptions(FileOptions, total=False):
-    """What tagging takes."""
+    """The options of tagging."""
 
     include: Iterable[Include] | None
     """More to answer with: tokens, IOB2 tags, each token's likely tags."""
     n_best: int | None
-    """How many readings of each item to answer with."""
+    """The number of readings of each item to answer with."""
 
 
 def check_names(options: Mapping[str, Any], known: type) -> None:
@@ -160,7 +160,7 @@ def check_names(options: Mapping[str, Any], known: type) -> None:
 
 
 def to_members(options: Mapping[str, Any]) -> bytes:
-    """The options as members of a JSON object, each with a comma in front: b',"model":"en"'."""
+    """Return the options as members of a JSON object, each with a comma in front: b',"model":"en"'."""
     members = b""
     for name, value in options.items():
         if value is None or name == "timeout":

@@ -34,12 +34,12 @@ TAG = "/v1/tag"
 
 V = TypeVar("V")
 Tagged: TypeAlias = tuple[V, Result | ItemError]
-"""An item as it was given, and what became of it."""
+"""An item as it was given, and its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggingPlan(Generic[T]):
-    """How the items of a call are tagged. The deadline is of the call, or of each request."""
+    """The options and the deadline of a call that tags; the deadline may be of each request."""
 
     core: "Calls"
     members: bytes
@@ -47,7 +47,7 @@ class TaggingPlan(Generic[T]):
     whole: Deadline | None
 
     def batches(self, items: Iterable[T]) -> Iterator[Steps[list[Tagged[T]]]]:
-        """The requests for the items, each as the steps to its results, in order."""
+        """Yield the requests for the items, each as the steps to its results, in order."""
         batcher = Batcher[T](self.core.limits)
         for item in items:
             if (batch := batcher.add(item)) is not None:
@@ -80,7 +80,7 @@ async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
 
 
 class Calls:
-    """What both clients do: which requests, in which order, and what their replies mean."""
+    """The calls of both clients: their requests, in order, and the values of the replies."""
 
     def __init__(self, retry: Retry, limits: RequestLimits, timeout: float | None) -> None:
         self.retry = retry
@@ -89,11 +89,11 @@ class Calls:
         self.deadline({})  # refuses a timeout that is none
 
     def deadline(self, options: Mapping[str, Any]) -> Deadline:
-        """When a call with these options must be over."""
+        """Return the deadline of a call with these options."""
         return Deadline(options.get("timeout", self.timeout), self.retry.clock)
 
     def plan(self, options: TaggingOptions, *, whole: bool) -> TaggingPlan[Any]:
-        """How to tag with these options; `whole` has one deadline for all requests."""
+        """Return the plan of tagging with these options; `whole`: one deadline for all requests."""
         check_names(options, TaggingOptions)
         deadline = self.deadline(options)
         timeout = options.get("timeout", self.timeout)
@@ -135,7 +135,7 @@ class Calls:
         return tagged
 
     def _too_much(self, error: StatusError, part: RequestBatch[T], body: bytes) -> bool:
-        """Whether the request was refused for its size alone; if so, later ones are smaller."""
+        """Tell if a request was refused for its size alone; if so, make later ones smaller."""
         if error.problem.status == 413:
             if len(part.items) > 1:
                 self.limits.shrink_bytes(len(body))
@@ -184,7 +184,7 @@ class Calls:
 
 
 def texts_of(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, checked as they come. Raises TypeError for what is none."""
+    """Yield the texts, each checked. Raises TypeError for anything else."""
     if isinstance(texts, str):
         raise TypeError("texts must be a list of strings, not one string; `tag` takes one")
     for text in texts:
@@ -194,7 +194,7 @@ def texts_of(texts: Iterable[str]) -> Iterator[str]:
 
 
 def sentences_of(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    """The token lists, checked as they come. Raises TypeError for what is none."""
+    """Yield the token lists, each checked. Raises TypeError for anything else."""
     for tokens in sentences:
         if isinstance(tokens, str) or not isinstance(tokens, Sequence):
             raise TypeError(f"a sentence is a list of tokens, not {type(tokens).__name__}")

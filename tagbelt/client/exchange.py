@@ -1,4 +1,4 @@
-"""How a request gets its reply: where the server is, the deadline, and when it is asked again.
+"""Sends one request until it has a reply: address, deadline and retries.
 
 A call is a generator of steps, so that the blocking and the asyncio client share all but I/O. It
 yields `Send` and `Pause`; whoever runs it does that and sends the outcome back in.
@@ -56,7 +56,7 @@ class ServerAddress:
         verify: bool | ssl.SSLContext,
         connections: int,
     ) -> "ServerAddress":
-        """The server as arguments state it, then the environment, then our default address."""
+        """Return the address from the arguments, then the environment, then the default."""
         return cls(
             url=base_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL,
             api_key=api_key or os.environ.get(KEY_VARIABLE) or None,
@@ -66,14 +66,14 @@ class ServerAddress:
         )
 
     def options(self) -> dict[str, Any]:
-        """Arguments for both of httpx's clients."""
+        """Return arguments for both of httpx's clients."""
         headers = {"user-agent": f"tagbelt-client httpx/{httpx.__version__}"}
         if self.api_key is not None:
             headers["authorization"] = f"Bearer {self.api_key}"
         return {"base_url": self.url, "headers": headers}
 
     def transport_options(self) -> dict[str, Any]:
-        """Arguments for both of httpx's transports."""
+        """Return arguments for both of httpx's transports."""
         limits = httpx.Limits(
             max_connections=self.connections, max_keepalive_connections=self.connections
         )
@@ -101,7 +101,7 @@ class Retry:
             )
 
     def pause(self, tries: int) -> float:
-        """Seconds to wait after `tries` retries that failed."""
+        """Return the seconds to wait after `tries` retries that failed."""
         # Bounded first: the power of a great number of tries is no float.
         longest = min(self.most_seconds, self.first_seconds * 2.0 ** min(tries, 64))
         return self.random() * longest
@@ -118,12 +118,12 @@ class Deadline:
         self._end = clock() + self.seconds
 
     def left(self) -> float:
-        """Seconds until then; negative when it has passed, infinite without an end."""
+        """Return the seconds until then; negative when it has passed, infinite without an end."""
         return self._end - self._clock()
 
 
 def retry_after(value: str | None, date: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for; None when it says nothing of use.
+    """Return the seconds that a Retry-After header asks for; None when it says nothing of use.
 
     A date is measured against the reply's own Date header, since the two clocks may differ.
     """
@@ -148,7 +148,7 @@ def _instant(value: str) -> datetime | None:
 
 
 class Timeouts(Mapping[str, float | None]):
-    """What is left until a deadline, for whichever phase of a request asks."""
+    """The timeout of each phase of a request in httpx: the seconds left until the deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -166,7 +166,7 @@ class Timeouts(Mapping[str, float | None]):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask. A `repeatable` one has the same effect when it is sent twice."""
+    """A request. A `repeatable` one has the same effect when it is sent twice."""
 
     method: str
     path: str
@@ -204,7 +204,7 @@ Steps: TypeAlias = Generator[Send | Pause, Outcome | None, T]
 
 
 def exchange(request: Request, retry: Retry, deadline: Deadline) -> Steps[Reply]:
-    """The reply to a request, asked again where that is safe and may help.
+    """Return the reply to a request; it is sent again where that is safe and may help.
 
     Raises a TagbeltError when there is none, or when it is an error.
     """

@@ -33,7 +33,7 @@ _ORIGIN = "origin"  # the member of an item that says where it came from
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    """How many items of a file were tagged, how many could not be, and the entities found."""
+    """Counts of a file: items that were tagged, items that could not be, entities found."""
 
     items: int = 0
     failed: int = 0
@@ -81,11 +81,11 @@ class FileJob:
 
     @property
     def counts(self) -> FileCounts:
-        """What was written so far."""
+        """The counts of what was written so far."""
         return FileCounts(self._tagged - self._failed, self._failed, self._entities)
 
     def options(self, given: FileOptions) -> TaggingOptions:
-        """The options of the requests."""
+        """Return the options of the requests."""
         check_names(given, FileOptions)
         options = cast(TaggingOptions, dict(given))
         if self._from == "conll":
@@ -93,7 +93,7 @@ class FileJob:
         return options
 
     def items(self) -> Iterator[dict[str, Any]]:
-        """What is to be tagged, in order."""
+        """Yield the items to tag, in order."""
         name = str(self._source)
         if self._from == "conll":
             # Gold tags, if there are any, are not looked at.
@@ -109,7 +109,7 @@ class FileJob:
             yield {"text": getattr(origin, "text", None), _ORIGIN: origin}
 
     def write(self, item: dict[str, Any], outcome: Result | ItemError) -> None:
-        """Write what became of an item."""
+        """Write the outcome of an item."""
         self._tagged += 1
         if isinstance(outcome, ItemError):
             self._write_error(item.get(_ORIGIN), outcome)
@@ -139,7 +139,7 @@ def _annotation(result: Result) -> Annotation:
 
 
 def _kind(path: Path) -> InputFormat:
-    """What the suffix of a file says. Raises ValueError when it says nothing."""
+    """Return the format that a suffix names. Raises ValueError for an unknown suffix."""
     kinds = {".txt": InputFormat.text, **SUFFIXES}
     kind = kinds.get(path.suffix.lower())
     if kind is None:

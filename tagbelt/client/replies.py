@@ -150,7 +150,7 @@ DEADLINE_EXCEEDED = "deadline-exceeded"
 
 
 def error_of(problem: RequestProblem, retry_after: float | None = None) -> TagbeltError:
-    """The exception for a problem."""
+    """Return the exception for a problem."""
     if problem.slug == DEADLINE_EXCEEDED:
         return DeadlineError(f"the server gave up: {problem.detail}", problem)
     fallback = ServerError if problem.status >= 500 else StatusError
@@ -164,7 +164,7 @@ class _TagReply:
 
 
 def results_of(body: bytes, count: int, request_id: str) -> list[Result | ItemError]:
-    """The results of a reply to /v1/tag. Raises ReplyError unless there are `count`."""
+    """Return the results of a reply to /v1/tag. Raises ReplyError unless there are `count`."""
     reply = _parsed(body, _TagReply)
     if len(reply.results) != count:
         raise ReplyError(f"{count} items were sent and {len(reply.results)} results came back")
@@ -179,22 +179,22 @@ def _result(found: Result | Failed, model: str | None, request_id: str) -> Resul
 
 
 def card_of(body: bytes) -> ModelState:
-    """The model that a reply describes."""
+    """Return the model that a reply describes."""
     return _parsed(body, ModelState)
 
 
 def models_of(body: bytes) -> ModelStates:
-    """The models that a reply lists."""
+    """Return the models that a reply lists."""
     return _parsed(body, ModelStates)
 
 
 def report_of(body: bytes) -> Report:
-    """What a reply says about a change of the models."""
+    """Return the report of a change of the models."""
     return _parsed(body, Report)
 
 
 def problem_of(status: int, body: bytes, request_id: str) -> RequestProblem:
-    """The problem that an error reply describes, whatever its body is."""
+    """Return the problem that an error reply describes, whatever its body is."""
     try:
         found = _problem({"status": status, **json.loads(body)}, request_id)
     except (ValueError, TypeError, RecursionError):  # no JSON, no object, or another's members
@@ -215,7 +215,7 @@ def _problem(members: dict[str, Any], request_id: str) -> RequestProblem:
 
 
 def _parsed(body: bytes, kind: type[T]) -> T:
-    """A reply's JSON as a value. Raises ReplyError when it does not fit."""
+    """Return a reply's JSON as a value. Raises ReplyError when it does not fit."""
     try:
         value: T = _ADAPTERS[kind].validate_json(body, extra="ignore")
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 import os
 import ssl
@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 
 class Client:
-    """Asks a Tagbelt server, and waits. Several threads may share one.
+    """A blocking client of a Tagbelt server. Several threads may share one.
 
     Args:
         base_url: the server; TAGBELT_URL, then http://127.0.0.1:8000, unless given.
@@ -116,15 +116,15 @@ class Client:
         return job.counts
 
     def models(self, **options: Unpack[CallOptions]) -> ModelStates:
-        """The models that are served."""
+        """List the models that are served."""
         return self._run(self._calls.models(options))
 
     def model(self, name: str, **options: Unpack[CallOptions]) -> ModelState:
-        """One model: a name, or name@version."""
+        """Describe one model: a name, or name@version."""
         return self._run(self._calls.model(name, options))
 
     def ready(self, **options: Unpack[CallOptions]) -> bool:
-        """Whether the server can answer now; asked once, and False when it cannot be reached."""
+        """Ask once if the server can answer now; False when it cannot be reached."""
         return self._run(self._calls.ready(options))
 
     def load(self, name: str, version: str | None = None, **options: Unpack[CallOptions]) -> Report:

@@ -122,7 +122,7 @@ LEAST_SURE = 0.5
 
 
 class Writer(Protocol):
-    """Where results go, in the order of the input."""
+    """Writes results in the order of the input."""
 
     def document(self, document: InputText, found: Annotation) -> None:
         """Write a tagged text."""
