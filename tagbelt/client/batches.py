@@ -160,7 +160,7 @@ def check_names(options: Mapping[str, Any], known: type) -> None:
 
 
 def to_members(options: Mapping[str, Any]) -> bytes:
-    """Return the options as members of a JSON object, each with a comma in front: b',"model":"en"'."""
+    """Return options as members of a JSON object, a comma before each: b',"model":"en"'."""
     members = b""
     for name, value in options.items():
         if value is None or name == "timeout":

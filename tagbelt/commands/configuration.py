@@ -70,7 +70,7 @@ class Configuration:
         return cls(settings, sources, tuple(_misspelt(os.environ)))
 
     def toml(self) -> str:
-        """Return a TOML file that says the same, with a comment on each line; secrets are left out."""
+        """Return the settings as TOML, with a comment on each line; secrets are left out."""
         return "".join(
             _line(name, getattr(self.settings, name), self.sources[name])
             for name in Settings.model_fields
