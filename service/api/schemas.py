@@ -142,6 +142,11 @@ class Problem(_Reply):
         default=None, description="The fields at fault, when the request is invalid."
     )
 
+    @property
+    def slug(self) -> str:
+        """The kind of problem in short, such as "too-long"; "" when there is none."""
+        return self.type.partition("#")[2]
+
 
 class TaggedEntity(_Reply):
     """An entity. For texts, text[start:end] in the reply's offset_unit is the entity's text."""
@@ -255,6 +260,11 @@ class ModelName(_Reply):
     name: str = Field(description="The name that requests use.")
     version: str = Field(description="The version of the checkpoint.")
     digest: str = Field(description="SHA-256 of the checkpoint, in hex.")
+
+    @property
+    def full_name(self) -> str:
+        """name@version."""
+        return f"{self.name}@{self.version}"
 
 
 class TagReply(_Reply):

@@ -1,47 +1,43 @@
 """A client of the HTTP service, blocking or for asyncio. It needs httpx: tagbelt[client]."""
 
-try:
-    import httpx as _httpx  # noqa: F401
-except ImportError as error:
-    raise ImportError("the client needs httpx: install tagbelt[client]") from error
+from tagbelt.errors import TagbeltError, missing_package
 
-from tagbelt.client.asynchronous import AsyncClient
-from tagbelt.client.errors import (
+try:
+    from tagbelt.client.asynchronous import AsyncClient
+    from tagbelt.client.sync import Client
+except ModuleNotFoundError as error:
+    raise missing_package(error) or error from error
+
+from tagbelt.client.batches import CallOptions, FileOptions
+from tagbelt.client.batches import TaggingOptions as TagOptions
+from tagbelt.client.exchange import Retry
+from tagbelt.client.files import FileCounts
+from tagbelt.client.replies import (
     ConflictError,
     ConnectionFailedError,
     DeadlineError,
     ForbiddenError,
     InvalidRequestError,
+    ItemError,
     NotFoundError,
     NotReadyError,
     OverloadedError,
     ReplyError,
+    RequestProblem,
+    Result,
     ServerError,
     StatusError,
-    TagbeltError,
     TooLargeError,
     UnauthorizedError,
 )
-from tagbelt.client.options import CallOptions, FileOptions, TagOptions
-from tagbelt.client.results import (
-    Alternative,
-    Change,
-    Entity,
-    FieldProblem,
-    FileCounts,
-    ItemError,
-    ModelCard,
-    ModelList,
-    Path,
-    PathEntity,
-    Problem,
-    Report,
-    Result,
-    Token,
-    WorkerTrouble,
-)
-from tagbelt.client.retry import Retry
-from tagbelt.client.sync import Client
+from tagbelt.data.types import Entity
+from tagbelt.service.api.schemas import Alternative, FieldProblem, Problem
+from tagbelt.service.api.schemas import ReadEntity as PathEntity
+from tagbelt.service.api.schemas import Reading as Path
+from tagbelt.service.api.schemas import TaggedToken as Token
+from tagbelt.service.models.schemas import Change, Report, WorkerTrouble
+from tagbelt.service.models.schemas import ModelState as ModelCard
+from tagbelt.service.models.schemas import ModelStates as ModelList
 
 __all__ = [
     "Alternative",
@@ -69,6 +65,7 @@ __all__ = [
     "Problem",
     "ReplyError",
     "Report",
+    "RequestProblem",
     "Result",
     "Retry",
     "ServerError",

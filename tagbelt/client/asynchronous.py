@@ -19,20 +19,18 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from tagbelt.client.batches import Limits, T
-from tagbelt.client.config import Target, Timeouts
-from tagbelt.client.core import Core, Plan, Tagged, sentences_of, texts_of
-from tagbelt.client.exchange import Outcome, Reply, Send, Steps
-from tagbelt.client.files import FileJob
-from tagbelt.client.options import CallOptions, FileOptions, TagOptions
-from tagbelt.client.results import FileCounts, ItemError, ModelCard, ModelList, Report, Result
-from tagbelt.client.retry import Retry
+from tagbelt.client.batches import CallOptions, FileOptions, RequestLimits, T, TaggingOptions
+from tagbelt.client.calls import Calls, Tagged, TaggingPlan, sentences_of, texts_of
+from tagbelt.client.exchange import Outcome, Reply, Retry, Send, ServerAddress, Steps, Timeouts
+from tagbelt.client.files import FileCounts, FileJob
+from tagbelt.client.replies import ItemError, Result
+from tagbelt.service.models.schemas import ModelState, ModelStates, Report
 
 V = TypeVar("V")
 
 
 class AsyncClient:
-    """Asks a Tagbelt server, as `Client` does, without blocking the event loop.
+    """A client of a Tagbelt server that does not block the event loop.
 
     It has the arguments of `Client`, where `sleep` takes the place of asyncio.sleep, and
     `concurrency`: how many requests one call may have under way.
@@ -56,8 +54,8 @@ class AsyncClient:
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, not {concurrency}")
-        target = Target.of(base_url, api_key, uds, verify, connections)
-        self._core = Core(retry or Retry(), Limits(max_items, max_bytes), timeout)
+        target = ServerAddress.of(base_url, api_key, uds, verify, connections)
+        self._calls = Calls(retry or Retry(), RequestLimits(max_items, max_bytes), timeout)
         self._concurrency = concurrency
         self._sleep = sleep
         self._http = httpx.AsyncClient(
@@ -75,37 +73,37 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def tag(self, text: str, **options: Unpack[TagOptions]) -> Result:
+    async def tag(self, text: str, **options: Unpack[TaggingOptions]) -> Result:
         """Tag one text. Raises a StatusError too when this text cannot be tagged."""
-        return await self._run(self._core.tag(text, options))
+        return await self._run(self._calls.tag(text, options))
 
     async def tag_many(
-        self, texts: Iterable[str], **options: Unpack[TagOptions]
+        self, texts: Iterable[str], **options: Unpack[TaggingOptions]
     ) -> list[Result | ItemError]:
         """Tag any number of texts; one result each, in order.
 
         A text that is bad on its own has an ItemError in its place. Raises a TagbeltError when a
         request fails as a whole, and with it the call.
         """
-        plan = self._core.plan(options, whole=True)
+        plan = self._calls.plan(options, whole=True)
         return [outcome async for _, outcome in self._tagged(texts_of(texts), plan)]
 
     async def tag_tokens(
-        self, sentences: Iterable[Sequence[str]], **options: Unpack[TagOptions]
+        self, sentences: Iterable[Sequence[str]], **options: Unpack[TaggingOptions]
     ) -> list[Result | ItemError]:
         """As `tag_many`, for sentences that are tokens already."""
-        plan = self._core.plan(options, whole=True)
+        plan = self._calls.plan(options, whole=True)
         return [outcome async for _, outcome in self._tagged(sentences_of(sentences), plan)]
 
     def stream(
-        self, items: Iterable[T] | AsyncIterable[T], **options: Unpack[TagOptions]
+        self, items: Iterable[T] | AsyncIterable[T], **options: Unpack[TaggingOptions]
     ) -> AsyncIterator[Tagged[T]]:
         """Tag items as they come: pairs of an item and its result, in order.
 
         Items are as for `Client.stream`, and may come from an asynchronous source. Memory is that
         of `concurrency` requests. `timeout` is for each request.
         """
-        return self._tagged(items, self._core.plan(options, whole=False))
+        return self._tagged(items, self._calls.plan(options, whole=False))
 
     async def tag_file(
         self,
@@ -118,23 +116,23 @@ class AsyncClient:
         A `.conll` file is read whole before the first request.
         """
         with FileJob(source, target) as job:
-            plan = self._core.plan(job.options(options), whole=False)
+            plan = self._calls.plan(job.options(options), whole=False)
             async with aclosing(self._tagged(job.items(), plan)) as tagged:
                 async for item, outcome in tagged:
                     job.write(item, outcome)
         return job.counts
 
-    async def models(self, **options: Unpack[CallOptions]) -> ModelList:
-        """The models that are served."""
-        return await self._run(self._core.models(options))
+    async def models(self, **options: Unpack[CallOptions]) -> ModelStates:
+        """List the models that are served."""
+        return await self._run(self._calls.models(options))
 
-    async def model(self, name: str, **options: Unpack[CallOptions]) -> ModelCard:
-        """One model: a name, or name@version."""
-        return await self._run(self._core.model(name, options))
+    async def model(self, name: str, **options: Unpack[CallOptions]) -> ModelState:
+        """Describe one model: a name, or name@version."""
+        return await self._run(self._calls.model(name, options))
 
     async def ready(self, **options: Unpack[CallOptions]) -> bool:
-        """Whether the server can answer now; asked once, and False when it cannot be reached."""
-        return await self._run(self._core.ready(options))
+        """Ask once if the server can answer now; False when it cannot be reached."""
+        return await self._run(self._calls.ready(options))
 
     async def load(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
@@ -143,19 +141,19 @@ class AsyncClient:
 
         As all admin calls it is sent once. Raises a StatusError when the server refuses it.
         """
-        return await self._run(self._core.change(name, "load", version, options))
+        return await self._run(self._calls.change(name, "load", version, options))
 
     async def reload(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
         """Read a loaded version from the disk again, the one that the name means unless given."""
-        return await self._run(self._core.change(name, "reload", version, options))
+        return await self._run(self._calls.change(name, "reload", version, options))
 
     async def unload(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
         """Serve a version no longer, or all of the name unless one is given."""
-        return await self._run(self._core.change(name, "unload", version, options))
+        return await self._run(self._calls.change(name, "unload", version, options))
 
     async def set_default(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
@@ -164,14 +162,14 @@ class AsyncClient:
 
         With a version: answer with that one when a request names the model without a version.
         """
-        return await self._run(self._core.change(name, "default", version, options))
+        return await self._run(self._calls.change(name, "default", version, options))
 
     async def rescan(self, **options: Unpack[CallOptions]) -> Report:
         """Make what is served fit what is on the server's disk, as SIGHUP does."""
-        return await self._run(self._core.rescan(options))
+        return await self._run(self._calls.rescan(options))
 
     async def _tagged(
-        self, items: Iterable[T] | AsyncIterable[T], plan: Plan[T]
+        self, items: Iterable[T] | AsyncIterable[T], plan: TaggingPlan[T]
     ) -> AsyncGenerator[Tagged[T], None]:
         running = deque[asyncio.Task[list[Tagged[T]]]]()
         try:

@@ -1,23 +1,26 @@
-"""Items as the bodies of requests, each within the server's limits."""
+"""Items and options as the bodies of requests, each within the server's limits."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
+
+from tagbelt.service.api.offsets import OffsetUnit
 
 Item: TypeAlias = str | Sequence[str] | Mapping[str, Any]
 """A text, a token list, or an object with a "text" or "tokens" among its members."""
 
 T = TypeVar("T", bound=Item)
 Field = Literal["texts", "tokens"]
+Include = Literal["tokens", "tags", "alternatives"]
 
 # What stands around the items of a body, options included; they are small.
 _ENVELOPE_BYTES = 1024
 
 
 @dataclass(slots=True)
-class Limits:
-    """What one request may hold. They shrink when a server turns out to allow less."""
+class RequestLimits:
+    """The most that one request may hold. They shrink when a server allows less."""
 
     items: int
     bytes: int
@@ -30,16 +33,16 @@ class Limits:
             )
 
     def shrink_items(self, refused: int) -> None:
-        """A request of `refused` items was too many."""
+        """Take in that a request of `refused` items was too large."""
         self.items = max(1, min(self.items, refused // 2))
 
     def shrink_bytes(self, refused: int) -> None:
-        """A body of `refused` bytes was too large."""
+        """Take in that a body of `refused` bytes was too large."""
         self.bytes = max(_ENVELOPE_BYTES + 1, min(self.bytes, refused // 2))
 
 
 @dataclass(frozen=True, slots=True)
-class Batch(Generic[T]):
+class RequestBatch(Generic[T]):
     """Items for one request; `encoded` is the JSON of each."""
 
     field: Field
@@ -47,27 +50,27 @@ class Batch(Generic[T]):
     encoded: Sequence[bytes]
 
     def body(self, members: bytes) -> bytes:
-        """The request's JSON, with the options as `options.to_members` gives them."""
+        """Return the request's JSON, with the options as `to_members` gives them."""
         return b'{"%s":[%s]%s}' % (self.field.encode(), b",".join(self.encoded), members)
 
-    def halves(self) -> "tuple[Batch[T], Batch[T]]":
-        """The first and the second half of the items, at least one in each."""
+    def halves(self) -> "tuple[RequestBatch[T], RequestBatch[T]]":
+        """Return the first and the second half of the items, at least one in each."""
         cut = len(self.items) // 2
         return (
-            Batch(self.field, self.items[:cut], self.encoded[:cut]),
-            Batch(self.field, self.items[cut:], self.encoded[cut:]),
+            RequestBatch(self.field, self.items[:cut], self.encoded[:cut]),
+            RequestBatch(self.field, self.items[cut:], self.encoded[cut:]),
         )
 
 
 class Batcher(Generic[T]):
     """Gathers items to batches, in order; texts and token lists never share one."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self._limits = limits
         self._start("texts")
 
-    def add(self, item: T) -> Batch[T] | None:
-        """Take an item; the batch before it, if that is now full.
+    def add(self, item: T) -> RequestBatch[T] | None:
+        """Take an item; return the batch before it, if that is now full.
 
         Raises TypeError for what is neither a text, a token list nor an object.
         """
@@ -86,9 +89,9 @@ class Batcher(Generic[T]):
         self._bytes += len(encoded) + 1
         return full
 
-    def rest(self) -> Batch[T] | None:
-        """The batch that is not full yet; None when it is empty."""
-        batch = Batch(self._field, self._items, self._encoded) if self._items else None
+    def rest(self) -> RequestBatch[T] | None:
+        """Return the batch that is not full yet; None when it is empty."""
+        batch = RequestBatch(self._field, self._items, self._encoded) if self._items else None
         self._start(self._field)
         return batch
 
@@ -117,3 +120,53 @@ def _json(value: object) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which the server will name
         return json.dumps(value).encode()
+
+
+class CallOptions(TypedDict, total=False):
+    """The options of every call."""
+
+    timeout: float | None
+    """Seconds for the whole call, retries included; None waits for ever."""
+
+
+class FileOptions(CallOptions, total=False):
+    """The options of tagging a file."""
+
+    model: str | None
+    """A name, name@version, or "auto": by the script of each item."""
+    labels: Iterable[str] | None
+    """Only entities of these labels."""
+    min_score: float | None
+    """Only entities of at least this probability."""
+    offset_unit: OffsetUnit | None
+    """The unit of `start` and `end` in a text; code points unless given."""
+
+
+class TaggingOptions(FileOptions, total=False):
+    """The options of tagging."""
+
+    include: Iterable[Include] | None
+    """More to answer with: tokens, IOB2 tags, each token's likely tags."""
+    n_best: int | None
+    """The number of readings of each item to answer with."""
+
+
+def check_names(options: Mapping[str, Any], known: type) -> None:
+    """Refuse options that do not exist, as a function refuses arguments. Raises TypeError."""
+    for name in options:
+        if name not in known.__annotations__:
+            allowed = ", ".join(sorted(known.__annotations__))
+            raise TypeError(f"no option is named {name!r}; there are: {allowed}")
+
+
+def to_members(options: Mapping[str, Any]) -> bytes:
+    """Return options as members of a JSON object, a comma before each: b',"model":"en"'."""
+    members = b""
+    for name, value in options.items():
+        if value is None or name == "timeout":
+            continue
+        if isinstance(value, str) and name in ("labels", "include"):
+            raise TypeError(f"{name} must be a list of strings, not the string {value!r}")
+        plain = list(value) if name in ("labels", "include") else value
+        members += f',"{name}":'.encode() + json.dumps(plain).encode()
+    return members

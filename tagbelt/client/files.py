@@ -9,20 +9,35 @@ with a "text"; `.conll`, `.bio` and the like a token on each row. What comes out
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
-from tagbelt.client.errors import error_of
-from tagbelt.client.options import FileOptions, TagOptions, check_names
-from tagbelt.client.results import FileCounts, ItemError, Result
-from tagbelt.commands.documents import Bad, Document, Field, read_json_lines, read_text
-from tagbelt.commands.tag import SUFFIXES, SourceKind
-from tagbelt.commands.writers import Conll, JsonLines, Writer
+from tagbelt.client.batches import FileOptions, TaggingOptions, check_names
+from tagbelt.client.replies import ItemError, Result, error_of
+from tagbelt.commands.documents import (
+    BadInput,
+    ConllWriter,
+    InputText,
+    JsonLinesWriter,
+    Writer,
+    read_json_lines,
+    read_text,
+)
+from tagbelt.commands.tag import SUFFIXES, InputFormat
 from tagbelt.data.conll.reading import read_conll
-from tagbelt.data.types import Entity
 from tagbelt.inference import Annotation
 
 _ORIGIN = "origin"  # the member of an item that says where it came from
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """Counts of a file: items that were tagged, items that could not be, entities found."""
+
+    items: int = 0
+    failed: int = 0
+    entities: int = 0
 
 
 class FileJob:
@@ -48,7 +63,9 @@ class FileJob:
         self._input = self._open.enter_context(self._source.open("rb"))
         out = self._open.enter_context(self._part.open("w", encoding="utf-8", newline="\n"))
         self._output = out
-        self._writer: Writer = JsonLines(out) if self._to == "jsonl" else Conll(out, "word")
+        self._writer: Writer = (
+            JsonLinesWriter(out) if self._to == "jsonl" else ConllWriter(out, "word")
+        )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -64,40 +81,41 @@ class FileJob:
 
     @property
     def counts(self) -> FileCounts:
-        """What was written so far."""
+        """The counts of what was written so far."""
         return FileCounts(self._tagged - self._failed, self._failed, self._entities)
 
-    def options(self, given: FileOptions) -> TagOptions:
-        """The options of the requests."""
+    def options(self, given: FileOptions) -> TaggingOptions:
+        """Return the options of the requests."""
         check_names(given, FileOptions)
-        options = cast(TagOptions, dict(given))
+        options = cast(TaggingOptions, dict(given))
         if self._from == "conll":
             options["include"] = ["tokens", "tags"]
         return options
 
     def items(self) -> Iterator[dict[str, Any]]:
-        """What is to be tagged, in order."""
+        """Yield the items to tag, in order."""
         name = str(self._source)
         if self._from == "conll":
             # Gold tags, if there are any, are not looked at.
             for sentence in read_conll(self._input, columns={"token": 0}).sentences:
                 yield {"tokens": sentence.tokens}
             return
-        read = read_json_lines(name, self._input, Field.text.value) if self._from == "jsonl" else (
-            read_text(name, self._input)
-        )  # fmt: skip
+        as_json = self._from == "jsonl"
+        read = (
+            read_json_lines(name, self._input, "text") if as_json else read_text(name, self._input)
+        )
         for origin in read:
             # A line that is no text goes along, so that its error comes out in its place.
             yield {"text": getattr(origin, "text", None), _ORIGIN: origin}
 
     def write(self, item: dict[str, Any], outcome: Result | ItemError) -> None:
-        """Write what became of an item."""
+        """Write the outcome of an item."""
         self._tagged += 1
         if isinstance(outcome, ItemError):
             self._write_error(item.get(_ORIGIN), outcome)
             return
         origin = item.get(_ORIGIN)
-        if isinstance(origin, Document):
+        if isinstance(origin, InputText):
             self._writer.document(origin, _annotation(outcome))
         else:
             self._writer.sentence(_annotation(outcome))
@@ -107,7 +125,7 @@ class FileJob:
         if self._to == "conll":
             raise error_of(outcome.problem)
         said = f"{self._source}: item {self._tagged}: {outcome.problem.detail}"
-        self._writer.bad(origin if isinstance(origin, Bad) else Bad(said))
+        self._writer.bad(origin if isinstance(origin, BadInput) else BadInput(said))
         self._failed += 1
 
 
@@ -116,13 +134,13 @@ def _annotation(result: Result) -> Annotation:
         tokens=tuple(token.text for token in result.tokens or ()),
         starts=(),
         tags=result.tags or (),
-        entities=tuple(Entity(e.label, e.start, e.end, e.text, e.score) for e in result.entities),
+        entities=result.entities,
     )
 
 
-def _kind(path: Path) -> SourceKind:
-    """What the suffix of a file says. Raises ValueError when it says nothing."""
-    kinds: dict[str, SourceKind] = {".txt": "text", **SUFFIXES}
+def _kind(path: Path) -> InputFormat:
+    """Return the format that a suffix names. Raises ValueError for an unknown suffix."""
+    kinds = {".txt": InputFormat.text, **SUFFIXES}
     kind = kinds.get(path.suffix.lower())
     if kind is None:
         raise ValueError(f"{path}: the suffix must be one of {', '.join(kinds)}")

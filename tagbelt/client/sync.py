@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 import os
 import ssl
@@ -8,20 +8,18 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from tagbelt.client.batches import Limits, T
-from tagbelt.client.config import Target, Timeouts
-from tagbelt.client.core import Core, Plan, Tagged, sentences_of, texts_of
-from tagbelt.client.exchange import Outcome, Reply, Send, Steps
-from tagbelt.client.files import FileJob
-from tagbelt.client.options import CallOptions, FileOptions, TagOptions
-from tagbelt.client.results import FileCounts, ItemError, ModelCard, ModelList, Report, Result
-from tagbelt.client.retry import Retry
+from tagbelt.client.batches import CallOptions, FileOptions, RequestLimits, T, TaggingOptions
+from tagbelt.client.calls import Calls, Tagged, TaggingPlan, sentences_of, texts_of
+from tagbelt.client.exchange import Outcome, Reply, Retry, Send, ServerAddress, Steps, Timeouts
+from tagbelt.client.files import FileCounts, FileJob
+from tagbelt.client.replies import ItemError, Result
+from tagbelt.service.models.schemas import ModelState, ModelStates, Report
 
 V = TypeVar("V")
 
 
 class Client:
-    """Asks a Tagbelt server, and waits. Several threads may share one.
+    """A blocking client of a Tagbelt server. Several threads may share one.
 
     Args:
         base_url: the server; TAGBELT_URL, then http://127.0.0.1:8000, unless given.
@@ -52,8 +50,8 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        target = Target.of(base_url, api_key, uds, verify, connections)
-        self._core = Core(retry or Retry(), Limits(max_items, max_bytes), timeout)
+        target = ServerAddress.of(base_url, api_key, uds, verify, connections)
+        self._calls = Calls(retry or Retry(), RequestLimits(max_items, max_bytes), timeout)
         self._sleep = sleep
         self._http = httpx.Client(
             transport=transport or httpx.HTTPTransport(**target.transport_options()),
@@ -70,36 +68,36 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def tag(self, text: str, **options: Unpack[TagOptions]) -> Result:
+    def tag(self, text: str, **options: Unpack[TaggingOptions]) -> Result:
         """Tag one text. Raises a StatusError too when this text cannot be tagged."""
-        return self._run(self._core.tag(text, options))
+        return self._run(self._calls.tag(text, options))
 
     def tag_many(
-        self, texts: Iterable[str], **options: Unpack[TagOptions]
+        self, texts: Iterable[str], **options: Unpack[TaggingOptions]
     ) -> list[Result | ItemError]:
         """Tag any number of texts; one result each, in order.
 
         A text that is bad on its own has an ItemError in its place. Raises a TagbeltError when a
         request fails as a whole, and with it the call.
         """
-        plan = self._core.plan(options, whole=True)
+        plan = self._calls.plan(options, whole=True)
         return [outcome for _, outcome in self._tagged(texts_of(texts), plan)]
 
     def tag_tokens(
-        self, sentences: Iterable[Sequence[str]], **options: Unpack[TagOptions]
+        self, sentences: Iterable[Sequence[str]], **options: Unpack[TaggingOptions]
     ) -> list[Result | ItemError]:
         """As `tag_many`, for sentences that are tokens already."""
-        plan = self._core.plan(options, whole=True)
+        plan = self._calls.plan(options, whole=True)
         return [outcome for _, outcome in self._tagged(sentences_of(sentences), plan)]
 
-    def stream(self, items: Iterable[T], **options: Unpack[TagOptions]) -> Iterator[Tagged[T]]:
+    def stream(self, items: Iterable[T], **options: Unpack[TaggingOptions]) -> Iterator[Tagged[T]]:
         """Tag items as they come: pairs of an item and its result, in order.
 
         An item is a text, a token list, or an object with "text" or "tokens", whose other members
         (an id, say) come back with it. Memory is that of one request, and one is under way at a
         time. `timeout` is for each request.
         """
-        return self._tagged(items, self._core.plan(options, whole=False))
+        return self._tagged(items, self._calls.plan(options, whole=False))
 
     def tag_file(
         self,
@@ -117,36 +115,36 @@ class Client:
                 job.write(item, outcome)
         return job.counts
 
-    def models(self, **options: Unpack[CallOptions]) -> ModelList:
-        """The models that are served."""
-        return self._run(self._core.models(options))
+    def models(self, **options: Unpack[CallOptions]) -> ModelStates:
+        """List the models that are served."""
+        return self._run(self._calls.models(options))
 
-    def model(self, name: str, **options: Unpack[CallOptions]) -> ModelCard:
-        """One model: a name, or name@version."""
-        return self._run(self._core.model(name, options))
+    def model(self, name: str, **options: Unpack[CallOptions]) -> ModelState:
+        """Describe one model: a name, or name@version."""
+        return self._run(self._calls.model(name, options))
 
     def ready(self, **options: Unpack[CallOptions]) -> bool:
-        """Whether the server can answer now; asked once, and False when it cannot be reached."""
-        return self._run(self._core.ready(options))
+        """Ask once if the server can answer now; False when it cannot be reached."""
+        return self._run(self._calls.ready(options))
 
     def load(self, name: str, version: str | None = None, **options: Unpack[CallOptions]) -> Report:
         """Load a version from the server's disk, the newest unless given.
 
         As all admin calls it is sent once. Raises a StatusError when the server refuses it.
         """
-        return self._run(self._core.change(name, "load", version, options))
+        return self._run(self._calls.change(name, "load", version, options))
 
     def reload(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
         """Read a loaded version from the disk again, the one that the name means unless given."""
-        return self._run(self._core.change(name, "reload", version, options))
+        return self._run(self._calls.change(name, "reload", version, options))
 
     def unload(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
     ) -> Report:
         """Serve a version no longer, or all of the name unless one is given."""
-        return self._run(self._core.change(name, "unload", version, options))
+        return self._run(self._calls.change(name, "unload", version, options))
 
     def set_default(
         self, name: str, version: str | None = None, **options: Unpack[CallOptions]
@@ -155,13 +153,13 @@ class Client:
 
         With a version: answer with that one when a request names the model without a version.
         """
-        return self._run(self._core.change(name, "default", version, options))
+        return self._run(self._calls.change(name, "default", version, options))
 
     def rescan(self, **options: Unpack[CallOptions]) -> Report:
         """Make what is served fit what is on the server's disk, as SIGHUP does."""
-        return self._run(self._core.rescan(options))
+        return self._run(self._calls.rescan(options))
 
-    def _tagged(self, items: Iterable[T], plan: Plan[T]) -> Iterator[Tagged[T]]:
+    def _tagged(self, items: Iterable[T], plan: TaggingPlan[T]) -> Iterator[Tagged[T]]:
         for steps in plan.batches(items):
             yield from self._run(steps)
 

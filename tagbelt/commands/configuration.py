@@ -50,7 +50,7 @@ class Configuration:
 
     @classmethod
     def read(cls, given: Mapping[str, Any], file: Path | None = None) -> "Configuration":
-        """From arguments (None is not given), the environment and the file, that or the named one.
+        """Read arguments (None is not given), the environment and the file, that or the named one.
 
         Raises SettingsError, also for a key in the file that is no setting.
         """
@@ -70,7 +70,7 @@ class Configuration:
         return cls(settings, sources, tuple(_misspelt(os.environ)))
 
     def toml(self) -> str:
-        """A file that says the same, with a comment on each line; secrets are left out."""
+        """Return the settings as TOML, with a comment on each line; secrets are left out."""
         return "".join(
             _line(name, getattr(self.settings, name), self.sources[name])
             for name in Settings.model_fields
@@ -104,7 +104,7 @@ def _line(name: str, value: object, source: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """A value as TOML writes it."""
+    """Return a value as TOML writes it."""
     match value:
         case bool():
             return str(value).lower()
@@ -122,7 +122,7 @@ def _toml(value: object) -> str:
 
 
 def _misspelt(environment: Iterable[str]) -> Iterator[str]:
-    """A warning for each variable that looks like a setting and is none."""
+    """Yield a warning for each variable that looks like a setting and is none."""
     for variable in sorted(environment):
         name = variable.upper()
         if not name.startswith(ENV_PREFIX) or name in OTHERS or _LINKS.fullmatch(name):
@@ -138,7 +138,7 @@ def _complaint(name: str, meant: str | None) -> str:
 
 
 def _meant(name: str) -> str | None:
-    """The setting that somebody meant who wrote this."""
+    """Return the setting that is closest to a misspelt one."""
     known = list(Settings.model_fields)
     longer = [field for field in known if field.startswith(name)]
     return next(iter(longer or get_close_matches(name, known, n=1)), None)
@@ -146,7 +146,7 @@ def _meant(name: str) -> str | None:
 
 @contextmanager
 def _variable(name: str, value: Path | None) -> Iterator[None]:
-    """Sets an environment variable for the time of the block."""
+    """Set an environment variable for the time of the block."""
     before = os.environ.get(name)
     try:
         if value is not None:

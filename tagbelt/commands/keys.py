@@ -23,7 +23,7 @@ RANDOM_BYTES = 32
 
 
 class KeyScope(StrEnum):
-    """What a key may do; admin includes tag."""
+    """A permission of a key; admin includes tag."""
 
     tag = "tag"
     admin = "admin"

@@ -1,4 +1,4 @@
-"""`tagbelt serve`: what it can be told, and what it does with it."""
+"""`tagbelt serve`: the HTTP service in one process or several."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from tagbelt.commands.failures import told
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """A format of log lines."""
 
     auto = "auto"
     json = "json"
@@ -19,7 +19,7 @@ class LogFormat(StrEnum):
 
 
 class Versions(StrEnum):
-    """Which versions of each model are loaded."""
+    """The versions of each model that are loaded."""
 
     latest = "latest"
     all = "all"

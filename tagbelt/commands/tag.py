@@ -4,57 +4,140 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, TypeVar
 
-from tagbelt.commands.documents import Document, Field, read_json_lines, read_text
-from tagbelt.commands.writers import Writer, writer_for
-from tagbelt.data.conll.reading import read_conll
+import typer
+
+from tagbelt.bundled import default_model
+from tagbelt.commands.failures import told
+from tagbelt.commands.options import Chosen, Columns, Precision, Separator, Threads
 from tagbelt.data.types import SEPARATORS
 from tagbelt.errors import InputError
-from tagbelt.inference.checkpoint import Precision
-from tagbelt.inference.tagger import Tagger
+
+if TYPE_CHECKING:
+    from tagbelt.commands.documents import Writer
+    from tagbelt.inference import Tagger
 
 T = TypeVar("T")
-
-SourceKind = Literal["text", "conll", "jsonl"]
-TargetKind = Literal["view", "conll", "jsonl"]
 
 BLOCK = 1024
 """Texts that are read, tagged and written at a time: memory stays flat however long a file is.
 A person who types is answered line by line."""
 
-SUFFIXES: dict[str, SourceKind] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".conll": "conll",
-    ".conllu": "conll",
-    ".bio": "conll",
-    ".iob": "conll",
-    ".bmes": "conll",
-    ".tsv": "conll",
-}
-
 STANDARD_INPUT = Path("-")
 
 
+class InputFormat(StrEnum):
+    """A format that `tagbelt tag` reads."""
+
+    text = "text"
+    conll = "conll"
+    jsonl = "jsonl"
+
+
+class OutputFormat(StrEnum):
+    """A format that `tagbelt tag` writes."""
+
+    view = "view"
+    conll = "conll"
+    jsonl = "jsonl"
+
+
+SUFFIXES = {
+    ".jsonl": InputFormat.jsonl,
+    ".ndjson": InputFormat.jsonl,
+    ".conll": InputFormat.conll,
+    ".conllu": InputFormat.conll,
+    ".bio": InputFormat.conll,
+    ".iob": InputFormat.conll,
+    ".bmes": InputFormat.conll,
+    ".tsv": InputFormat.conll,
+}
+
+
 @dataclass(frozen=True)
-class TagOptions:
-    """What the command line says; None means not given."""
+class TagFileOptions:
+    """The options of the command line; None means not given."""
 
     model: Path
-    target: TargetKind
-    source: SourceKind | None = None
+    target: OutputFormat
+    source: InputFormat | None = None
     whole: bool = False
-    field: str = Field.text.value
+    field: str = "text"
     columns: tuple[str, ...] | None = None
     separator: str = "whitespace"
-    precision: Precision = "auto"
+    precision: Precision = Precision.auto
     threads: int | None = None
 
+    def format_of(self, path: Path) -> InputFormat:
+        """Return what a file is read as: what was said, else what its suffix says."""
+        return self.source or SUFFIXES.get(path.suffix.lower(), InputFormat.text)
 
-def tag_files(files: Sequence[Path], options: TagOptions, out: TextIO, err: TextIO) -> int:
+    def check(self, files: Sequence[Path]) -> None:
+        """Refuse options that make no sense before a model is loaded. Raises InputError."""
+        if self.separator not in SEPARATORS:
+            raise InputError(f"--separator {self.separator}: say one of {', '.join(SEPARATORS)}")
+        if self.columns is not None and self.columns.count("token") != 1:
+            raise InputError(f"--columns {','.join(self.columns)}: name one of them 'token'")
+        for path in files:
+            if self.whole and self.format_of(path) != InputFormat.text:
+                raise InputError(f"--whole: {path} is read as {self.format_of(path)}, not as text")
+
+
+def command(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files to read; - or none is standard input.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A checkpoint directory; the bundled English model unless given.",
+        ),
+    ] = None,
+    source: Annotated[
+        InputFormat | None,
+        typer.Option("--from", help="What to read; by the file's suffix, or text, unless given."),
+    ] = None,
+    target: Annotated[
+        OutputFormat | None,
+        typer.Option("--to", help="What to write; view on a terminal and jsonl elsewhere."),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read a text file as one text, not each line as one.")
+    ] = False,
+    field: Annotated[str, typer.Option(help="Where the text is in a JSON line.")] = "text",
+    columns: Columns = None,
+    separator: Separator = "whitespace",
+    precision: Chosen = Precision.auto,
+    threads: Threads = None,
+) -> None:
+    """Tag text, CoNLL files or JSON lines.
+
+    A line that can't be read is told on standard error and all others are tagged; the exit code
+    is 1 then.
+    """
+    with told("tag"):
+        options = TagFileOptions(
+            model=model or default_model(),
+            source=source,
+            target=target or (OutputFormat.view if sys.stdout.isatty() else OutputFormat.jsonl),
+            whole=whole,
+            field=field,
+            columns=tuple(columns.split(",")) if columns else None,
+            separator=separator,
+            precision=precision,
+            threads=threads,
+        )
+        bad = tag_files(files or [Path("-")], options, sys.stdout, typer.get_text_stream("stderr"))
+        raise typer.Exit(1 if bad else 0)
+
+
+def tag_files(files: Sequence[Path], options: TagFileOptions, out: TextIO, err: TextIO) -> int:
     """Tag every file and return how many inputs were bad.
 
     A bad line is told on `err` and leaves an `error` in its place in JSON lines; all others are
@@ -64,31 +147,19 @@ def tag_files(files: Sequence[Path], options: TagOptions, out: TextIO, err: Text
         InputError: an option that does not exist.
         ConllError: a CoNLL file that can't be read.
     """
-    _check(files, options)
-    tagger = Tagger.load(options.model, threads=options.threads, precision=options.precision)
-    writer = writer_for(options.target, out, tagger.info.unit)
+    from tagbelt.commands.documents import writer_for
+    from tagbelt.inference import Tagger
+
+    options.check(files)
+    tagger = Tagger.load(options.model, threads=options.threads, precision=options.precision.value)
+    writer = writer_for(options.target.value, out, tagger.info.unit)
     bad = 0
     for path in files:
-        if _kind(path, options) == "conll":
+        if options.format_of(path) == InputFormat.conll:
             _tag_conll(path, options, tagger, writer)
         else:
-            bad += _tag_documents(path, options, tagger, writer, err)
+            bad += _tag_texts(path, options, tagger, writer, err)
     return bad
-
-
-def _check(files: Sequence[Path], options: TagOptions) -> None:
-    """Refuse options that make no sense before a model is loaded."""
-    if options.separator not in SEPARATORS:
-        raise InputError(f"--separator {options.separator}: say one of {', '.join(SEPARATORS)}")
-    if options.columns is not None and options.columns.count("token") != 1:
-        raise InputError(f"--columns {','.join(options.columns)}: name one of them 'token'")
-    for path in files:
-        if options.whole and _kind(path, options) != "text":
-            raise InputError(f"--whole: {path} is read as {_kind(path, options)}, not as text")
-
-
-def _kind(path: Path, options: TagOptions) -> SourceKind:
-    return options.source or SUFFIXES.get(path.suffix.lower(), "text")
 
 
 def _open(path: Path) -> AbstractContextManager[BinaryIO]:
@@ -96,21 +167,23 @@ def _open(path: Path) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb")
 
 
-def _tag_documents(
-    path: Path, options: TagOptions, tagger: Tagger, writer: Writer, err: TextIO
+def _tag_texts(
+    path: Path, options: TagFileOptions, tagger: "Tagger", writer: "Writer", err: TextIO
 ) -> int:
+    from tagbelt.commands.documents import InputText, read_json_lines, read_text
+
     bad = 0
     with _open(path) as stream:
         name = "<stdin>" if path == STANDARD_INPUT else str(path)
-        if _kind(path, options) == "jsonl":
+        if options.format_of(path) == InputFormat.jsonl:
             items = read_json_lines(name, stream, options.field)
         else:
             items = read_text(name, stream, whole=options.whole)
         for block in _blocks(items, 1 if stream.isatty() else BLOCK):
-            good = [item for item in block if isinstance(item, Document)]
+            good = [item for item in block if isinstance(item, InputText)]
             found = iter(tagger.annotate([item.text for item in good]))
             for item in block:
-                if isinstance(item, Document):
+                if isinstance(item, InputText):
                     writer.document(item, next(found))
                     continue
                 bad += 1
@@ -120,7 +193,9 @@ def _tag_documents(
     return bad
 
 
-def _tag_conll(path: Path, options: TagOptions, tagger: Tagger, writer: Writer) -> None:
+def _tag_conll(path: Path, options: TagFileOptions, tagger: "Tagger", writer: "Writer") -> None:
+    from tagbelt.data.conll.reading import read_conll
+
     source: Any = sys.stdin.buffer if path == STANDARD_INPUT else path
     token = options.columns.index("token") if options.columns else 0
     # Gold tags, if there are any, are not looked at.

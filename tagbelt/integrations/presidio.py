@@ -22,10 +22,10 @@ PRESIDIO_LABELS: Mapping[str, str] = {
     "GPE": "LOCATION",
     "ORG": "ORGANIZATION",
 }
-"""What Presidio calls the common labels."""
+"""Presidio's names of the common labels."""
 
 
-class Found(Protocol):
+class FoundEntity(Protocol):
     """An entity, as a checkpoint or a server gives it."""
 
     @property
@@ -34,18 +34,18 @@ class Found(Protocol):
 
     @property
     def start(self) -> int:
-        """Where it begins, in code points."""
+        """Its first code point."""
 
     @property
     def end(self) -> int:
-        """Where it ends, exclusive."""
+        """The code point after its last."""
 
     @property
     def score(self) -> float:
         """Its probability."""
 
 
-Find = Callable[[str], Sequence[Found]]
+Find = Callable[[str], Sequence[FoundEntity]]
 
 
 class TagbeltRecognizer(EntityRecognizer):  # type: ignore[misc]  # Presidio is not fully typed
@@ -124,7 +124,7 @@ class TagbeltRecognizer(EntityRecognizer):  # type: ignore[misc]  # Presidio is 
         results = [self._result(found) for found in wanted]
         return [r for r in results if entities is None or r.entity_type in entities]
 
-    def _result(self, found: Found) -> RecognizerResult:
+    def _result(self, found: FoundEntity) -> RecognizerResult:
         entity = self._labels.get(found.label, found.label)
         why = AnalysisExplanation(
             recognizer=self.name,
@@ -153,7 +153,7 @@ def _remote(
 
     client = Client(url, timeout=timeout)
 
-    def find(text: str) -> Sequence[Found]:
+    def find(text: str) -> Sequence[FoundEntity]:
         return client.tag(text, model=model).entities
 
     try:
@@ -165,7 +165,7 @@ def _remote(
 
 
 def _served(client: "Client", model: str | None) -> tuple[Sequence[str], str]:
-    """The labels and the name of what answers."""
+    """Return the labels and the name of the model that answers."""
     listed = client.models()
     if model == "auto":
         loaded = [card for card in listed.models if card.state == "loaded"]

@@ -36,7 +36,7 @@ Alignment = Literal["strict", "contract", "expand"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the component works.
+    """The options of the component.
 
     Attributes:
         checkpoint: directory of the model; None takes the bundled English one.
@@ -94,7 +94,7 @@ def make_tagbelt(
     copy_checkpoint: bool,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "TagbeltComponent":
-    """The component, for spaCy to call; see `Options`."""
+    """Make the component; spaCy calls this. See `Options`."""
     options = Options(
         checkpoint, overwrite, min_score, labels, by, alignment, spans_key, threads, copy_checkpoint
     )
@@ -332,5 +332,5 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _again(vocab: Vocab, name: str, options: Options, scorer: Any, path: str) -> TagbeltComponent:
-    """The component in another process."""
+    """Return the component in another process."""
     return TagbeltComponent(vocab, name, replace(options, checkpoint=path), scorer=scorer)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.commands.documents import BOM, Bad, Document, read_json_lines, read_text
+from tagbelt.commands.documents import BOM, BadInput, InputText, read_json_lines, read_text
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")))
 
@@ -22,14 +22,14 @@ def records(raw, field="text"):
 def test_each_line_is_a_text_as_it_stands(lines, end):
     raw = "".join(line + end for line in lines).encode("utf-8")
     expected = [line.removeprefix("\ufeff") if n == 0 else line for n, line in enumerate(lines)]
-    assert texts(raw) == [Document(line) for line in expected]
+    assert texts(raw) == [InputText(line) for line in expected]
 
 
 @given(TEXTS)
 def test_each_object_is_a_text_and_is_passed_through(lines):
     objects = [{"id": n, "text": line} for n, line in enumerate(lines)]
     raw = "\n".join(map(json.dumps, objects)).encode("utf-8")
-    assert records(raw) == [Document(item["text"], item) for item in objects]
+    assert records(raw) == [InputText(item["text"], item) for item in objects]
 
 
 @given(st.binary(max_size=200).filter(lambda raw: raw[:1] != BOM[:1]))
@@ -39,24 +39,24 @@ def test_no_bytes_are_too_strange(raw):
 
 
 def test_a_last_line_needs_no_end_and_a_blank_one_is_a_text():
-    assert texts(b"a\n\n b") == [Document("a"), Document(""), Document(" b")]
+    assert texts(b"a\n\n b") == [InputText("a"), InputText(""), InputText(" b")]
     assert texts(b"") == []
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text():
     mark = b"\xef\xbb\xbf"
-    assert texts(mark + b"a\n" + mark + b"b") == [Document("a"), Document("\ufeffb")]
-    assert texts(mark + b"a", whole=True) == [Document("a")]
+    assert texts(mark + b"a\n" + mark + b"b") == [InputText("a"), InputText("\ufeffb")]
+    assert texts(mark + b"a", whole=True) == [InputText("a")]
     assert records(mark + b'{"text": "a"}')[0].text == "a"
 
 
 def test_a_whole_file_keeps_its_line_ends():
-    assert texts(b"a\r\nb\n", whole=True) == [Document("a\r\nb\n")]
+    assert texts(b"a\r\nb\n", whole=True) == [InputText("a\r\nb\n")]
 
 
 def test_other_unicode_line_breaks_end_no_line():
     text = "a\u2028b\x0bc\x85d"
-    assert texts(text.encode("utf-8")) == [Document(text)]
+    assert texts(text.encode("utf-8")) == [InputText(text)]
 
 
 @pytest.mark.parametrize(
@@ -78,25 +78,25 @@ def test_other_unicode_line_breaks_end_no_line():
 )
 def test_a_line_that_can_not_be_read_is_named_and_the_next_one_is_read(line, message):
     found = records(b'{"text": "good"}\n\n' + line + b'\n{"text": "too"}\n')
-    assert [item.text for item in found if isinstance(item, Document)] == ["good", "too"]
-    assert found[1] == Bad(f"in.jsonl:3: {message}")
+    assert [item.text for item in found if isinstance(item, InputText)] == ["good", "too"]
+    assert found[1] == BadInput(f"in.jsonl:3: {message}")
 
 
 def test_json_nested_too_deep_is_one_bad_line():
     deep = b'{"text": ' + b"[" * 200_000 + b"\n"
     first, second = records(deep + b'{"text": "good"}')
     assert first.message.startswith("in.jsonl:1: not JSON: ")
-    assert second == Document("good", {"text": "good"})
+    assert second == InputText("good", {"text": "good"})
 
 
 def test_bytes_that_are_no_text_are_named():
     assert texts(b"good\nb\xe9d\n") == [
-        Document("good"),
-        Bad("in.txt:2: not UTF-8: byte 0xe9 at 1"),
+        InputText("good"),
+        BadInput("in.txt:2: not UTF-8: byte 0xe9 at 1"),
     ]
-    assert texts(b"good\nb\xe9d\n", whole=True) == [Bad("in.txt: not UTF-8: byte 0xe9 at 6")]
+    assert texts(b"good\nb\xe9d\n", whole=True) == [BadInput("in.txt: not UTF-8: byte 0xe9 at 6")]
 
 
 def test_the_text_may_stand_in_another_field():
     raw = b'{"body": "a", "text": 5}'
-    assert records(raw, "body") == [Document("a", {"body": "a", "text": 5})]
+    assert records(raw, "body") == [InputText("a", {"body": "a", "text": 5})]

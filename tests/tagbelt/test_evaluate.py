@@ -92,4 +92,7 @@ def test_without_seqeval_the_remedy_is_told(evaluate, monkeypatch):
     monkeypatch.setitem(sys.modules, "seqeval.metrics", None)
     done = evaluate(TRAIN)
     assert done.code == 1
-    assert done.err == "tagbelt evaluate: seqeval.metrics is not installed: run `make setup`\n"
+    assert done.err == (
+        "tagbelt evaluate: seqeval is not installed: run `make setup`, or "
+        "pip install 'tagbelt[train]'\n"
+    )

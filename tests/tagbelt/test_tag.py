@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagbelt.commands import tag as tagging
-from tagbelt.commands.tag import TagOptions, tag_files
+from tagbelt.commands.tag import OutputFormat, TagFileOptions, tag_files
 from tagbelt.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -256,14 +256,14 @@ def test_texts_are_read_as_they_are_tagged(checkpoint, monkeypatch):
 
     stream = Watched(b"".join(b"%d Tarn\n" % n for n in range(100)))
     monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": stream}))
-    options = TagOptions(model=checkpoint, target="jsonl", threads=1)
+    options = TagFileOptions(model=checkpoint, target=OutputFormat.jsonl, threads=1)
     assert tag_files([Path("-")], options, out, io.StringIO()) == 0
     assert out.getvalue().count("\n") == 100
     assert max(ahead) == 7
 
 
 def test_options_are_checked_before_a_model_is_loaded(tmp_path):
-    options = TagOptions(model=tmp_path / "none", target="jsonl", separator="comma")
+    options = TagFileOptions(model=tmp_path / "none", target=OutputFormat.jsonl, separator="comma")
     with pytest.raises(InputError, match="--separator comma"):
         tag_files([], options, io.StringIO(), io.StringIO())
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.client.batches import Batcher, Limits
-from tagbelt.client.options import to_members
+from tagbelt.client.batches import Batcher, RequestLimits, to_members
 
 ANY_TEXT = st.text(st.characters(), max_size=40)  # lone surrogates included
 ITEMS = st.lists(st.one_of(ANY_TEXT, st.lists(ANY_TEXT, max_size=5)), max_size=40)
@@ -22,7 +21,7 @@ def batches(items, limits):
 
 @given(ITEMS, st.integers(1, 9), st.integers(1025, 1400))
 def test_every_item_is_in_one_request_within_the_limits(items, count, size):
-    found = batches(items, Limits(count, size))
+    found = batches(items, RequestLimits(count, size))
     assert [item for batch in found for item in batch.items] == items
     for batch in found:
         body = batch.body(b',"model":"en"')
@@ -34,14 +33,14 @@ def test_every_item_is_in_one_request_within_the_limits(items, count, size):
 
 @given(ITEMS)
 def test_a_request_is_not_smaller_than_it_need_be(items):
-    found = batches(items, Limits(4, 1 << 20))
+    found = batches(items, RequestLimits(4, 1 << 20))
     for batch, following in pairwise(found):
         assert len(batch.items) == 4 or batch.field != following.field
 
 
 @given(st.lists(ANY_TEXT, min_size=2, max_size=9))
 def test_halves_are_the_whole(items):
-    (batch,) = batches(items, Limits(100, 1 << 20))
+    (batch,) = batches(items, RequestLimits(100, 1 << 20))
     first, second = batch.halves()
     assert [*first.items, *second.items] == items
     assert first.items
@@ -50,7 +49,7 @@ def test_halves_are_the_whole(items):
 
 
 def test_text_is_sent_as_utf8_and_not_as_escapes():
-    (batch,) = batches(["北京"], Limits(1, 2000))
+    (batch,) = batches(["北京"], RequestLimits(1, 2000))
     assert batch.body(b"") == '{"texts":["北京"]}'.encode()
 
 
@@ -64,7 +63,7 @@ def test_options_become_members():
 
 
 def test_limits_only_shrink():
-    limits = Limits(10, 5000)
+    limits = RequestLimits(10, 5000)
     limits.shrink_items(4)
     limits.shrink_items(100)
     assert limits.items == 2
@@ -79,4 +78,4 @@ def test_limits_only_shrink():
 @pytest.mark.parametrize("item", [b"a", 3, None, {"a"}])
 def test_what_is_no_item_is_refused(item):
     with pytest.raises(TypeError, match="an item is a text, a token list or an object"):
-        Batcher(Limits(1, 2000)).add(item)
+        Batcher(RequestLimits(1, 2000)).add(item)

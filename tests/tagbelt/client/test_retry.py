@@ -20,7 +20,7 @@ from tagbelt.client import (
     ServerError,
     StatusError,
 )
-from tagbelt.client.retry import Deadline, retry_after
+from tagbelt.client.exchange import Deadline, retry_after
 from tests.tagbelt.client.scripted import SOLE, problem, reply, scripted, tagged
 
 PASSING = {

@@ -3,36 +3,51 @@
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from tagbelt.client.batches import Batch, Batcher, Limits, T
-from tagbelt.client.errors import StatusError, TagbeltError, error_of
-from tagbelt.client.exchange import Reply, Request, Steps, exchange
-from tagbelt.client.options import CallOptions, TagOptions, check_names, to_members
-from tagbelt.client.replies import card_of, models_of, report_of, results_of
-from tagbelt.client.results import ItemError, ModelCard, ModelList, Report, Result
-from tagbelt.client.retry import Deadline, Retry
+from tagbelt.client.batches import (
+    Batcher,
+    CallOptions,
+    RequestBatch,
+    RequestLimits,
+    T,
+    TaggingOptions,
+    check_names,
+    to_members,
+)
+from tagbelt.client.exchange import Deadline, Reply, Request, Retry, Steps, exchange
+from tagbelt.client.replies import (
+    ItemError,
+    Result,
+    StatusError,
+    card_of,
+    error_of,
+    models_of,
+    report_of,
+    results_of,
+)
+from tagbelt.errors import TagbeltError
+from tagbelt.service.models.schemas import Action, ModelState, ModelStates, Report
 
 TAG = "/v1/tag"
-Action = Literal["load", "reload", "unload", "default"]
 
 V = TypeVar("V")
 Tagged: TypeAlias = tuple[V, Result | ItemError]
-"""An item as it was given, and what became of it."""
+"""An item as it was given, and its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(Generic[T]):
-    """How the items of a call are tagged. The deadline is of the call, or of each request."""
+class TaggingPlan(Generic[T]):
+    """The options and the deadline of a call that tags; the deadline may be of each request."""
 
-    core: "Core"
+    core: "Calls"
     members: bytes
     timeout: float | None
     whole: Deadline | None
 
     def batches(self, items: Iterable[T]) -> Iterator[Steps[list[Tagged[T]]]]:
-        """The requests for the items, each as the steps to its results, in order."""
+        """Yield the requests for the items, each as the steps to its results, in order."""
         batcher = Batcher[T](self.core.limits)
         for item in items:
             if (batch := batcher.add(item)) is not None:
@@ -51,7 +66,7 @@ class Plan(Generic[T]):
         if (batch := batcher.rest()) is not None:
             yield self._tag(batch)
 
-    def _tag(self, batch: Batch[T]) -> Steps[list[Tagged[T]]]:
+    def _tag(self, batch: RequestBatch[T]) -> Steps[list[Tagged[T]]]:
         return self.core.tag_batch(batch, self.members, self.timeout, self.whole)
 
 
@@ -64,27 +79,27 @@ async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
             yield item
 
 
-class Core:
-    """What both clients do: which requests, in which order, and what their replies mean."""
+class Calls:
+    """The calls of both clients: their requests, in order, and the values of the replies."""
 
-    def __init__(self, retry: Retry, limits: Limits, timeout: float | None) -> None:
+    def __init__(self, retry: Retry, limits: RequestLimits, timeout: float | None) -> None:
         self.retry = retry
         self.limits = limits
         self.timeout = timeout
         self.deadline({})  # refuses a timeout that is none
 
     def deadline(self, options: Mapping[str, Any]) -> Deadline:
-        """When a call with these options must be over."""
+        """Return the deadline of a call with these options."""
         return Deadline(options.get("timeout", self.timeout), self.retry.clock)
 
-    def plan(self, options: TagOptions, *, whole: bool) -> Plan[Any]:
-        """How to tag with these options; `whole` has one deadline for all requests."""
-        check_names(options, TagOptions)
+    def plan(self, options: TaggingOptions, *, whole: bool) -> TaggingPlan[Any]:
+        """Return the plan of tagging with these options; `whole`: one deadline for all requests."""
+        check_names(options, TaggingOptions)
         deadline = self.deadline(options)
         timeout = options.get("timeout", self.timeout)
-        return Plan(self, to_members(options), timeout, deadline if whole else None)
+        return TaggingPlan(self, to_members(options), timeout, deadline if whole else None)
 
-    def tag(self, text: str, options: TagOptions) -> Steps[Result]:
+    def tag(self, text: str, options: TaggingOptions) -> Steps[Result]:
         """Tag one text. Raises the item's own error too."""
         [steps] = self.plan(options, whole=True).batches(texts_of([text]))
         [(_, outcome)] = yield from steps
@@ -94,7 +109,7 @@ class Core:
 
     def tag_batch(
         self,
-        batch: Batch[T],
+        batch: RequestBatch[T],
         members: bytes,
         timeout: float | None,
         whole: Deadline | None,
@@ -119,8 +134,8 @@ class Core:
             tagged += zip(part.items, found, strict=True)
         return tagged
 
-    def _too_much(self, error: StatusError, part: Batch[T], body: bytes) -> bool:
-        """Whether the request was refused for its size alone; if so, later ones are smaller."""
+    def _too_much(self, error: StatusError, part: RequestBatch[T], body: bytes) -> bool:
+        """Tell if a request was refused for its size alone; if so, make later ones smaller."""
         if error.problem.status == 413:
             if len(part.items) > 1:
                 self.limits.shrink_bytes(len(body))
@@ -130,12 +145,12 @@ class Core:
             return True
         return False
 
-    def models(self, options: CallOptions) -> Steps[ModelList]:
+    def models(self, options: CallOptions) -> Steps[ModelStates]:
         """List the models."""
         reply = yield from self._call(Request("GET", "/v1/models"), options)
         return models_of(reply.body)
 
-    def model(self, name: str, options: CallOptions) -> Steps[ModelCard]:
+    def model(self, name: str, options: CallOptions) -> Steps[ModelState]:
         """Describe a model."""
         reply = yield from self._call(Request("GET", _model_path(name)), options)
         return card_of(reply.body)
@@ -169,7 +184,7 @@ class Core:
 
 
 def texts_of(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, checked as they come. Raises TypeError for what is none."""
+    """Yield the texts, each checked. Raises TypeError for anything else."""
     if isinstance(texts, str):
         raise TypeError("texts must be a list of strings, not one string; `tag` takes one")
     for text in texts:
@@ -179,7 +194,7 @@ def texts_of(texts: Iterable[str]) -> Iterator[str]:
 
 
 def sentences_of(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    """The token lists, checked as they come. Raises TypeError for what is none."""
+    """Yield the token lists, each checked. Raises TypeError for anything else."""
     for tokens in sentences:
         if isinstance(tokens, str) or not isinstance(tokens, Sequence):
             raise TypeError(f"a sentence is a list of tokens, not {type(tokens).__name__}")

@@ -1,0 +1,46 @@
+"""`tagbelt evaluate`: the scores of a checkpoint on an annotated file."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagbelt.commands.failures import told
+from tagbelt.commands.options import (
+    Chosen,
+    Columns,
+    Precision,
+    Repair,
+    Separator,
+    TagScheme,
+    Threads,
+)
+
+
+def command(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint directory.")],
+    file: Annotated[Path, typer.Argument(help="A CoNLL file with gold tags.")],
+    columns: Columns = None,
+    separator: Separator = "whitespace",
+    scheme: TagScheme = None,
+    repair: Repair = False,
+    precision: Chosen = Precision.auto,
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
+) -> None:
+    """Score a checkpoint on an annotated file, with seqeval in strict and default mode."""
+    with told("evaluate"):
+        from tagbelt.training.scores.evaluate import evaluate_file, render
+
+        scores = evaluate_file(
+            checkpoint,
+            file,
+            columns=columns.split(",") if columns else None,
+            separator=separator,
+            scheme=scheme,
+            repair=repair,
+            precision=precision.value,
+            threads=threads,
+        )
+        typer.echo(json.dumps(scores, indent=1) if as_json else render(scores))
