@@ -27,7 +27,7 @@ from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import has_int8, load_checkpoint
 from tagbelt.inference.native.quantised import best_tier
-from tagbelt.inference.scoring.quantised import QuantisedScorer
+from tagbelt.inference.scoring.scorer import QuantisedScorer
 from tests.inference.quantised_networks import made
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -168,7 +168,7 @@ def test_a_network_in_bytes_serves(copy):
     assert together == [tagger.annotate_tokens([sentence])[0] for sentence in SENTENCES]
     assert [len(found.tags) for found in together] == [len(sentence) for sentence in SENTENCES]
     words = sum(map(len, SENTENCES))
-    use = tagger.lexicon_use()
+    use = tagger.vector_cache_use()
     assert use.hits + use.misses == 2 * words
     assert use.misses == len({word for sentence in SENTENCES for word in sentence})
 

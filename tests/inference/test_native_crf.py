@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, Transitions, allowed_transitions, tag_set
-from tagbelt.inference.crf.logspace import LogChart
+from tagbelt.inference.crf import reference
+from tagbelt.inference.crf.algorithms import span_posteriors, token_marginals
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.posteriors import Posteriors, span_posteriors, token_marginals
-from tagbelt.inference.decoding.tags import Spans, tag_table
-from tagbelt.inference.decoding.viterbi import viterbi_in_numpy
+from tagbelt.inference.crf.reference import LogChart
+from tagbelt.inference.crf.tags import Spans, tag_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 # Blocks are of 8 rows: fewer, exactly as many, one more, several.
@@ -48,7 +48,7 @@ def scheme_case(seed, types, scheme, lengths, scale):
 def same(native, lengths, emissions, crf):
     """Both ways give the very same numbers, or the same error."""
     outcomes = []
-    for function in (native.viterbi, viterbi_in_numpy):
+    for function in (native.viterbi, reference.viterbi):
         try:
             paths, best = function(emissions, lengths, crf)
             outcomes.append((paths.tolist(), best.tolist(), paths.dtype, best.dtype))
@@ -98,9 +98,9 @@ def test_the_same_entities_are_found(native, seed, types, scheme, lengths):
     crf, table, emissions, lengths = scheme_case(seed, types, scheme, lengths, 3.0)
     paths, _ = native.viterbi(emissions, lengths, crf)
     found = native.find_spans(paths, lengths, table)
-    expected = table.find_spans_in_numpy(paths, lengths)
-    columns = expected.rows, expected.starts, expected.ends, expected.labels
-    for own, other in zip(found, columns, strict=True):
+    expected = reference.find_spans(paths, lengths, table)
+    for name in ("rows", "starts", "ends", "labels"):
+        own, other = getattr(found, name), getattr(expected, name)
         assert own.tolist() == other.tolist()
         assert own.dtype == np.intp
 
@@ -123,7 +123,7 @@ def some_spans(rng, lengths, table, count):
 def test_probabilities_agree(native, seed, types, scheme, lengths, scale):
     crf, table, emissions, lengths = scheme_case(seed, types, scheme, lengths, scale)
     spans = some_spans(np.random.default_rng(seed), lengths, table, 40)
-    oracle = Posteriors(emissions, lengths, crf)
+    oracle = LogChart(emissions, lengths, crf)
     found, lost = native.span_posteriors(emissions, lengths, crf, spans, table)
     assert lost == 0
     expected = oracle.span_posteriors(spans, table)
@@ -195,7 +195,7 @@ def test_very_long_rows(native, lengths):
     crf, table, emissions, lengths = scheme_case(1, 1, Scheme.BIOES, lengths, 2.0)
     same(native, lengths, emissions, crf)
     spans = some_spans(np.random.default_rng(0), np.minimum(lengths, 20), table, 9)
-    oracle = Posteriors(emissions, lengths, crf)
+    oracle = LogChart(emissions, lengths, crf)
     found, _ = native.span_posteriors(emissions, lengths, crf, spans, table)
     np.testing.assert_allclose(found, oracle.span_posteriors(spans, table), atol=1e-12)
     marginals, _ = native.token_marginals(emissions, lengths, crf)
@@ -219,7 +219,7 @@ def test_emissions_may_lie_in_any_way(native, view):
     expected = native.viterbi(emissions, lengths, crf)
     found = native.viterbi(seen, lengths, crf)
     assert [a.tolist() for a in found] == [a.tolist() for a in expected]
-    spans = Spans(*native.find_spans(found[0], lengths, table))
+    spans = native.find_spans(found[0], lengths, table)
     assert len(spans) > 2
     one, _ = native.span_posteriors(emissions, lengths, crf, spans, table)
     other, _ = native.span_posteriors(seen, lengths, crf, spans, table)

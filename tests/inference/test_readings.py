@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
-from tagbelt.inference import LexiconUse, Named, Phases, Reading, annotator
+from tagbelt.inference import PathEntity, Phases, TokenizedItem, VectorCacheUse, annotator
 
 EVERY = 100_000  # more paths than a short item has
 WORDS = st.text("ab王.", min_size=1, max_size=3)
@@ -36,7 +36,7 @@ def close(one, other):
 
 
 def place(entity):
-    return Named(entity.label, entity.start, entity.end, entity.text)
+    return PathEntity(entity.label, entity.start, entity.end, entity.text)
 
 
 def scores(rated):
@@ -45,7 +45,7 @@ def scores(rated):
 
 def only(tagger, item, **wanted):
     """The annotation of one item."""
-    (annotation,) = tagger.annotate_readings([tagger.read(item, **wanted)])
+    (annotation,) = tagger.annotate_items([tagger.tokenize(item, **wanted)])
     return annotation
 
 
@@ -53,8 +53,8 @@ def only(tagger, item, **wanted):
 @settings(max_examples=60)
 def test_an_annotation_does_not_depend_on_the_others(tagger_with, requests):
     tagger = tagger_with(limit=6, overlap=2, budget=24)
-    readings = [tagger.read(item, marginals=m, paths=n) for item, m, n in requests]
-    together = tagger.annotate_readings(readings)
+    readings = [tagger.tokenize(item, marginals=m, paths=n) for item, m, n in requests]
+    together = tagger.annotate_items(readings)
     for (item, marginals, paths), reading, found in zip(requests, readings, together, strict=True):
         assert reading.tokens == len(found.tokens) == len(found.tags)
         close(found, only(tagger, item, marginals=marginals, paths=paths))
@@ -83,7 +83,7 @@ def test_workers_change_nothing(tagger_with, workers):
     one = tagger_with(limit=32, overlap=2, budget=64)
     many = tagger_with(limit=32, overlap=2, budget=64, workers=workers)
     readings = [one.read(item, marginals=m, paths=n) for item, m, n in requests]
-    assert many.annotate_readings(readings) == one.annotate_readings(readings)
+    assert many.annotate_items(readings) == one.annotate_items(readings)
 
 
 @pytest.mark.parametrize("scheme", [Scheme.IOB2, Scheme.BMES, Scheme.BIOES, Scheme.BILUO], ids=str)
@@ -108,7 +108,7 @@ def test_paths_are_distinct_taggings_best_first(tagger_with, scheme):
                     assert entity.start == annotation.starts[span.start]
                     assert entity.end == annotation.starts[span.end - 1] + len(words[-1])
                 else:
-                    assert entity == Named(span.label, span.start, span.end, " ".join(words))
+                    assert entity == PathEntity(span.label, span.start, span.end, " ".join(words))
 
 
 def test_paths_of_an_item_combine_those_of_its_sentences(tagger):
@@ -154,12 +154,12 @@ def test_windows_cannot_be_seen_in_paths(tagger_with):
     assert len({path.tags for path in cut.paths}) == 20
 
 
-def test_a_reading_says_how_many_tokens_it_has(tagger):
-    assert tagger.read("Anna left. Why?").tokens == 5
-    assert tagger.read(["a b", ""]).tokens == 2
-    assert tagger.read("").tokens == 0
-    assert isinstance(tagger.read("x"), Reading)
-    assert tagger.annotate_readings([]) == []
+def test_a_tokenized_item_says_how_many_tokens_it_has(tagger):
+    assert tagger.tokenize("Anna left. Why?").tokens == 5
+    assert tagger.tokenize(["a b", ""]).tokens == 2
+    assert tagger.tokenize("").tokens == 0
+    assert isinstance(tagger.tokenize("x"), TokenizedItem)
+    assert tagger.annotate_items([]) == []
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_a_reading_says_how_many_tokens_it_has(tagger):
 )
 def test_a_bad_item_is_refused(tagger, item, error, message):
     with pytest.raises(error, match=message):
-        tagger.read(item)
+        tagger.tokenize(item)
 
 
 def test_fewer_than_no_paths_are_refused(tagger):
     with pytest.raises(ValueError, match="there cannot be -1 paths"):
-        tagger.read("x", paths=-1)
+        tagger.tokenize("x", paths=-1)
 
 
 class Clock:
@@ -206,17 +206,17 @@ class Clock:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_seconds_are_told_apart(tagger_with, monkeypatch, workers):
     tagger = tagger_with(budget=16, workers=workers)
-    readings = [tagger.read("a " * 16)] * 3  # each a batch of its own
-    expected = tagger.annotate_readings(readings)
+    readings = [tagger.tokenize("a " * 16)] * 3  # each a batch of its own
+    expected = tagger.annotate_items(readings)
     clock = Clock()
     monkeypatch.setattr("tagbelt.inference.decoding.decoder.perf_counter", clock.now)
     monkeypatch.setattr("tagbelt.inference.annotator.perf_counter", clock.now)
     clock.takes(monkeypatch, tagger._decoder._scorer, "prepare", 1.0)
     clock.takes(monkeypatch, tagger._decoder, "_whole", 10.0)
-    clock.takes(monkeypatch, tagger._annotator, "_add_options", 100.0)
-    clock.takes(monkeypatch, annotator._Pool, "annotations", 1000.0)
+    clock.takes(monkeypatch, tagger._annotator, "_add_paths", 100.0)
+    clock.takes(monkeypatch, annotator._AnnotatedPool, "annotations", 1000.0)
     phases = Phases(tokenize=0.5)
-    assert tagger.annotate_readings(readings, phases) == expected
+    assert tagger.annotate_items(readings, phases) == expected
     assert phases == Phases(tokenize=0.5, infer=1.0 + 3 * 10.0, decode=3 * 100.0 + 1000.0)
 
 
@@ -230,6 +230,6 @@ def test_seconds_from_many_threads_add_up():
 def test_lexicon_use_is_that_of_the_scorer(tagger_with, monkeypatch):
     tagger = tagger_with()
     monkeypatch.setattr(
-        tagger._decoder._scorer, "lexicon_use", lambda: LexiconUse(3, 4), raising=False
+        tagger._decoder._scorer, "vector_cache_use", lambda: VectorCacheUse(3, 4), raising=False
     )
-    assert tagger.lexicon_use() == LexiconUse(hits=3, misses=4)
+    assert tagger.vector_cache_use() == VectorCacheUse(hits=3, misses=4)

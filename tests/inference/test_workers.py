@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tagbelt.inference.workers import _AHEAD, Workers
+from tagbelt.inference.threads import _AHEAD, Workers
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.inference.decoding.batching import batches
+from tagbelt.inference.decoding.decoder import batches
 
 
 @given(st.lists(st.integers(0, 400), max_size=200), st.integers(1, 2000))

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from tagbelt.inference.decoding.windows import windows
+from tagbelt.inference.decoding.decoder import windows
 
 SETTINGS = [(1, 0), (2, 0), (2, 1), (5, 0), (5, 2), (5, 4), (8, 3), (16, 2)]
 
