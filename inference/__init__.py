@@ -1,6 +1,6 @@
 """The runtime without torch: a checkpoint in, entities with exact posteriors out."""
 
-from tagbelt.inference.annotation import Annotation, ModelInfo, PathEntity, Phases, TagPath
+from tagbelt.inference.annotation import Annotation, ModelInfo, Phases, TagPath, UnscoredEntity
 from tagbelt.inference.inputs import TokenizedItem
 from tagbelt.inference.scoring.vector_cache import VectorCacheUse
 from tagbelt.inference.tagger import Tagger
@@ -8,10 +8,10 @@ from tagbelt.inference.tagger import Tagger
 __all__ = [
     "Annotation",
     "ModelInfo",
-    "PathEntity",
     "Phases",
     "TagPath",
     "Tagger",
     "TokenizedItem",
+    "UnscoredEntity",
     "VectorCacheUse",
 ]

@@ -11,7 +11,7 @@ from tagbelt.data.types import Entity, Unit
 Marginals = tuple[dict[str, float], ...]
 
 
-class PathEntity(NamedTuple):
+class UnscoredEntity(NamedTuple):
     """An entity of one path: as `Entity`, but only the whole path has a score."""
 
     label: str
@@ -30,7 +30,7 @@ class TagPath:
 
     score: float
     tags: tuple[str, ...]
-    entities: tuple[PathEntity, ...]
+    entities: tuple[UnscoredEntity, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagbelt.data.types import Entity
-from tagbelt.inference.annotation import Annotation, Marginals, PathEntity, Phases, TagPath
+from tagbelt.inference.annotation import Annotation, Marginals, Phases, TagPath, UnscoredEntity
 from tagbelt.inference.crf.algorithms import find_spans
 from tagbelt.inference.crf.parameters import FloatArray
 from tagbelt.inference.crf.tags import TagTable
@@ -47,7 +47,7 @@ class _SentencePath:
 
     log: float
     tags: tuple[str, ...]
-    entities: tuple[PathEntity, ...]
+    entities: tuple[UnscoredEntity, ...]
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class Annotator:
             spans = find_spans(path[:, None], np.array([len(path)], np.intp), table)
             columns = (spans.starts, spans.ends, spans.labels)
             entities = tuple(
-                PathEntity(table.labels[label], *pool.place(sentence, first, end))
+                UnscoredEntity(table.labels[label], *pool.place(sentence, first, end))
                 for first, end, label in zip(*(c.tolist() for c in columns), strict=True)
             )
             yield _SentencePath(log, tuple(self._names[path].tolist()), entities)

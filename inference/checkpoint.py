@@ -26,7 +26,7 @@ from tagbelt.inference.annotation import ModelInfo
 from tagbelt.inference.crf.parameters import CrfParameters
 from tagbelt.inference.crf.tags import tag_table
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
-from tagbelt.inference.scoring.context import ContextFeatures, context_of
+from tagbelt.inference.scoring.context import ContextLookup, context_of
 from tagbelt.inference.scoring.scorer import OnnxScorer, QuantisedScorer, WordVectors, open_graph
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Features(NamedTuple):
     """The sources of a network's inputs."""
 
     vectors: WordVectors
-    context: ContextFeatures | None
+    context: ContextLookup | None
 
 
 def _features(directory: Path) -> _Features:

@@ -38,7 +38,7 @@ class ContextRows:
     pairs: NDArray[np.int64]
     values: Table
     flags: NDArray[np.uint8]
-    covers: "CoveringWords | None" = None
+    covers: "CoveringRows | None" = None
 
     def gather(self, index: IntArray) -> Table:
         """Return the rows [*index.shape, size] of the tokens at `index`; some row for -1."""
@@ -57,7 +57,7 @@ class ContextRows:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class CoveringWords:
+class CoveringRows:
     """The words that cover tokens; the numbers that a network reads are made when gathered."""
 
     covers: Covers
@@ -71,7 +71,7 @@ class CoveringWords:
 
 
 @dataclass(frozen=True, eq=False)
-class ContextFeatures:
+class ContextLookup:
     """Makes the context features of tokens; safe to use from several threads.
 
     `vectors` [P, E] are those of pairs, `values` [2] what an absent and a present flag are to
@@ -97,7 +97,7 @@ class ContextFeatures:
         """The number of features of a token."""
         return int(self.vectors.shape[1] + self.flags + len(SETS) * self.words.shape[1])
 
-    def written(self, write: Callable[[Table], Table]) -> "ContextFeatures":
+    def written(self, write: Callable[[Table], Table]) -> "ContextLookup":
         """Return the same features in another kind of number; `write` maps any array."""
         vectors, values = write(self.vectors), write(self.values)
         return replace(self, vectors=vectors, values=values, write=write)
@@ -113,7 +113,7 @@ class ContextFeatures:
         covers = None
         if self.lexicon is not None:
             found_words = self.lexicon.covers(_sentences(forms, lengths))
-            covers = CoveringWords(found_words, self.words, self.write)
+            covers = CoveringRows(found_words, self.words, self.write)
         return ContextRows(found, self.vectors, pairs, self.values, flags, covers)
 
 
@@ -122,7 +122,7 @@ def _sentences(forms: Sequence[str], lengths: IntArray) -> list[Sequence[str]]:
     return [forms[start:end] for start, end in pairwise([0, *ends])]
 
 
-def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextFeatures | None:
+def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextLookup | None:
     """Return the context features of a model, None if it has none.
 
     `tables` may hold the vectors of pairs as `bigrams` [P, E] and those of words as `lexicon`
@@ -142,10 +142,10 @@ def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextFe
     # Without pairs all tokens share one of no features.
     none = np.zeros((1, 0), np.float32)
     pairs, words = (tables.get(name, none).astype(np.float32) for name in counts)
-    return ContextFeatures(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words)
+    return ContextLookup(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words)
 
 
-def check_size(vectors: int, context: ContextFeatures | None, size: int) -> None:
+def check_size(vectors: int, context: ContextLookup | None, size: int) -> None:
     """Raise ValueError unless `vectors` features of a form and those of its context make `size`."""
     own = 0 if context is None else context.size
     if vectors + own != size:

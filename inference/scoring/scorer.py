@@ -16,7 +16,7 @@ from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.text.features import pad, shape_id
 from tagbelt.inference.crf.parameters import IntArray
 from tagbelt.inference.native.quantised import QuantisedNetwork
-from tagbelt.inference.scoring.context import ContextFeatures, ContextRows, check_size
+from tagbelt.inference.scoring.context import ContextLookup, ContextRows, check_size
 from tagbelt.inference.scoring.vector_cache import FormVectors, Table, VectorCache, VectorCacheUse
 
 if TYPE_CHECKING:  # slow to import
@@ -108,7 +108,7 @@ class CachedScorer:
     def __init__(
         self,
         vectors: WordVectors,
-        context: ContextFeatures | None,
+        context: ContextLookup | None,
         *,
         inputs: int,
         kind: type[np.float32] | type[np.uint8],
@@ -154,7 +154,7 @@ class OnnxScorer(CachedScorer):
         self,
         vectors: WordVectors,
         sequence: "InferenceSession",
-        context: ContextFeatures | None = None,
+        context: ContextLookup | None = None,
     ) -> None:
         """Raises ValueError for features of another size than the graph's inputs."""
         (size,) = (node.shape[2] for node in sequence.get_inputs() if node.name == "vectors")
@@ -176,7 +176,7 @@ class QuantisedScorer(CachedScorer):
         self,
         vectors: WordVectors,
         network: QuantisedNetwork,
-        context: ContextFeatures | None = None,
+        context: ContextLookup | None = None,
     ) -> None:
         """Raises ValueError for features of another size than the network's inputs."""
         super().__init__(

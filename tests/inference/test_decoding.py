@@ -103,7 +103,7 @@ def test_span_posteriors_equal_enumeration(case):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES), st.sampled_from([0.1, 3, 40, 1000]))
 @settings(max_examples=40)
-def test_entities_over_a_token_and_the_outside_make_one(seed, scheme, scale):
+def test_probabilities_of_all_entities_at_a_token_and_of_outside_add_up_to_one(seed, scheme, scale):
     case = random_problem(seed, types=2, scheme=scheme, lengths=[9, 4, 1], scale=scale)
     batch = case.emissions, case.lengths, case.crf
     outside = token_marginals(*batch)[:, :, case.tags.index("O")]
@@ -117,7 +117,7 @@ def test_entities_over_a_token_and_the_outside_make_one(seed, scheme, scale):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES), st.sampled_from([1, 100]))
 @settings(max_examples=20)
-def test_the_fast_way_equals_the_plain_one_on_real_sizes(seed, scheme, scale):
+def test_posteriors_equal_those_of_log_space_on_real_sizes(seed, scheme, scale):
     lengths = [40, 40, 23, 7, 1]
     case = random_problem(seed, types=4, scheme=scheme, lengths=lengths, scale=scale)
     plain = LogChart(case.emissions, case.lengths, case.crf)

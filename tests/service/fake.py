@@ -12,10 +12,10 @@ from tagbelt.data.types import Entity, Tokens
 from tagbelt.inference import (
     Annotation,
     ModelInfo,
-    PathEntity,
     Phases,
     TagPath,
     TokenizedItem,
+    UnscoredEntity,
     VectorCacheUse,
 )
 from tagbelt.service.app import create_app
@@ -115,7 +115,7 @@ class FakeTagger:
 
 def _paths(tags: tuple[str, ...], entities: Sequence[Entity]) -> tuple[TagPath, ...]:
     """As it is, and without its last entity."""
-    named = [PathEntity(e.label, e.start, e.end, e.text) for e in entities]
+    named = [UnscoredEntity(e.label, e.start, e.end, e.text) for e in entities]
     if not named:
         return (TagPath(1.0, tags, ()),)
     last = max(index for index, tag in enumerate(tags) if tag != "O")

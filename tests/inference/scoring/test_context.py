@@ -192,7 +192,7 @@ def test_flags_are_exact_in_bytes():
 
 
 @pytest.mark.parametrize("context", CONTEXTS, ids="-".join)
-def test_what_was_saved_is_what_is_read(tmp_path, context):
+def test_context_features_are_read_as_they_were_saved(tmp_path, context):
     network = save(tmp_path / "tiny", context)
     again, vocabulary, _ = load_network(tmp_path / "tiny")
     assert vocabulary == make_vocabulary(context)
