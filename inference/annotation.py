@@ -1,15 +1,18 @@
-"""What a tagger answers: values without behaviour."""
+"""The values that a tagger returns: annotations, facts about its model, and seconds."""
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tagbelt.data.types import Entity
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import Entity, Unit
 from tagbelt.inference.notebook import to_html
 
 Marginals = tuple[dict[str, float], ...]
 
 
-class Named(NamedTuple):
+class UnscoredEntity(NamedTuple):
     """An entity of one path: as `Entity`, but only the whole path has a score."""
 
     label: str
@@ -19,7 +22,7 @@ class Named(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class TagPath:
     """One way to tag a whole text or token list.
 
     `score` is its probability, in [0, 1], `tags` are IOB2, one a token, and `entities` are those
@@ -28,12 +31,12 @@ class Path:
 
     score: float
     tags: tuple[str, ...]
-    entities: tuple[Named, ...]
+    entities: tuple[UnscoredEntity, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One text or token list with everything that was found in it.
+    """A text or token list with all that was found in it.
 
     `tags` are IOB2, one a token. For a text, `starts` are the tokens' code-point offsets and
     entities are as `Tagger.tag` returns them; for a token list, `starts` is empty and an entity's
@@ -47,8 +50,53 @@ class Annotation:
     tags: tuple[str, ...]
     entities: tuple[Entity, ...]
     marginals: Marginals | None = None
-    paths: tuple[Path, ...] | None = None
+    paths: tuple[TagPath, ...] | None = None
 
     def _repr_html_(self) -> str:
         """Return the text with its entities marked, as a notebook shows it."""
         return to_html(self.tokens, self.starts, self.entities)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The identity of a loaded model.
+
+    `labels` are the entity types; `tags` the CRF's tags in their order, written in
+    `scheme`; `unit` is what one token is. `digest` is the checkpoint's SHA-256 in hex.
+    `metrics` are those that its training recorded.
+    """
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    scheme: Scheme
+    unit: Unit
+    digest: str
+    language: str = ""
+    description: str = ""
+    licence: str = ""
+    metrics: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds in tokenizing, in the network and in decoding, summed over threads.
+
+    `infer` is looking tokens up and scoring them, `decode` all from there to the results.
+    `tokenize` is left to whoever calls `Tagger.tokenize`.
+    """
+
+    tokenize: float = 0.0
+    infer: float = 0.0
+    decode: float = 0.0
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
+
+    def add(self, *, tokenize: float = 0.0, infer: float = 0.0, decode: float = 0.0) -> None:
+        """Add seconds; safe to call from several threads at once."""
+        with self._lock:
+            self.tokenize += tokenize
+            self.infer += infer
+            self.decode += decode

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from onnxruntime import InferenceSession
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -23,20 +22,22 @@ from tagbelt.data.checkpoint.artifact import (
 )
 from tagbelt.data.conll.schemes import allowed_transitions
 from tagbelt.errors import CheckpointError
+from tagbelt.inference.annotation import ModelInfo
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.decoding.tags import tag_table
-from tagbelt.inference.info import ModelInfo
+from tagbelt.inference.crf.tags import tag_table
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
-from tagbelt.inference.scoring.context import Context, context_of
-from tagbelt.inference.scoring.quantised import QuantisedScorer
-from tagbelt.inference.scoring.session import OnnxScorer, WordVectors, open_graph
+from tagbelt.inference.scoring.context import ContextLookup, context_of
+from tagbelt.inference.scoring.scorer import OnnxScorer, QuantisedScorer, WordVectors, open_graph
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 Precision = Literal["auto", "float32", "int8"]
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a Tagger is made of."""
+class LoadedCheckpoint:
+    """The parts of a Tagger."""
 
     scorer: OnnxScorer | QuantisedScorer
     crf: CrfParameters
@@ -44,7 +45,7 @@ class Loaded:
     window: int
 
 
-def load_checkpoint(path: str | Path, *, precision: Precision) -> Loaded:
+def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoint:
     """Read and verify a checkpoint directory.
 
     `precision = "auto"` is what the checkpoint was found to serve best in.
@@ -57,7 +58,7 @@ def load_checkpoint(path: str | Path, *, precision: Precision) -> Loaded:
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)
     scorer = _scorer(directory, header, precision, _features(directory))
-    return Loaded(scorer, _crf(directory, header), _info(header, digest), header.window)
+    return LoadedCheckpoint(scorer, _crf(directory, header), _info(header, digest), header.window)
 
 
 def _check_tags(path: Path, header: Header) -> None:
@@ -70,10 +71,10 @@ def _check_tags(path: Path, header: Header) -> None:
 
 
 class _Features(NamedTuple):
-    """Where a network's inputs come from."""
+    """The sources of a network's inputs."""
 
     vectors: WordVectors
-    context: Context | None
+    context: ContextLookup | None
 
 
 def _features(directory: Path) -> _Features:
@@ -135,7 +136,7 @@ def _quantised(path: Path, header: Header, features: _Features) -> QuantisedScor
         raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 
-def _session(path: Path) -> InferenceSession:
+def _session(path: Path) -> "InferenceSession":
     try:
         return open_graph(path)
     except Exception as error:  # ONNX Runtime's have no common class

@@ -8,20 +8,15 @@ from typing import Literal
 import numpy as np
 
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
-from tagbelt.data.text.tokenize import tokenize
-from tagbelt.data.types import Entity, Tokens
-from tagbelt.inference.annotation import Annotation
-from tagbelt.inference.annotator import Annotator
-from tagbelt.inference.checks import check_item, check_sentences, checked_texts
+from tagbelt.data.types import Entity
+from tagbelt.inference.annotation import Annotation, ModelInfo, Phases
+from tagbelt.inference.annotator import Annotator, iob2_names, tag_names
 from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.crf.tags import tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
-from tagbelt.inference.decoding.naming import Place, add_entities, iob2_names, named
-from tagbelt.inference.decoding.tags import tag_table
-from tagbelt.inference.info import ModelInfo
-from tagbelt.inference.phases import Phases
-from tagbelt.inference.reading import Reading, read
+from tagbelt.inference.inputs import TokenizedItem, check_item, check_sentences, checked_texts
 from tagbelt.inference.scoring.scorer import Scorer
-from tagbelt.inference.scoring.vector_cache import LexiconUse
+from tagbelt.inference.scoring.vector_cache import VectorCacheUse
 from tagbelt.inference.threads import available_threads
 
 # Texts are worked on in blocks, so that memory stays bounded however many there are. A block is
@@ -69,7 +64,7 @@ class Tagger:
         )
         self._scorer = scorer
         self._annotator = Annotator(self._decoder, table)
-        # What each tag [K] is called in IOB2, and in the model's own scheme.
+        # The name of each tag [K] in IOB2, and in the model's own scheme.
         self._iob2 = iob2_names(table)
         self._own = np.array(info.tags, dtype=object)
 
@@ -81,7 +76,7 @@ class Tagger:
         threads: int | None = None,
         precision: Literal["auto", "float32", "int8"] = "auto",
     ) -> "Tagger":
-        """The tagger of a checkpoint directory, which is verified first.
+        """Load the tagger of a checkpoint directory, which is verified first.
 
         `threads` None takes as many as the CPU quota gives; `precision` "auto" takes int8 where
         the export found it as accurate. Errors: see `inference.checkpoint.load_checkpoint`, and
@@ -103,7 +98,7 @@ class Tagger:
         )
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
-        """The entities of each text, in order; a blank text has none.
+        """Return the entities of each text, in order; a blank text has none.
 
         `text[e.start:e.end] == e.text` for every entity `e`. Raises TypeError for a bare str and
         for a text that is not a str, ValueError for a lone surrogate, before any work is done.
@@ -122,7 +117,7 @@ class Tagger:
     def tag_tokens(
         self, sentences: Sequence[Sequence[str]], *, scheme: Scheme = Scheme.IOB2
     ) -> list[list[str]]:
-        """One tag a token for each sentence; a sentence without tokens has none.
+        """Return one tag a token for each sentence; a sentence without tokens has none.
 
         Any string is a token, "" included. Raises TypeError for a bare str in place of a list
         and for a token that is not a str, ValueError for a lone surrogate.
@@ -133,7 +128,7 @@ class Tagger:
         result: list[list[str]] = [[] for _ in sentences]
 
         def fill(batch: DecodedBatch) -> None:
-            for index, tags in named(batch, names):
+            for index, tags in tag_names(batch, names):
                 result[index] = tags
 
         deque(self._decoder.run(sentences, fill), maxlen=0)
@@ -142,7 +137,7 @@ class Tagger:
         return [_rewritten(tags, scheme) for tags in result]
 
     def annotate(self, texts: Sequence[str], *, marginals: bool = False) -> list[Annotation]:
-        """Tokens, tags, entities and, if asked for, token marginals of each text.
+        """Return tokens, tags, entities and, if asked for, token marginals of each text.
 
         Raises as `tag` does.
         """
@@ -150,7 +145,7 @@ class Tagger:
         return [
             annotation
             for part in _blocks(checked, _BLOCK_TEXTS)
-            for annotation in self._annotator.annotate(self._read(part, marginals))
+            for annotation in self._annotator.annotate(self._tokenized(part, marginals))
         ]
 
     def annotate_tokens(
@@ -158,12 +153,12 @@ class Tagger:
     ) -> list[Annotation]:
         """As `annotate`, for sentences that are tokens already. Raises as `tag_tokens` does."""
         check_sentences(sentences)
-        return self._annotator.annotate(self._read(sentences, marginals))
+        return self._annotator.annotate(self._tokenized(sentences, marginals))
 
-    def read(
+    def tokenize(
         self, item: str | Sequence[str], *, marginals: bool = False, paths: int = 0
-    ) -> Reading:
-        """Tokenize one text, or take one list of tokens, for `annotate_readings`.
+    ) -> TokenizedItem:
+        """Tokenize one text, or take one list of tokens, for `annotate_items`.
 
         `marginals` asks for the probabilities of each token's tags, `paths` for so many of the
         most probable taggings of the whole item; see `Annotation`. Raises TypeError for what is
@@ -173,53 +168,34 @@ class Tagger:
         check_item(item)
         if paths < 0:
             raise ValueError(f"there cannot be {paths} paths")
-        return read(item, self.info.unit, marginals=marginals, paths=paths)
+        return TokenizedItem.of(item, self.info.unit, marginals=marginals, paths=paths)
 
-    def annotate_readings(
-        self, readings: Sequence[Reading], phases: Phases | None = None
+    def annotate_items(
+        self, items: Sequence[TokenizedItem], phases: Phases | None = None
     ) -> list[Annotation]:
-        """One annotation a reading, in order; they are worked on together.
+        """Return one annotation an item, in order; they are worked on together.
 
         Texts, token lists and what is wanted of them may be mixed in any way: an item's annotation
         does not depend on the others. The seconds that it took are added to `phases`.
         """
-        return self._annotator.annotate(readings, phases)
+        return self._annotator.annotate(items, phases)
 
-    def lexicon_use(self) -> LexiconUse:
-        """How many tokens were looked up since this was made, and how many of them computed."""
-        return self._scorer.lexicon_use()
+    def vector_cache_use(self) -> VectorCacheUse:
+        """Count the tokens looked up since this was made, and those of them that were computed."""
+        return self._scorer.vector_cache_use()
 
-    def _read(self, items: Iterable[str | Sequence[str]], marginals: bool) -> list[Reading]:
+    def _tokenized(
+        self, items: Iterable[str | Sequence[str]], marginals: bool = False
+    ) -> list[TokenizedItem]:
         unit = self.info.unit
-        return [read(item, unit, marginals=marginals, paths=0) for item in items]
+        return [TokenizedItem.of(item, unit, marginals=marginals) for item in items]
 
     def _tag(self, texts: Sequence[str]) -> list[list[Entity]]:
-        pool, owners = self._tokenized(texts)
-        place = _places(texts, pool, owners)
-        found: dict[int, list[Entity]] = {}  # by sentence; batches come in no stated order
-
-        def add(batch: DecodedBatch) -> None:
-            add_entities(batch, place, found)
-
-        deque(self._decoder.run([tokens.words for tokens in pool], add), maxlen=0)
-        result: list[list[Entity]] = [[] for _ in texts]
-        for sentence in sorted(found):
-            result[owners[sentence]] += found[sentence]
-        return result
-
-    def _tokenized(self, texts: Sequence[str]) -> tuple[list[Tokens], list[int]]:
-        """All sentences of the texts, and for each the index of its text."""
-        pool: list[Tokens] = []
-        owners: list[int] = []
-        for index, text in enumerate(texts):
-            sentences = tokenize(text, self.info.unit)
-            pool += sentences
-            owners += [index] * len(sentences)
-        return pool, owners
+        return self._annotator.entities(self._tokenized(texts))
 
 
 def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """The texts in lists of `size`, or fewer when they are long."""
+    """Yield the texts in lists of `size`, or fewer when they are long."""
     block: list[str] = []
     characters = 0
     for text in texts:
@@ -232,18 +208,6 @@ def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
         yield block
 
 
-def _places(texts: Sequence[str], pool: Sequence[Tokens], owners: Sequence[int]) -> Place:
-    """Tells offsets into the untouched texts."""
-
-    def place(sentence: int, first: int, end: int) -> tuple[int, int, str]:
-        tokens = pool[sentence]
-        start = tokens.starts[first]
-        stop = tokens.starts[end - 1] + len(tokens.words[end - 1])
-        return start, stop, texts[owners[sentence]][start:stop]
-
-    return place
-
-
 def _rewritten(tags: Sequence[str], scheme: Scheme) -> list[str]:
-    """IOB2 tags in another scheme."""
+    """Write IOB2 tags in another scheme."""
     return list(spans_to_tags(tags_to_spans(tags, Scheme.IOB2), len(tags), scheme))

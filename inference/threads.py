@@ -1,9 +1,23 @@
-"""How many cores this process may really use: the container's quota counts, not the machine's."""
+"""How many cores this process may use, and threads that share independent work.
+
+The container's quota counts, not the machine's cores.
+"""
 
 import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 CGROUP = Path("/sys/fs/cgroup")
+
+# Pieces handed out ahead of the one whose result is awaited, a thread: enough that no thread runs
+# dry while the caller prepares more of them, few enough that their results take little memory.
+_AHEAD = 8
 
 
 def available_threads(cgroup: Path = CGROUP) -> int:
@@ -25,3 +39,61 @@ def cpu_quota(cgroup: Path = CGROUP) -> float | None:
         except (OSError, ValueError, ZeroDivisionError):
             continue
     return None
+
+
+class Workers:
+    """Up to `count` threads, started when there is work for two; with one, the caller's own.
+
+    Numpy, ONNX Runtime and the native functions let go of the interpreter while they compute;
+    that is what makes threads worth while. Safe to use from several threads at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError(f"there must be at least 1 worker, got {count}")
+        self.count = count
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+
+    def run(self, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+        """Yield the results of the jobs, in order.
+
+        What a job raises is raised here, in its turn. When the caller stops reading, no job is
+        left running, and jobs that were not begun never are.
+        """
+        if self.count == 1:
+            return (job() for job in jobs)
+        return self._run(iter(jobs))
+
+    def _run(self, jobs: Iterator[Callable[[], T]]) -> Iterator[T]:
+        first = next(jobs, None)
+        if first is None:
+            return
+        second = next(jobs, None)
+        if second is None:  # not worth a change of threads
+            yield first()
+            return
+        executor = self._started()
+        running = deque([executor.submit(first), executor.submit(second)])
+        try:
+            for job in jobs:
+                running.append(executor.submit(job))
+                if len(running) > _AHEAD * self.count:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            _stop(running)
+
+    def _started(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self.count, thread_name_prefix="tagger")
+            return self._executor
+
+
+def _stop(running: Iterable[Future[T]]) -> None:
+    """Cancel what has not begun and wait for what has."""
+    begun = [future for future in running if not future.cancel()]
+    for future in begun:
+        future.exception()

@@ -45,7 +45,7 @@ def add_constant(app: FastAPI) -> FastAPI:
 def _reply(registry: Registry) -> tuple[bytes, dict[str, str]]:
     """What the default model answers to the sentence."""
     served = registry.get(None)
-    annotations = served.tagger.annotate_readings([served.tagger.read(SENTENCE)])
+    annotations = served.tagger.annotate_items([served.tagger.tokenize(SENTENCE)])
     answer = Answer(annotations, [served])
     return v1.reply(TagRequest(text=SENTENCE), answer), answer.headers
 

@@ -1,1 +1,1 @@
-"""A trained CRF: its parameters, and exact posteriors under it."""
+"""A trained CRF: its parameters and tags, the best path under it, and exact probabilities."""

@@ -1,4 +1,4 @@
-"""The parameters of a trained CRF, as decoding wants them: frozen, with forbidden moves at -inf.
+"""The parameters of a trained CRF: frozen arrays, with forbidden moves at -inf.
 
 Sizes used in this package: T time steps, B sentences (rows) of a batch, K tags.
 """
@@ -45,7 +45,7 @@ class CrfParameters:
     def constrained(
         cls, start: ArrayLike, transitions: ArrayLike, end: ArrayLike, allowed: Transitions
     ) -> "CrfParameters":
-        """Parameters in which every move that `allowed` forbids scores -inf."""
+        """Make parameters in which every move that `allowed` forbids scores -inf."""
         return cls(
             np.where(allowed.start, start, -np.inf),
             np.where(allowed.step, transitions, -np.inf),
@@ -59,13 +59,15 @@ class CrfParameters:
 
 
 def rows_alive(emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters) -> list[int]:
-    """How many rows still have a token at each of the `lengths[0]` steps.
+    """Return how many rows still have a token at each of the `lengths[0]` steps.
 
     The longest sentence comes first, so that the rows alive at a step are the first ones. What
     stands in `emissions` [T, B, K] at or after a row's length is never read into a result.
     Raises ValueError for shapes that do not fit, a length below 1 and rows out of order.
     """
-    check_shape(emissions, lengths, crf)
+    if emissions.ndim != 3 or emissions.shape[1:] != (len(lengths), crf.size):
+        expected = f"[T, {len(lengths)}, {crf.size}]"
+        raise ValueError(f"emissions have shape {list(emissions.shape)}, expected {expected}")
     if len(lengths) == 0:
         return []
     if (lengths[1:] > lengths[:-1]).any():
@@ -74,10 +76,3 @@ def rows_alive(emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParame
         raise ValueError(f"lengths must be in 1..{len(emissions)}, got {lengths[-1]}..{lengths[0]}")
     alive: list[int] = np.searchsorted(-lengths, -np.arange(lengths[0])).tolist()
     return alive
-
-
-def check_shape(emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters) -> None:
-    """Raise ValueError unless emissions are [T, B, K] for the `lengths` [B] and the CRF's K."""
-    if emissions.ndim != 3 or emissions.shape[1:] != (len(lengths), crf.size):
-        expected = f"[T, {len(lengths)}, {crf.size}]"
-        raise ValueError(f"emissions have shape {list(emissions.shape)}, expected {expected}")

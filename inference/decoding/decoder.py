@@ -1,25 +1,27 @@
-"""From a pool of sentences to decoded batches: blocks, windows, batches, Viterbi, posteriors."""
+"""From sentences to decoded batches: blocks, batches of close lengths, windows, Viterbi.
+
+A sentence that is too long for the scorer is cut into overlapping windows. Each token takes its
+emissions from the window in which it stands most central; the emissions of the whole sentence are
+then decoded together, as if there had been no windows.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagbelt.inference.annotation import Phases
+from tagbelt.inference.crf.algorithms import find_spans, span_posteriors, token_marginals, viterbi
 from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray
-from tagbelt.inference.crf.posteriors import span_posteriors, token_marginals
-from tagbelt.inference.decoding.batching import batches
-from tagbelt.inference.decoding.nbest import Ranked, best_paths
-from tagbelt.inference.decoding.tags import Spans, TagTable
-from tagbelt.inference.decoding.viterbi import viterbi
-from tagbelt.inference.decoding.windows import windows
-from tagbelt.inference.phases import Phases
-from tagbelt.inference.scoring.scorer import Prepared, Scorer
-from tagbelt.inference.workers import Workers
+from tagbelt.inference.crf.tags import Spans, TagTable
+from tagbelt.inference.decoding.nbest import TagSequence, best_paths
+from tagbelt.inference.scoring.scorer import PreparedTokens, Scorer
+from tagbelt.inference.threads import Workers
 
 T = TypeVar("T")
 # Of a batch: index [B] into the pool, lengths [B], emissions [T, B, K].
@@ -37,6 +39,13 @@ _BLOCK_TOKENS = 65_536
 # more so where other threads want the interpreter too.
 _SPREAD_TOKENS = 4_096
 
+# A sentence shorter than this share of the longest goes to the next batch,
+_CLOSE = 0.75
+# unless the batch is still so small (padded tokens) that a further call costs more than padding.
+_WORTH_A_CALL = 256
+# The kernels compute this many rows at a time, whether or not there are as many.
+_ROWS = 16
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DecodedBatch:
@@ -50,20 +59,20 @@ class DecodedBatch:
     table: TagTable
 
     def entities(self) -> tuple[Spans, FloatArray]:
-        """The spans in the paths and their posteriors, computed for sentences that have any."""
-        spans = self.table.find_spans(self.paths, self.lengths)
+        """Return the spans in the paths and their posteriors."""
+        spans = find_spans(self.paths, self.lengths, self.table)
         return spans, span_posteriors(self.emissions, self.lengths, self.crf, spans, self.table)
 
     def marginals(self) -> FloatArray:
-        """Probability [T, B, K] of every tag at every token."""
+        """Return the probability [T, B, K] of every tag at every token."""
         return token_marginals(self.emissions, self.lengths, self.crf)
 
-    def best_paths(self, wanted: Sequence[int]) -> list[Iterator[Ranked]]:
-        """The most probable tag sequences of each row, `wanted` [B] of them, as they are read."""
+    def best_paths(self, wanted: Sequence[int]) -> list[Iterator[TagSequence]]:
+        """Search the `wanted` [B] most probable tag sequences of each row, as they are read."""
         return best_paths(self.emissions, self.lengths, self.crf, self.paths, wanted)
 
     def only(self, rows: IntArray) -> "DecodedBatch":
-        """The batch with some of its rows, in rising order."""
+        """Return the batch with some of its rows, in rising order."""
         return DecodedBatch(
             self.index[rows],
             self.lengths[rows],
@@ -81,7 +90,7 @@ class _Block:
     Sentence i has the `lengths[i]` tokens from `starts[i]` on.
     """
 
-    prepared: Prepared
+    prepared: PreparedTokens
     first: int
     starts: IntArray
     lengths: IntArray
@@ -125,7 +134,7 @@ class Decoder:
         use: Callable[[DecodedBatch], T],
         phases: Phases | None = None,
     ) -> Iterator[T]:
-        """What `use` makes of decoded batches, which hold each sentence with a token once.
+        """Yield what `use` makes of decoded batches, which hold each sentence with a token once.
 
         The batches come in no stated order; `use` is called on the workers' threads, and its time
         counts as decoding.
@@ -159,7 +168,7 @@ class Decoder:
             first, done = stop, int(ends[stop - 1])
 
     def _batches(self, block: _Block) -> Iterator[Callable[[], _Scored]]:
-        """The batches of a block, each to be scored by a call."""
+        """Yield the batches of a block, each to be scored by a call."""
         lengths = block.lengths
         short = ((lengths > 0) & (lengths <= self._limit)).nonzero()[0]
         for part in batches(lengths[short], self._budget):
@@ -186,14 +195,14 @@ class Decoder:
         return result
 
     def _whole(
-        self, prepared: Prepared, starts: IntArray, lengths: IntArray
+        self, prepared: PreparedTokens, starts: IntArray, lengths: IntArray
     ) -> NDArray[np.float32]:
         return prepared.emissions(_places(starts, lengths), lengths)
 
     def _stitched(
-        self, prepared: Prepared, starts: IntArray, lengths: IntArray
+        self, prepared: PreparedTokens, starts: IntArray, lengths: IntArray
     ) -> NDArray[np.float32]:
-        """Emissions [T, B, K] of long sentences, put together from their windows."""
+        """Put emissions [T, B, K] of long sentences together from their windows."""
         pieces = [
             (row, window)
             for row, length in enumerate(lengths.tolist())
@@ -211,7 +220,7 @@ class Decoder:
 
 
 def _score(
-    score: Callable[[Prepared, IntArray, IntArray], NDArray[np.float32]],
+    score: Callable[[PreparedTokens, IntArray, IntArray], NDArray[np.float32]],
     block: _Block,
     chosen: IntArray,
 ) -> _Scored:
@@ -221,6 +230,64 @@ def _score(
 
 
 def _places(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Where the tokens of sentences stand: [T, B], -1 after a sentence's end."""
+    """Return where the tokens of sentences stand: [T, B], -1 after a sentence's end."""
     steps = np.arange(lengths[0])[:, None]
     return np.where(steps < lengths, steps + starts, -1)
+
+
+def batches(lengths: IntArray, budget: int) -> list[IntArray]:
+    """Return indices of `lengths` [N] in batches, longest first within and across, each once.
+
+    The padded size of a batch, its longest length times its rows, is at most `budget` tokens; a
+    sentence above the budget stands alone. Sentences of one length keep their order.
+    """
+    if len(lengths) == 1:  # a lone sentence should not wait for the rest
+        return [np.zeros(1, np.intp)]
+    order = np.argsort(-lengths, kind="stable")
+    falling = -lengths[order]  # ascending, as searchsorted wants it
+    result = []
+    first = 0
+    while first < len(order):
+        longest = max(1, -int(falling[first]))
+        fitting = first + max(1, budget // longest)
+        close = int(np.searchsorted(falling, -_CLOSE * longest, side="right"))
+        worth = first + -(-_WORTH_A_CALL // longest)
+        stop = min(fitting, max(close, worth))
+        if stop - first > _ROWS and stop < len(order):
+            stop -= (stop - first) % _ROWS
+        result.append(order[first:stop])
+        first = stop
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens `start` to `stop` of a sentence go to the scorer; `keep` to `keep_stop` are used."""
+
+    start: int
+    stop: int
+    keep: int
+    keep_stop: int
+
+
+def windows(length: int, limit: int, overlap: int) -> list[Window]:
+    """Return windows over `length` tokens, each of at most `limit`.
+
+    Neighbours share `overlap` or more. The windows' kept parts follow one another without a gap
+    from 0 to `length`. There are as few windows as can be, all of one size, no longer than they
+    must be, evenly spread. Raises ValueError unless 0 <= overlap < limit.
+    """
+    if not 0 <= overlap < limit:
+        raise ValueError(f"a window of {limit} tokens cannot overlap the next by {overlap}")
+    if length <= limit:
+        return [Window(0, length, 0, length)]
+    count = -((overlap - length) // (limit - overlap))  # (length - overlap) / step, rounded up
+    size = -((overlap * (1 - count) - length) // count)  # they hold every shared token twice
+    starts = [(length - size) * i // (count - 1) for i in range(count)]
+    # A token nearer to the middle of the next window is kept from there.
+    cuts = [(start + size + after) // 2 for start, after in pairwise(starts)]
+    keeps = [0, *cuts, length]
+    return [
+        Window(start, start + size, keep, keep_stop)
+        for start, (keep, keep_stop) in zip(starts, pairwise(keeps), strict=True)
+    ]

@@ -19,23 +19,22 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.inference.crf.logspace import log_partition
 from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, rows_alive
-from tagbelt.inference.decoding.viterbi import best_scores
+from tagbelt.inference.crf.reference import best_scores, log_partition
 
 
-class Rated(Protocol):
-    """Something with the natural logarithm of its probability."""
+class HasLogProbability(Protocol):
+    """Any object with the natural logarithm of its probability."""
 
     @property
     def log(self) -> float:
         """The logarithm."""
 
 
-R = TypeVar("R", bound=Rated)
+R = TypeVar("R", bound=HasLogProbability)
 
 
-class Ranked(NamedTuple):
+class TagSequence(NamedTuple):
     """A tag sequence [T] of a sentence, and the natural logarithm of its probability."""
 
     path: IntArray
@@ -48,8 +47,8 @@ def best_paths(
     crf: CrfParameters,
     best: IntArray,
     wanted: Sequence[int],
-) -> list[Iterator[Ranked]]:
-    """The `wanted` [B] most probable sequences of each row, fewer where there are no more.
+) -> list[Iterator[TagSequence]]:
+    """Search the `wanted` [B] most probable sequences of each row, fewer where there are no more.
 
     They come best first and are searched for one by one, as they are read. `emissions`, `lengths`
     and errors are as in `viterbi`, and `best` [T, B] are its paths, which come first. No sequence
@@ -82,11 +81,11 @@ class _Lattice:
         self._crf = crf
         self._total = total
 
-    def search(self, best: IntArray, wanted: int) -> Iterator[Ranked]:
-        """The best sequences, which begin with `best` [T]."""
+    def search(self, best: IntArray, wanted: int) -> Iterator[TagSequence]:
+        """Yield the best sequences, which begin with `best` [T]."""
         paths = [best]
         score = float((self._scores[-1] + self._crf.end).max())
-        yield Ranked(best, score - self._total)
+        yield TagSequence(best, score - self._total)
         waiting: list[tuple[float, int, int, int, int]] = []
         order = count()
         stop = len(best)  # where the last one found left its parent; its own branches lie before
@@ -99,10 +98,10 @@ class _Lattice:
             loss, _, parent, stop, tag = heappop(waiting)
             paths.append(self._branch(paths[parent], stop, tag))
             score = min(-loss, score)  # rounding must not turn the order
-            yield Ranked(paths[-1], score - self._total)
+            yield TagSequence(paths[-1], score - self._total)
 
     def _branches(self, path: IntArray, stop: int, most: int) -> list[tuple[float, int, int]]:
-        """The best branches of a path before `stop`: scores, the last steps that differ, tags."""
+        """Return the best branches of a path before `stop`: scores, last steps to differ, tags."""
         here = self._steps
         following = np.empty(self._scores.shape)  # [T, K] to what comes next
         following[:-1] = self._crf.transitions.T[path[1:]]
@@ -121,7 +120,7 @@ class _Lattice:
         return list(zip(flat[chosen].tolist(), steps.tolist(), tags.tolist(), strict=True))
 
     def _branch(self, parent: IntArray, step: int, tag: int) -> IntArray:
-        """The parent's tags after a step, `tag` at it, and the best way to get there."""
+        """Return the parent's tags after a step, `tag` at it, and the best way to get there."""
         path = parent.copy()
         path[step] = tag
         for here in range(step, 0, -1):
@@ -133,7 +132,7 @@ class _Lattice:
         return path
 
 
-class Lazily(Generic[R]):
+class LazyList(Generic[R]):
     """A list that is made as far as it is looked at."""
 
     def __init__(self, source: Iterable[R]) -> None:
@@ -144,7 +143,7 @@ class Lazily(Generic[R]):
         return self._made[place]
 
     def reaches(self, place: int) -> bool:
-        """Whether there is something at a place: now it can be read."""
+        """Read up to a place; whether there is something at it."""
         while len(self._made) <= place:
             following = next(self._source, None)
             if following is None:
@@ -153,8 +152,8 @@ class Lazily(Generic[R]):
         return True
 
 
-def best_choices(lists: Sequence[Lazily[R]], wanted: int) -> list[tuple[list[R], float]]:
-    """The `wanted` ways to choose one of each list that have the largest sums of logarithms.
+def best_choices(lists: Sequence[LazyList[R]], wanted: int) -> list[tuple[list[R], float]]:
+    """Return the `wanted` ways to choose one of each list with the largest sums of logarithms.
 
     Lists fall and hold at least one. Each choice comes with its sum, best first. Without a list
     there is one choice, of nothing, with the sum 0.
@@ -175,8 +174,8 @@ def best_choices(lists: Sequence[Lazily[R]], wanted: int) -> list[tuple[list[R],
     return result
 
 
-def _best_pairs(left: Sequence[float], right: Lazily[R], wanted: int) -> list[tuple[int, int]]:
-    """Indices of the pairs that have the largest sums, from two lists that fall."""
+def _best_pairs(left: Sequence[float], right: LazyList[R], wanted: int) -> list[tuple[int, int]]:
+    """Return the indices of the pairs that have the largest sums, from two lists that fall."""
     waiting: list[tuple[float, int, int]] = []
 
     def offer(i: int, j: int) -> None:

@@ -15,7 +15,7 @@ from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR, Bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.lexicon.covering import SETS, Covers
 from tagbelt.inference.crf.parameters import IntArray
-from tagbelt.inference.scoring.vector_cache import Found, Table
+from tagbelt.inference.scoring.vector_cache import FormVectors, Table
 
 if TYPE_CHECKING:
     from tagbelt.data.lexicon.gazetteer import Gazetteer
@@ -26,19 +26,19 @@ FLAG_VALUES = np.array([0, 1], np.float32)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class InContext:
+class ContextRows:
     """Rows of n tokens, made when they are gathered: a batch is small, a pool may be large.
 
     `pairs` [n + 1] are rows of `vectors` [P, E], `flags` [n + 1, L] indices of `values` [2]; the
     last of each is for padding. `covers` are there if the network has a lexicon.
     """
 
-    found: Found
+    found: FormVectors
     vectors: Table
     pairs: NDArray[np.int64]
     values: Table
     flags: NDArray[np.uint8]
-    covers: "Covering | None" = None
+    covers: "CoveringRows | None" = None
 
     def gather(self, index: IntArray) -> Table:
         """Return the rows [*index.shape, size] of the tokens at `index`; some row for -1."""
@@ -51,10 +51,14 @@ class InContext:
             parts.append(self.covers.gather(index))
         return np.concatenate(parts, axis=-1)
 
+    def locate(self, index: IntArray) -> tuple[Table, IntArray]:
+        """Return a table and where the rows [*index.shape] of the tokens at `index` stand in it."""
+        return self.gather(index.ravel()), np.arange(index.size).reshape(index.shape)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Covering:
-    """The words that cover tokens; what the network reads of them is made when it is gathered."""
+class CoveringRows:
+    """The words that cover tokens; the numbers that a network reads are made when gathered."""
 
     covers: Covers
     vectors: NDArray[np.float32]
@@ -67,7 +71,7 @@ class Covering:
 
 
 @dataclass(frozen=True, eq=False)
-class Context:
+class ContextLookup:
     """Makes the context features of tokens; safe to use from several threads.
 
     `vectors` [P, E] are those of pairs, `values` [2] what an absent and a present flag are to
@@ -85,20 +89,20 @@ class Context:
 
     @property
     def flags(self) -> int:
-        """How many flags a token has."""
+        """The number of flags of a token."""
         return self.gazetteer.size if self.gazetteer else 0
 
     @property
     def size(self) -> int:
-        """How many features a token has."""
+        """The number of features of a token."""
         return int(self.vectors.shape[1] + self.flags + len(SETS) * self.words.shape[1])
 
-    def written(self, write: Callable[[Table], Table]) -> "Context":
+    def written(self, write: Callable[[Table], Table]) -> "ContextLookup":
         """Return the same features in another kind of number; `write` maps any array."""
         vectors, values = write(self.vectors), write(self.values)
         return replace(self, vectors=vectors, values=values, write=write)
 
-    def of(self, found: Found, forms: Sequence[str], lengths: IntArray) -> InContext:
+    def of(self, found: FormVectors, forms: Sequence[str], lengths: IntArray) -> ContextRows:
         """Look n forms up in their sentences of `lengths` tokens; `found` are their vectors."""
         pairs = np.full(len(forms) + 1, UNKNOWN_PAIR, np.int64)
         if self.bigrams is not None:
@@ -109,8 +113,8 @@ class Context:
         covers = None
         if self.lexicon is not None:
             found_words = self.lexicon.covers(_sentences(forms, lengths))
-            covers = Covering(found_words, self.words, self.write)
-        return InContext(found, self.vectors, pairs, self.values, flags, covers)
+            covers = CoveringRows(found_words, self.words, self.write)
+        return ContextRows(found, self.vectors, pairs, self.values, flags, covers)
 
 
 def _sentences(forms: Sequence[str], lengths: IntArray) -> list[Sequence[str]]:
@@ -118,7 +122,7 @@ def _sentences(forms: Sequence[str], lengths: IntArray) -> list[Sequence[str]]:
     return [forms[start:end] for start, end in pairwise([0, *ends])]
 
 
-def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> Context | None:
+def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextLookup | None:
     """Return the context features of a model, None if it has none.
 
     `tables` may hold the vectors of pairs as `bigrams` [P, E] and those of words as `lexicon`
@@ -138,10 +142,10 @@ def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> Context |
     # Without pairs all tokens share one of no features.
     none = np.zeros((1, 0), np.float32)
     pairs, words = (tables.get(name, none).astype(np.float32) for name in counts)
-    return Context(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words)
+    return ContextLookup(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words)
 
 
-def check_size(vectors: int, context: Context | None, size: int) -> None:
+def check_size(vectors: int, context: ContextLookup | None, size: int) -> None:
     """Raise ValueError unless `vectors` features of a form and those of its context make `size`."""
     own = 0 if context is None else context.size
     if vectors + own != size:

@@ -1,20 +1,39 @@
-"""What decoding needs from a network."""
+"""From tokens to emissions: what decoding needs from a network, and two networks that give it.
 
-from collections.abc import Sequence
-from typing import Protocol
+Both keep the vectors of word forms in a cache. One runs in ONNX Runtime, the other in bytes by the
+compiled kernels, which is faster where they can run.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.data.text.features import pad, shape_id
 from tagbelt.inference.crf.parameters import IntArray
-from tagbelt.inference.scoring.vector_cache import LexiconUse
+from tagbelt.inference.native.quantised import QuantisedNetwork
+from tagbelt.inference.scoring.context import ContextLookup, ContextRows, check_size
+from tagbelt.inference.scoring.vector_cache import FormVectors, Table, VectorCache, VectorCacheUse
+
+if TYPE_CHECKING:  # slow to import
+    from onnxruntime import InferenceSession
+
+FloatArray = NDArray[np.float32]
+TokenRows = FormVectors | ContextRows
+
+WORD_BATCH = 4096
+"""Forms whose characters are read in one go, to bound the memory that ever-new words take."""
 
 
-class Prepared(Protocol):
+class PreparedTokens(Protocol):
     """Tokens that a scorer has looked up. Must be safe to use from several threads at once."""
 
-    def emissions(self, index: IntArray, lengths: IntArray) -> NDArray[np.float32]:
-        """Scores [T, B, K] of every tag for every token of B sentences.
+    def emissions(self, index: IntArray, lengths: IntArray) -> FloatArray:
+        """Return scores [T, B, K] of every tag for every token of B sentences.
 
         `index` [T, B] says where a sentence's tokens stand among those that were prepared, -1
         after its end; `lengths` [B] are the sentences' tokens, longest first, T of them first,
@@ -27,7 +46,7 @@ class Prepared(Protocol):
 class Scorer(Protocol):
     """Turns tokens into emissions. Must be safe to use from several threads at once."""
 
-    def prepare(self, forms: Sequence[str], lengths: IntArray) -> Prepared:
+    def prepare(self, forms: Sequence[str], lengths: IntArray) -> PreparedTokens:
         """Look up, or compute, what is known of each token; any string is one, "" included.
 
         They are those of whole sentences of `lengths` tokens (0 for one without), in their order.
@@ -35,6 +54,149 @@ class Scorer(Protocol):
         """
         ...
 
-    def lexicon_use(self) -> LexiconUse:
-        """How many tokens were looked up since it was made, and how many of them computed."""
+    def vector_cache_use(self) -> VectorCacheUse:
+        """Count the tokens looked up since it was made, and those of them that were computed."""
         ...
+
+
+class WordVectors:
+    """Computes the vectors of word forms with the graph of a checkpoint."""
+
+    def __init__(
+        self,
+        words: "InferenceSession",
+        embeddings: NDArray[np.float16],
+        vocabulary: Vocabulary,
+    ) -> None:
+        """`embeddings` [V, E] are the rows of the vocabulary's words."""
+        self._words = words
+        self._embeddings = embeddings
+        self._vocabulary = vocabulary
+        self._inputs = {node.name for node in words.get_inputs()}
+        (vectors,) = words.get_outputs()
+        self.size = int(vectors.shape[1])
+
+    def __call__(self, forms: Sequence[str]) -> FloatArray:
+        """Compute the vectors [n, size] of forms."""
+        parts = [
+            self._vectors_of(forms[begin : begin + WORD_BATCH])
+            for begin in range(0, len(forms), WORD_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def _vectors_of(self, forms: Sequence[str]) -> FloatArray:
+        vocabulary = self._vocabulary
+        ids = np.array([vocabulary.word_id(form) for form in forms], dtype=np.intp)
+        inputs = {"embeddings": self._embeddings[ids].astype(np.float32)}
+        if "characters" in self._inputs:
+            characters = [vocabulary.character_ids(form) for form in forms]
+            inputs["characters"] = np.array(pad(characters), dtype=np.int64)
+            inputs["lengths"] = np.array(list(map(len, characters)), dtype=np.int32)
+        if "shapes" in self._inputs:
+            inputs["shapes"] = np.array([shape_id(form) for form in forms], dtype=np.int64)
+        (vectors,) = self._words.run(None, inputs)
+        result: FloatArray = vectors
+        return result
+
+
+class CachedScorer:
+    """Looks tokens up in a cache of vectors, and has a network score their rows.
+
+    The cache keeps a form's vector as the network reads it: `write` maps vectors to that `kind`.
+    """
+
+    def __init__(
+        self,
+        vectors: WordVectors,
+        context: ContextLookup | None,
+        *,
+        inputs: int,
+        kind: type[np.float32] | type[np.uint8],
+        write: Callable[[Table], Table],
+    ) -> None:
+        """Raises ValueError for features of another size than the network's `inputs`."""
+        check_size(vectors.size, context, inputs)
+        self.vectors = vectors
+        self.vector_cache = VectorCache(lambda new: write(vectors(new)), vectors.size, kind=kind)
+        self._context = None if context is None else context.written(write)
+
+    def prepare(self, forms: Sequence[str], lengths: IntArray) -> PreparedTokens:
+        """Look the forms up; those not met before are computed."""
+        found = self.vector_cache.find(forms)
+        if self._context is None:
+            return _PreparedRows(self, found)
+        return _PreparedRows(self, self._context.of(found, forms, lengths))
+
+    def vector_cache_use(self) -> VectorCacheUse:
+        """Count the forms looked up so far."""
+        return self.vector_cache.use()
+
+    def score(self, rows: TokenRows, index: IntArray, lengths: IntArray) -> FloatArray:
+        """Return scores [T, B, K]; `index` [T, B] into the rows, `lengths` [B] longest first."""
+        raise NotImplementedError
+
+
+class _PreparedRows:
+    """Tokens whose rows are at hand."""
+
+    def __init__(self, scorer: CachedScorer, rows: TokenRows) -> None:
+        self._scorer = scorer
+        self._rows = rows
+
+    def emissions(self, index: IntArray, lengths: IntArray) -> FloatArray:
+        return self._scorer.score(self._rows, index, lengths)
+
+
+class OnnxScorer(CachedScorer):
+    """Scores sentences with the graphs of a checkpoint; safe to use from several threads."""
+
+    def __init__(
+        self,
+        vectors: WordVectors,
+        sequence: "InferenceSession",
+        context: ContextLookup | None = None,
+    ) -> None:
+        """Raises ValueError for features of another size than the graph's inputs."""
+        (size,) = (node.shape[2] for node in sequence.get_inputs() if node.name == "vectors")
+        super().__init__(vectors, context, inputs=int(size), kind=np.float32, write=np.asarray)
+        self._sequence = sequence
+
+    def score(self, rows: TokenRows, index: IntArray, lengths: IntArray) -> FloatArray:
+        """Return scores [T, B, K]; `index` [T, B] into the rows, `lengths` [B] longest first."""
+        inputs = {"vectors": rows.gather(index), "lengths": lengths.astype(np.int32)}
+        (scores,) = self._sequence.run(None, inputs)
+        result: FloatArray = scores
+        return result
+
+
+class QuantisedScorer(CachedScorer):
+    """Scores sentences in 8-bit arithmetic; safe to use from several threads."""
+
+    def __init__(
+        self,
+        vectors: WordVectors,
+        network: QuantisedNetwork,
+        context: ContextLookup | None = None,
+    ) -> None:
+        """Raises ValueError for features of another size than the network's inputs."""
+        super().__init__(
+            vectors, context, inputs=network.inputs, kind=np.uint8, write=network.row_bytes
+        )
+        self._network = network
+
+    def score(self, rows: TokenRows, index: IntArray, lengths: IntArray) -> FloatArray:
+        """Return scores [T, B, K]; `index` [T, B] into the rows, `lengths` [B] longest first."""
+        return self._network.emissions(*rows.locate(index), lengths)
+
+
+def open_graph(path: Path) -> "InferenceSession":
+    """Open a graph on the CPU, to be run by the thread that calls it and no other."""
+    # Before the import: ONNX Runtime 1.31 reports usage to its maker unless told not to.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

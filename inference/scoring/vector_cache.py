@@ -23,18 +23,18 @@ Table = NDArray[Any]
 IntArray = NDArray[np.intp]
 
 
-class LexiconUse(NamedTuple):
-    """How many forms were looked up: those at hand, and those that had to be computed."""
+class VectorCacheUse(NamedTuple):
+    """Numbers of forms looked up: those at hand, and those that had to be computed."""
 
     hits: int
     misses: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Found:
+class FormVectors:
     """Vectors of n forms: `rows` [n + 1] into `table` [R, size], the last one a row of zeros.
 
-    Valid for as long as it is held: what the lexicon learns or forgets later is not seen here.
+    Valid for as long as it is held: what the cache learns or forgets later is not seen here.
     """
 
     table: Table
@@ -44,8 +44,12 @@ class Found:
         """Return the vectors [*index.shape, size] of the forms at `index`, zeros for -1."""
         return self.table.take(self.rows.take(index), axis=0)
 
+    def locate(self, index: IntArray) -> tuple[Table, IntArray]:
+        """Return a table and where the rows [*index.shape] of the forms at `index` stand in it."""
+        return self.table, self.rows.take(index)
 
-class Lexicon:
+
+class VectorCache:
     """Looks forms up in a table of vectors and computes those it has not met, in one call.
 
     The table never grows beyond its capacity (but for a call that does so alone): when ever-new
@@ -73,25 +77,25 @@ class Lexicon:
         self._older = self._rows, self._table
 
     def __len__(self) -> int:
-        """How many forms are in the table."""
+        """Return how many forms are in the table."""
         return len(self._rows)
 
-    def use(self) -> LexiconUse:
+    def use(self) -> VectorCacheUse:
         """Count the forms looked up so far."""
         with self._lock:
-            return LexiconUse(self._lookups - self._misses, self._misses)
+            return VectorCacheUse(self._lookups - self._misses, self._misses)
 
-    def find(self, forms: Sequence[str]) -> Found:
+    def find(self, forms: Sequence[str]) -> FormVectors:
         """Look the forms up; those that are missing are computed, each once."""
         with self._lock:
             self._lookups += len(forms)
             try:
-                return Found(self._table, self._look_up(forms))
+                return FormVectors(self._table, self._look_up(forms))
             except KeyError:
                 pass
         return self._find_new(forms)
 
-    def _find_new(self, forms: Sequence[str]) -> Found:
+    def _find_new(self, forms: Sequence[str]) -> FormVectors:
         """As `find`; what two threads miss at the same time, both compute."""
         rows: dict[str, int] = {}
         computed = np.empty((0, self._size), self._kind)
@@ -103,7 +107,7 @@ class Lexicon:
                 new = [form for form in missing if form not in rows and form not in older]
                 if not new:
                     self._add(forms, missing, rows, computed)
-                    return Found(self._table, self._look_up(forms))
+                    return FormVectors(self._table, self._look_up(forms))
                 self._misses += len(new)
             vectors = self._compute(new)
             computed = np.concatenate([computed, vectors]) if rows else vectors

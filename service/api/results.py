@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tagbelt.inference import Annotation, Path
+from tagbelt.inference import Annotation, TagPath
 from tagbelt.service.api.offsets import convert
 from tagbelt.service.api.schemas import TagOptions
 
@@ -36,7 +36,7 @@ def result(
     return members
 
 
-def _reading(path: Path, options: TagOptions, place: Callable[[int], int]) -> dict[str, Any]:
+def _reading(path: TagPath, options: TagOptions, place: Callable[[int], int]) -> dict[str, Any]:
     wanted = None if options.labels is None else frozenset(options.labels)
     return {
         "score": _score(path.score),

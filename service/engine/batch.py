@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tagbelt.inference import Annotation, Phases, Reading
+from tagbelt.inference import Annotation, Phases, TokenizedItem
 from tagbelt.service.engine.job import DeadlineError, Failure, Job, Outcome, deliver
 from tagbelt.service.engine.pace import Pace
 from tagbelt.service.engine.queue import Queue
@@ -21,7 +21,7 @@ class Part:
     first: int
     waited: float | None
     """Seconds until the job's first batch, if this is it."""
-    readings: list[Reading | None] = field(default_factory=list)
+    readings: list[TokenizedItem | None] = field(default_factory=list)
     """None where an item could not even be read."""
     seconds: float = 0.0
     """What reading it took."""
@@ -88,7 +88,7 @@ def _read(part: Part, budget: int) -> int:
         if cost >= budget:
             break
         try:
-            reading = job.served.tagger.read(item, marginals=job.marginals, paths=job.paths)  # type: ignore[arg-type]
+            reading = job.served.tagger.tokenize(item, marginals=job.marginals, paths=job.paths)  # type: ignore[arg-type]
             cost += max(1, reading.tokens * job.price_of_token)
         except Exception as error:
             log_failure("an item could not be read", error)
@@ -120,7 +120,9 @@ def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
     _record(served, parts, phases, recorder)
 
 
-def _annotate(served: Served, readings: Sequence[Reading], phases: Phases) -> Sequence[Outcome]:
+def _annotate(
+    served: Served, readings: Sequence[TokenizedItem], phases: Phases
+) -> Sequence[Outcome]:
     """The outcome of each reading: a batch that fails is tried again item by item."""
     if not readings:
         return []
@@ -135,9 +137,9 @@ def _annotate(served: Served, readings: Sequence[Reading], phases: Phases) -> Se
 
 
 def _annotate_all(
-    served: Served, readings: Sequence[Reading], phases: Phases
+    served: Served, readings: Sequence[TokenizedItem], phases: Phases
 ) -> Sequence[Annotation]:
-    annotations = served.tagger.annotate_readings(readings, phases)
+    annotations = served.tagger.annotate_items(readings, phases)
     if len(annotations) != len(readings):
         raise RuntimeError(f"{len(readings)} items in, {len(annotations)} annotations out")
     return annotations

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tagbelt.inference import Annotation, LexiconUse, ModelInfo, Phases, Reading
+from tagbelt.inference import Annotation, ModelInfo, Phases, TokenizedItem, VectorCacheUse
 
 AUTO = "auto"
 """As a model's name: each item goes to the model of its script."""
@@ -17,17 +17,17 @@ class Tagger(Protocol):
     def info(self) -> ModelInfo:
         """What is being served."""
 
-    def read(
+    def tokenize(
         self, item: str | Sequence[str], *, marginals: bool = False, paths: int = 0
-    ) -> Reading:
+    ) -> TokenizedItem:
         """A text or a token list, tokenised."""
 
-    def annotate_readings(
-        self, readings: Sequence[Reading], phases: Phases | None = None
+    def annotate_items(
+        self, readings: Sequence[TokenizedItem], phases: Phases | None = None
     ) -> Sequence[Annotation]:
         """One annotation each, in order."""
 
-    def lexicon_use(self) -> LexiconUse:
+    def vector_cache_use(self) -> VectorCacheUse:
         """How many word forms were looked up, and how many of them had to be computed."""
 
 

@@ -41,7 +41,7 @@ def warm(served: Served) -> None:
 
 
 def _annotate(served: Served, texts: Sequence[str]) -> Sequence[Annotation]:
-    return served.tagger.annotate_readings([served.tagger.read(text) for text in texts])
+    return served.tagger.annotate_items([served.tagger.tokenize(text) for text in texts])
 
 
 def _fault(served: Served, text: str, annotation: Annotation) -> str | None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tagbelt.inference import Annotation, LexiconUse, Phases
+from tagbelt.inference import Annotation, Phases, VectorCacheUse
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.models.served import Served
 from tagbelt.service.telemetry.exchange import METHODS, OTHER
@@ -58,7 +58,7 @@ class Metrics(Recorder):
         self._items_failed = _Children(families.items_failed)
         self._model_changes = _Children(families.model_changes)
         self._look: Callable[[], Moment] = Moment
-        self._lexicons: dict[Served, LexiconUse] = {}
+        self._lexicons: dict[Served, VectorCacheUse] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request for `route`, a template, was answered."""
@@ -130,9 +130,9 @@ class Metrics(Recorder):
         self._count_lookups(now.models)
 
     def _count_lookups(self, models: Sequence[Served]) -> None:
-        counted = dict.fromkeys(models, LexiconUse(0, 0)) | self._lexicons
+        counted = dict.fromkeys(models, VectorCacheUse(0, 0)) | self._lexicons
         for served, last in counted.items():
-            use = counted[served] = served.tagger.lexicon_use()
+            use = counted[served] = served.tagger.vector_cache_use()
             self._lookups[served.name, "hit"].inc(use.hits - last.hits)
             self._lookups[served.name, "miss"].inc(use.misses - last.misses)
         # A model that was unloaded is looked at this last time.

@@ -7,10 +7,8 @@ import pytest
 
 from tagbelt.data.conll.schemes import Scheme, allowed_transitions, tag_set
 from tagbelt.inference import ModelInfo, Tagger
-from tagbelt.inference.crf import posteriors
+from tagbelt.inference.crf import algorithms
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.decoding import tags, viterbi
-from tagbelt.inference.native.crf import functions
 
 LABELS = ("PER", "LOC-X")
 
@@ -75,7 +73,7 @@ def tagger():
 @pytest.fixture(scope="module")
 def native():
     """The CRF's functions in C."""
-    found = functions()
+    found = algorithms.crf_kernels()
     if found is None:
         pytest.skip("the native kernels are not built")
     return found
@@ -89,6 +87,5 @@ def implementation(request):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        for module in (viterbi, posteriors, tags):
-            patch.setattr(module, "functions", lambda: None)
+        patch.setattr(algorithms, "crf_kernels", lambda: None)
         yield

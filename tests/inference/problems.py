@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from tagbelt.data.conll.schemes import Scheme, allowed_transitions, tag_set
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.decoding.tags import tag_table
+from tagbelt.inference.crf.tags import tag_table
 
 SCHEMES = [Scheme.IOB2, Scheme.BIOES]
 

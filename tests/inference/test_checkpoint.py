@@ -27,7 +27,7 @@ from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import has_int8, load_checkpoint
 from tagbelt.inference.native.quantised import best_tier
-from tagbelt.inference.scoring.quantised import QuantisedScorer
+from tagbelt.inference.scoring.scorer import QuantisedScorer
 from tests.inference.quantised_networks import made
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -116,7 +116,9 @@ def opened(monkeypatch):
 @pytest.mark.parametrize("default", ["float32", "int8"])
 @pytest.mark.parametrize("tier", [None, "portable", "avx2", "amx"])
 @pytest.mark.parametrize("without", [None, INT8_GRAPH, INT8_NETWORK])
-def test_what_serves(copy, monkeypatch, opened, default, asked, tier, without):
+def test_the_network_that_serves_follows_precision_tier_and_files(
+    copy, monkeypatch, opened, default, asked, tier, without
+):
     add_network(copy)
     if without:
         (copy / without).unlink()
@@ -168,7 +170,7 @@ def test_a_network_in_bytes_serves(copy):
     assert together == [tagger.annotate_tokens([sentence])[0] for sentence in SENTENCES]
     assert [len(found.tags) for found in together] == [len(sentence) for sentence in SENTENCES]
     words = sum(map(len, SENTENCES))
-    use = tagger.lexicon_use()
+    use = tagger.vector_cache_use()
     assert use.hits + use.misses == 2 * words
     assert use.misses == len({word for sentence in SENTENCES for word in sentence})
 
@@ -195,7 +197,7 @@ def test_a_long_sentence_is_scored_in_windows_of_the_header(copy):
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-def test_threads_must_be_some(threads):
+def test_fewer_than_one_thread_is_refused(threads):
     with pytest.raises(ValueError, match=f"threads must be at least 1, got {threads}"):
         Tagger.load(GOLDEN / "checkpoint", threads=threads)
 

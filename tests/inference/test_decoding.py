@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, tag_set, tags_to_spans
-from tagbelt.inference.crf.logspace import LogChart
+from tagbelt.inference.crf.algorithms import (
+    find_spans,
+    span_posteriors,
+    token_marginals,
+    viterbi,
+)
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.posteriors import Posteriors, span_posteriors, token_marginals
-from tagbelt.inference.decoding.tags import Spans, tag_table
-from tagbelt.inference.decoding.viterbi import viterbi
+from tagbelt.inference.crf.reference import LogChart
+from tagbelt.inference.crf.tags import Spans, tag_table
 from tests.inference.problems import (
     SCHEMES,
     all_paths,
@@ -58,12 +62,11 @@ def test_ties_go_to_the_lower_tag_from_the_end_backwards(case):
 @given(problems(steps=5))
 def test_log_partition_and_marginals_equal_enumeration(case):
     batch = case.emissions, case.lengths, case.crf
-    charts = Posteriors(*batch), LogChart(*batch)
-    for chart in charts:
-        for row in range(len(case.lengths)):
-            _, scores = all_paths(case, row)
-            assert chart.log_partition[row] == pytest.approx(log_sum(scores), rel=1e-9, abs=1e-9)
-    for marginals in (*(chart.token_marginals() for chart in charts), token_marginals(*batch)):
+    chart = LogChart(*batch)
+    for row in range(len(case.lengths)):
+        _, scores = all_paths(case, row)
+        assert chart.log_partition[row] == pytest.approx(log_sum(scores), rel=1e-9, abs=1e-9)
+    for marginals in (chart.token_marginals(), token_marginals(*batch)):
         for row, length in enumerate(case.lengths):
             every, weights = chances(case, row)
             expected = np.zeros(marginals[:length, row].shape)
@@ -77,7 +80,6 @@ def test_log_partition_and_marginals_equal_enumeration(case):
 @given(problems())
 @settings(max_examples=60)
 def test_span_posteriors_equal_enumeration(case):
-    posteriors = Posteriors(case.emissions, case.lengths, case.crf)
     oracle = LogChart(case.emissions, case.lengths, case.crf)
     for row in range(len(case.lengths)):
         expected = {}
@@ -86,7 +88,6 @@ def test_span_posteriors_equal_enumeration(case):
                 expected[span] = expected.get(span, 0.0) + weight
         spans = every_span(case, row)
         for scores in (
-            posteriors.span_posteriors(spans, case.table),
             oracle.span_posteriors(spans, case.table),
             span_posteriors(case.emissions, case.lengths, case.crf, spans, case.table),
         ):
@@ -102,13 +103,13 @@ def test_span_posteriors_equal_enumeration(case):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES), st.sampled_from([0.1, 3, 40, 1000]))
 @settings(max_examples=40)
-def test_entities_over_a_token_and_the_outside_make_one(seed, scheme, scale):
+def test_probabilities_of_all_entities_at_a_token_and_of_outside_add_up_to_one(seed, scheme, scale):
     case = random_problem(seed, types=2, scheme=scheme, lengths=[9, 4, 1], scale=scale)
-    posteriors = Posteriors(case.emissions, case.lengths, case.crf)
-    outside = posteriors.token_marginals()[:, :, case.tags.index("O")]
+    batch = case.emissions, case.lengths, case.crf
+    outside = token_marginals(*batch)[:, :, case.tags.index("O")]
     for row, length in enumerate(case.lengths):
         spans = every_span(case, row)
-        scores = posteriors.span_posteriors(spans, case.table)
+        scores = span_posteriors(*batch, spans, case.table)
         for step in range(length):
             over = scores[(spans.starts <= step) & (step < spans.ends)].sum()
             assert over + outside[step, row] == pytest.approx(1.0, abs=1e-9)
@@ -116,19 +117,15 @@ def test_entities_over_a_token_and_the_outside_make_one(seed, scheme, scale):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SCHEMES), st.sampled_from([1, 100]))
 @settings(max_examples=20)
-def test_the_fast_way_equals_the_plain_one_on_real_sizes(seed, scheme, scale):
+def test_posteriors_equal_those_of_log_space_on_real_sizes(seed, scheme, scale):
     lengths = [40, 40, 23, 7, 1]
     case = random_problem(seed, types=4, scheme=scheme, lengths=lengths, scale=scale)
-    fast = Posteriors(case.emissions, case.lengths, case.crf)
     plain = LogChart(case.emissions, case.lengths, case.crf)
-    np.testing.assert_allclose(fast.log_partition, plain.log_partition, rtol=1e-12)
-    np.testing.assert_allclose(fast.token_marginals(), plain.token_marginals(), atol=1e-9)
     marginals = token_marginals(case.emissions, case.lengths, case.crf)
     np.testing.assert_allclose(marginals, plain.token_marginals(), atol=1e-9)
     paths, _ = viterbi(case.emissions, case.lengths, case.crf)
-    spans = case.table.find_spans(paths, case.lengths)
+    spans = find_spans(paths, case.lengths, case.table)
     expected = plain.span_posteriors(spans, case.table)
-    np.testing.assert_allclose(fast.span_posteriors(spans, case.table), expected, atol=1e-9)
     scores = span_posteriors(case.emissions, case.lengths, case.crf, spans, case.table)
     np.testing.assert_allclose(scores, expected, atol=1e-9)
 
@@ -140,23 +137,24 @@ def test_a_row_does_not_depend_on_the_others(seed, scheme):
     case = random_problem(seed, types=3, scheme=scheme, lengths=[12, 12, 9, 5, 2, 1])
     case.emissions[:, ::2] *= 500
     paths, best = viterbi(case.emissions, case.lengths, case.crf)
-    spans = case.table.find_spans(paths, case.lengths)
-    posteriors = Posteriors(case.emissions, case.lengths, case.crf)
-    scores = posteriors.span_posteriors(spans, case.table)
+    spans = find_spans(paths, case.lengths, case.table)
+    batch = case.emissions, case.lengths, case.crf
+    totals, marginals = LogChart(*batch).log_partition, token_marginals(*batch)
+    scores = span_posteriors(*batch, spans, case.table)
     for row, length in enumerate(case.lengths):
         emissions, lengths = case.row(row)
         own_path, own_best = viterbi(emissions, lengths, case.crf)
         assert paths[:length, row].tolist() == own_path[:, 0].tolist()
         assert best[row] == own_best[0]
-        alone = Posteriors(emissions, lengths, case.crf)
-        np.testing.assert_allclose(posteriors.log_partition[row], alone.log_partition[0])
-        np.testing.assert_allclose(
-            posteriors.token_marginals()[:length, row], alone.token_marginals()[:, 0], atol=1e-12
-        )
-        own = case.table.find_spans(own_path, lengths)
+        alone = emissions, lengths, case.crf
+        np.testing.assert_allclose(totals[row], LogChart(*alone).log_partition[0])
+        own_marginals = token_marginals(*alone)[:, 0]
+        np.testing.assert_allclose(marginals[:length, row], own_marginals, atol=1e-12)
+        own = find_spans(own_path, lengths, case.table)
         mine = spans.rows == row
         assert spans.starts[mine].tolist() == own.starts.tolist()
-        np.testing.assert_allclose(scores[mine], alone.span_posteriors(own, case.table), atol=1e-12)
+        own_scores = span_posteriors(*alone, own, case.table)
+        np.testing.assert_allclose(scores[mine], own_scores, atol=1e-12)
 
 
 @given(
@@ -180,7 +178,7 @@ def test_spans_found_are_those_that_the_scheme_reads(seed, scheme):
     # The tags stand in any order, so that the padding is not "O" by chance.
     case = random_problem(seed, types=3, scheme=scheme, lengths=[15, 15, 8, 3, 1], shuffled=True)
     paths, _ = viterbi(case.emissions, case.lengths, case.crf)
-    found = case.table.find_spans(paths, case.lengths)
+    found = find_spans(paths, case.lengths, case.table)
     listed = zip(found.rows, found.starts, found.ends, found.labels, strict=True)
     got = [(row, start, end, case.table.labels[label]) for row, start, end, label in listed]
     expected = [
@@ -212,16 +210,16 @@ def iob2(emissions, *, lengths=None):
 )
 def test_what_underflows_in_one_step_is_not_lost_for_the_next(steps):
     case = iob2([[step] for step in steps])
-    posteriors = Posteriors(case.emissions, case.lengths, case.crf)
+    chart = LogChart(case.emissions, case.lengths, case.crf)
     every, weights = chances(case, 0)
     expected = np.zeros((len(steps), 3))
     for step in range(len(steps)):
         np.add.at(expected[step], every[:, step], weights)
-    np.testing.assert_allclose(posteriors.token_marginals()[:, 0], expected, atol=1e-9)
+    np.testing.assert_allclose(chart.token_marginals()[:, 0], expected, atol=1e-9)
     marginals = token_marginals(case.emissions, case.lengths, case.crf)
     np.testing.assert_allclose(marginals[:, 0], expected, atol=1e-9)
     _, scores = all_paths(case, 0)
-    assert posteriors.log_partition[0] == pytest.approx(log_sum(scores), rel=1e-12)
+    assert chart.log_partition[0] == pytest.approx(log_sum(scores), rel=1e-12)
 
 
 def test_a_single_tag_is_certain():
@@ -232,7 +230,7 @@ def test_a_single_tag_is_certain():
     assert not paths.any()
     assert best.tolist() == [4.125, 1.625]
     for marginals in (
-        Posteriors(emissions, lengths, crf).token_marginals(),
+        LogChart(emissions, lengths, crf).token_marginals(),
         token_marginals(emissions, lengths, crf),
     ):
         assert marginals[:, 0].tolist() == [[1.0]] * 3
@@ -245,9 +243,9 @@ def test_an_empty_batch_is_empty():
     paths, best = viterbi(emissions, lengths, crf)
     assert paths.shape == (0, 0)
     assert best.shape == (0,)
-    posteriors = Posteriors(emissions, lengths, crf)
-    assert posteriors.log_partition.shape == (0,)
-    assert posteriors.token_marginals().shape == (0, 0, 3)
+    chart = LogChart(emissions, lengths, crf)
+    assert chart.log_partition.shape == (0,)
+    assert chart.token_marginals().shape == (0, 0, 3)
     assert token_marginals(emissions, lengths, crf).shape == (0, 0, 3)
 
 
@@ -271,7 +269,7 @@ def test_emissions_that_are_not_finite_are_refused_with_their_row(value):
 )
 def test_a_batch_that_does_not_fit_is_refused(shape, lengths, message):
     crf = CrfParameters(np.zeros(3), np.zeros((3, 3)), np.zeros(3))
-    for function in (viterbi, Posteriors, token_marginals):
+    for function in (viterbi, LogChart, token_marginals):
         with pytest.raises(ValueError, match=message):
             function(np.zeros(shape, np.float32), np.array(lengths), crf)
 

@@ -125,7 +125,7 @@ def test_blank_texts_and_empty_sentences_stay_at_their_own_index(tagger):
 
 @given(st.lists(st.lists(st.text("ab王.", min_size=1, max_size=3), max_size=12), max_size=12))
 @settings(max_examples=60)
-def test_batch_mates_change_nothing(tagger, sentences):
+def test_a_sentence_does_not_depend_on_its_batch(tagger, sentences):
     together = tagger.annotate_tokens(sentences)
     tags = tagger.tag_tokens(sentences)
     for sentence, annotation, own in zip(sentences, together, tags, strict=True):
@@ -134,7 +134,7 @@ def test_batch_mates_change_nothing(tagger, sentences):
         assert same(annotation.entities, alone.entities)
 
 
-def test_order_of_texts_changes_nothing(tagger):
+def test_a_text_does_not_depend_on_the_order_of_texts(tagger):
     texts = TEXTS * 3
     found = tagger.tag(texts)
     backwards = tagger.tag(texts[::-1])[::-1]
@@ -187,7 +187,7 @@ def test_sentences_are_looked_up_in_blocks_that_cannot_be_seen_in_the_results(
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_change_nothing(tagger_with, workers):
+def test_tags_do_not_depend_on_the_number_of_workers(tagger_with, workers):
     words = [f"w{i * i % 37}" for i in range(300)]
     sentences = [words[i : i + (5 * i) % 80] for i in range(200)]
     many = tagger_with(limit=32, overlap=2, budget=64, workers=workers)
@@ -214,7 +214,7 @@ def test_a_failure_on_a_worker_comes_to_the_caller(tagger_with):
         tagger.tag_tokens([["w"]] * 100)
 
 
-def test_any_sequences_of_tokens_will_do(tagger):
+def test_token_lists_may_be_any_kind_of_sequence(tagger):
     expected = tagger.tag_tokens(SENTENCES)
     kinds = [tuple, UserList, deque]
     for outer in kinds:
@@ -332,7 +332,7 @@ def test_a_bad_text_is_found_before_any_work_is_done(tagger_with):
     assert shapes == []
 
 
-def test_parts_that_do_not_fit_are_refused(tagger_with):
+def test_impossible_windows_and_budgets_are_refused(tagger_with):
     with pytest.raises(ValueError, match="a window of 8 tokens cannot overlap the next by 8"):
         tagger_with(limit=8, overlap=8)
     with pytest.raises(ValueError, match="budget of at least 1 token, got 0"):

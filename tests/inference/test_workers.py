@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tagbelt.inference.workers import _AHEAD, Workers
+from tagbelt.inference.threads import _AHEAD, Workers
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -20,7 +20,7 @@ def test_results_come_in_order(workers, jobs):
         assert list(made) == list(range(jobs))
 
 
-def test_so_many_run_at_once_and_no_more():
+def test_as_many_jobs_run_at_once_as_there_are_workers():
     together = threading.Barrier(3, timeout=30)
     lock = threading.Lock()
     running, most = 0, 0
@@ -39,7 +39,7 @@ def test_so_many_run_at_once_and_no_more():
 
 
 @pytest.mark.parametrize(("workers", "jobs"), [(1, 5), (4, 1), (4, 0)])
-def test_what_need_not_be_shared_stays_on_the_callers_thread(workers, jobs):
+def test_a_single_job_runs_on_the_callers_thread(workers, jobs):
     pool = Workers(workers)
     threads = set(pool.run([threading.get_ident] * jobs))
     assert threads <= {threading.get_ident()}
@@ -121,6 +121,6 @@ def test_many_callers_share_the_threads():
 
 
 @pytest.mark.parametrize("workers", [0, -1])
-def test_workers_must_be_some(workers):
+def test_fewer_than_one_worker_is_refused(workers):
     with pytest.raises(ValueError, match=f"at least 1 worker, got {workers}"):
         Workers(workers)

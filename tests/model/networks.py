@@ -14,8 +14,8 @@ from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.schemes import Scheme, tag_set
 from tagbelt.data.lexicon.gazetteer import Gazetteer, Term
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
+from tagbelt.inference.crf.algorithms import viterbi
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.decoding.viterbi import viterbi
 from tagbelt.model.batch import encode
 from tagbelt.model.config import (
     CELLS,

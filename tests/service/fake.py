@@ -9,7 +9,15 @@ from fastapi import FastAPI
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Entity, Tokens
-from tagbelt.inference import Annotation, LexiconUse, ModelInfo, Named, Path, Phases, Reading
+from tagbelt.inference import (
+    Annotation,
+    ModelInfo,
+    Phases,
+    TagPath,
+    TokenizedItem,
+    UnscoredEntity,
+    VectorCacheUse,
+)
 from tagbelt.service.app import create_app
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
@@ -59,23 +67,25 @@ class FakeTagger:
         self.calls: list[list[object]] = []
         self.threads: set[str] = set()
 
-    def read(self, item: object, *, marginals: bool = False, paths: int = 0) -> Reading:
+    def tokenize(self, item: object, *, marginals: bool = False, paths: int = 0) -> TokenizedItem:
         if isinstance(item, str):
             words = [match.group() for match in TOKEN.finditer(item)]
             starts = tuple(match.start() for match in TOKEN.finditer(item))
-            return Reading(item, (Tokens(tuple(words), starts),), len(words), marginals, paths)
-        return Reading(None, (Tokens(tuple(item), ()),), len(item), marginals, paths)
+            return TokenizedItem(
+                item, (Tokens(tuple(words), starts),), len(words), marginals, paths
+            )
+        return TokenizedItem(None, (Tokens(tuple(item), ()),), len(item), marginals, paths)
 
-    def annotate_readings(
-        self, readings: Sequence[Reading], phases: Phases | None = None
+    def annotate_items(
+        self, readings: Sequence[TokenizedItem], phases: Phases | None = None
     ) -> list[Annotation]:
         self._enter([list(r.sentences[0].words) if r.text is None else r.text for r in readings])
         if phases is not None:
             phases.add(infer=0.002, decode=0.001)
         return [self._annotation(reading) for reading in readings]
 
-    def lexicon_use(self) -> LexiconUse:
-        return LexiconUse(hits=len(self.calls), misses=1)
+    def vector_cache_use(self) -> VectorCacheUse:
+        return VectorCacheUse(hits=len(self.calls), misses=1)
 
     def _enter(self, items: list[object]) -> None:
         self.calls.append(items)
@@ -84,7 +94,7 @@ class FakeTagger:
         if self.poison is not None and any(self.poison in str(item) for item in items):
             raise RuntimeError(f"poisoned by {items}")
 
-    def _annotation(self, reading: Reading) -> Annotation:
+    def _annotation(self, reading: TokenizedItem) -> Annotation:
         (sentence,) = reading.sentences
         tokens = sentence.words
         tags = tuple(map(_tag, tokens))
@@ -103,14 +113,14 @@ class FakeTagger:
         )
 
 
-def _paths(tags: tuple[str, ...], entities: Sequence[Entity]) -> tuple[Path, ...]:
+def _paths(tags: tuple[str, ...], entities: Sequence[Entity]) -> tuple[TagPath, ...]:
     """As it is, and without its last entity."""
-    named = [Named(e.label, e.start, e.end, e.text) for e in entities]
+    named = [UnscoredEntity(e.label, e.start, e.end, e.text) for e in entities]
     if not named:
-        return (Path(1.0, tags, ()),)
+        return (TagPath(1.0, tags, ()),)
     last = max(index for index, tag in enumerate(tags) if tag != "O")
     without = (*tags[:last], "O", *tags[last + 1 :])
-    return Path(0.75, tags, tuple(named)), Path(0.25, without, tuple(named[:-1]))
+    return TagPath(0.75, tags, tuple(named)), TagPath(0.25, without, tuple(named[:-1]))
 
 
 def _tag(token: str) -> str:

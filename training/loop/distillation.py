@@ -22,8 +22,8 @@ from tagbelt.data.types import Unit
 from tagbelt.errors import ConfigError
 from tagbelt.inference.checkpoint import load_checkpoint
 from tagbelt.inference.crf.parameters import CrfParameters, IntArray
+from tagbelt.inference.crf.tags import tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
-from tagbelt.inference.decoding.tags import tag_table
 from tagbelt.inference.threads import available_threads
 from tagbelt.model.batch import EncodedSentences, ExpectedTags
 from tagbelt.model.cells.packed import batch_sizes, packed_order

@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from tagbelt.data.conll.schemes import tags_to_spans
 from tagbelt.data.types import Span
+from tagbelt.inference.crf.algorithms import viterbi
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.decoding.viterbi import viterbi
 from tagbelt.model.batch import Batch, EncodedSentences
 from tagbelt.model.network import Network
 from tagbelt.training.config import OptimiserConfig, RunConfig

@@ -19,10 +19,10 @@ import torch
 from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.checkpoint import Precision, load_checkpoint
+from tagbelt.inference.crf.algorithms import find_spans, span_posteriors
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.posteriors import span_posteriors
+from tagbelt.inference.crf.tags import Spans, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
-from tagbelt.inference.decoding.tags import Spans, tag_table
 from tagbelt.model.checkpoint import load_network, save_checkpoint
 from tagbelt.model.network import Network
 from tagbelt.training.scores.reliability import Bools, Floats, reliability
@@ -126,7 +126,7 @@ def find_entities(
     )
 
     def compare(batch: DecodedBatch) -> Found:
-        spans = batch.table.find_spans(batch.paths, batch.lengths)
+        spans = find_spans(batch.paths, batch.lengths, batch.table)
         gold = [set(sentences[index].spans or ()) for index in batch.index.tolist()]
         columns = (spans.rows, spans.starts, spans.ends, spans.labels)
         right = [

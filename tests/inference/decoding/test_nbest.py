@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
-from tagbelt.inference.decoding.nbest import Lazily, best_choices, best_paths
-from tagbelt.inference.decoding.viterbi import viterbi
+from tagbelt.inference.crf.algorithms import viterbi
+from tagbelt.inference.decoding.nbest import LazyList, best_choices, best_paths
 from tests.inference.problems import SCHEMES, all_paths, problems, random_problem
 
 EVERY_SCHEME = [Scheme.IOB2, Scheme.BMES, Scheme.BIOES, Scheme.BILUO]
@@ -150,7 +150,7 @@ FALLING = st.lists(st.integers(-4, 0) | st.floats(-9, 0), min_size=1, max_size=4
 
 @given(st.lists(FALLING, max_size=4), st.integers(1, 300))
 def test_choices_are_the_best_of_all(lists, wanted):
-    found = best_choices(list(map(Lazily, lists)), wanted)
+    found = best_choices(list(map(LazyList, lists)), wanted)
     sums = [total for _, total in found]
     every = [sum(number.log for number in numbers) for numbers in product(*lists)]
     np.testing.assert_allclose(sums, sorted(every, reverse=True)[:wanted], atol=1e-12)
@@ -171,7 +171,7 @@ def test_no_more_is_searched_for_than_may_be_chosen():
             made.append(name)
             yield Number(-float(place))
 
-    best_choices([Lazily(numbers(name)) for name in range(50)], 20)
+    best_choices([LazyList(numbers(name)) for name in range(50)], 20)
     # A second of each could be among the best 20; more only of the first few, as long as there is
     # not much else to choose from.
     assert 2 * 50 <= len(made) <= 4 * 50

@@ -24,9 +24,9 @@ from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import load_checkpoint
-from tagbelt.inference.decoding.viterbi import viterbi
+from tagbelt.inference.crf.algorithms import viterbi
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
-from tagbelt.inference.scoring.quantised import QuantisedScorer
+from tagbelt.inference.scoring.scorer import QuantisedScorer
 from tagbelt.model.batch import encode
 from tagbelt.model.checkpoint import load_network, save_checkpoint
 from tagbelt.model.export.graphs import input_bound, quantised_network
@@ -84,11 +84,11 @@ def test_rows_are_those_of_the_form_the_pair_and_the_flags(saved):
     network, directory = saved
     prepared = load_checkpoint(directory, precision="float32").scorer
     forms = [form for sentence in SENTENCES for form in sentence]
-    tokens = prepared.prepare(forms, np.array(list(map(len, SENTENCES))))._found
+    tokens = prepared.prepare(forms, np.array(list(map(len, SENTENCES))))._rows
     rows = tokens.gather(np.arange(len(forms)))
     assert rows.shape == (len(forms), network.row_size)
     assert tokens.gather(np.full((3, 2), -1)).shape == (3, 2, network.row_size)
-    of_forms = prepared.lexicon.find(forms).gather(np.arange(len(forms)))
+    of_forms = prepared.vector_cache.find(forms).gather(np.arange(len(forms)))
     assert np.array_equal(rows[:, : network.words.size], of_forms)
     vocabulary = make_vocabulary(CONTEXT)
     width = network.words.size
@@ -192,7 +192,7 @@ def test_flags_are_exact_in_bytes():
 
 
 @pytest.mark.parametrize("context", CONTEXTS, ids="-".join)
-def test_what_was_saved_is_what_is_read(tmp_path, context):
+def test_context_features_are_read_as_they_were_saved(tmp_path, context):
     network = save(tmp_path / "tiny", context)
     again, vocabulary, _ = load_network(tmp_path / "tiny")
     assert vocabulary == make_vocabulary(context)

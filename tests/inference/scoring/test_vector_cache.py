@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.inference.scoring.vector_cache import CHARACTERS, Lexicon, LexiconUse
+from tagbelt.inference.scoring.vector_cache import CHARACTERS, VectorCache, VectorCacheUse
 
 SIZE = 3
 
@@ -29,9 +29,9 @@ class Compute:
         return np.stack([vector(form) for form in forms])
 
 
-def lexicon(capacity=8):
+def cache(capacity=8):
     compute = Compute()
-    return Lexicon(compute, SIZE, capacity=capacity), compute
+    return VectorCache(compute, SIZE, capacity=capacity), compute
 
 
 def gather(table, forms):
@@ -40,7 +40,7 @@ def gather(table, forms):
 
 @given(st.lists(st.lists(st.text("abc", max_size=2), min_size=1, max_size=20), max_size=30))
 def test_vectors_are_those_that_are_computed(batches):
-    table, _ = lexicon(capacity=8)
+    table, _ = cache(capacity=8)
     largest = max((len(set(forms)) for forms in batches), default=0)
     for forms in batches:
         assert np.array_equal(gather(table, forms), [vector(form) for form in forms])
@@ -48,7 +48,7 @@ def test_vectors_are_those_that_are_computed(batches):
 
 
 def test_the_vectors_of_any_places_are_gathered_and_zeros_for_none():
-    table, _ = lexicon()
+    table, _ = cache()
     index = np.array([[-1, 0, 2], [1, -1, -1]])
     grid = table.find(["a", "b", "a"]).gather(index)
     assert grid.shape == (2, 3, SIZE)
@@ -58,7 +58,7 @@ def test_the_vectors_of_any_places_are_gathered_and_zeros_for_none():
 
 
 def test_what_was_found_stays_when_the_table_grows_and_when_it_is_emptied():
-    table, compute = lexicon(capacity=2000)
+    table, compute = cache(capacity=2000)
     held = [(forms, table.find(forms)) for forms in (["a", "b"], ["b", "c", "a"])]
     for part in range(6):
         forms = [f"{part}-{i}" for i in range(900)]
@@ -71,7 +71,7 @@ def test_what_was_found_stays_when_the_table_grows_and_when_it_is_emptied():
 
 
 def test_a_form_is_computed_once():
-    table, compute = lexicon()
+    table, compute = cache()
     for forms in (["a", "b", "a"], ["b", "c"], ["a", "b", "c"] * 5):
         gather(table, forms)
     assert compute.forms == ["a", "b", "c"]
@@ -79,7 +79,7 @@ def test_a_form_is_computed_once():
 
 
 def test_ever_new_words_cannot_make_it_grow():
-    table, _ = lexicon(capacity=100)
+    table, _ = cache(capacity=100)
     largest = 0
     for i in range(2000):
         gather(table, [f"{i}-{j}" for j in range(10)])
@@ -89,13 +89,13 @@ def test_ever_new_words_cannot_make_it_grow():
 
 
 def test_the_table_grows_no_faster_than_it_fills():
-    table, _ = lexicon(capacity=100_000)
+    table, _ = cache(capacity=100_000)
     gather(table, [str(i) for i in range(3000)])
     assert 3001 <= len(table._table) <= 6002
 
 
 def test_long_words_cannot_make_it_grow_either():
-    table, compute = lexicon(capacity=100)
+    table, compute = cache(capacity=100)
     kept = 0
     for i in range(50):
         gather(table, [f"{i}" + "x" * 1000])
@@ -109,7 +109,7 @@ def test_long_words_cannot_make_it_grow_either():
 
 
 def test_a_batch_beyond_the_capacity_works_and_is_forgotten():
-    table, compute = lexicon(capacity=8)
+    table, compute = cache(capacity=8)
     gather(table, ["before"])
     many = [f"w{i}" for i in range(3000)]
     assert np.array_equal(gather(table, many), [vector(form) for form in many])
@@ -121,7 +121,7 @@ def test_a_batch_beyond_the_capacity_works_and_is_forgotten():
 
 
 def test_forms_in_use_outlive_a_full_table():
-    table, compute = lexicon(capacity=3)
+    table, compute = cache(capacity=3)
     for i in range(50):
         assert np.array_equal(gather(table, ["the", f"new-{i}"])[0], vector("the"))
     assert compute.forms.count("the") == 1
@@ -129,14 +129,14 @@ def test_forms_in_use_outlive_a_full_table():
 
 
 def test_what_was_forgotten_is_computed_anew():
-    table, compute = lexicon(capacity=2)
+    table, compute = cache(capacity=2)
     for form in ("a", "b", "c", "d", "e", "a"):
         gather(table, [form])
     assert compute.forms == ["a", "b", "c", "d", "e", "a"]
 
 
 def test_all_that_is_kept_is_bounded():
-    table, _ = lexicon(capacity=8)
+    table, _ = cache(capacity=8)
     for size in (3, 3000, 1, 9, 2, 8, 8, 8, 20, 5):
         gather(table, [f"{size}-{i}" for i in range(size)])
         kept = len(table._older[0]), len(table._older[1])
@@ -144,7 +144,7 @@ def test_all_that_is_kept_is_bounded():
 
 
 def test_a_failure_leaves_the_table_right():
-    table, compute = lexicon(capacity=4)
+    table, compute = cache(capacity=4)
     gather(table, ["a", "b"])
     working = table._compute
     table._compute = lambda _: 1 / 0
@@ -158,7 +158,7 @@ def test_a_failure_leaves_the_table_right():
 
 
 def test_many_threads_get_what_one_gets():
-    table, _ = lexicon(capacity=16)  # emptied again and again
+    table, _ = cache(capacity=16)  # emptied again and again
     rng = np.random.default_rng(0)
     jobs = [[f"w{i}" for i in rng.integers(0, 40, size=rng.integers(1, 25))] for _ in range(400)]
     with ThreadPoolExecutor(8) as pool:
@@ -183,10 +183,10 @@ class Gated(Compute):
 
 @pytest.fixture
 def gated():
-    """A lexicon of 3 forms that knows "a" and "b" and computes no more until its gate opens."""
+    """A cache of 3 forms that knows "a" and "b" and computes no more until its gate opens."""
     compute = Gated()
     compute.gate.set()
-    table = Lexicon(compute, SIZE, capacity=3)
+    table = VectorCache(compute, SIZE, capacity=3)
     gather(table, ["a", "b"])
     compute.gate.clear()
     assert compute.begun.acquire(timeout=30)
@@ -234,23 +234,23 @@ def test_what_is_forgotten_while_others_are_computed_is_computed_too(gated):
 
 
 def test_hits_and_misses_are_counted():
-    table, _ = lexicon(capacity=3)
-    assert table.use() == LexiconUse(hits=0, misses=0)
+    table, _ = cache(capacity=3)
+    assert table.use() == VectorCacheUse(hits=0, misses=0)
     gather(table, ["a", "b", "a"])  # what is new is computed once
-    assert table.use() == LexiconUse(hits=1, misses=2)
+    assert table.use() == VectorCacheUse(hits=1, misses=2)
     gather(table, ["b", "a"])
-    assert table.use() == LexiconUse(hits=3, misses=2)
+    assert table.use() == VectorCacheUse(hits=3, misses=2)
     gather(table, ["a", "c", "d"])  # begins anew, but keeps "a" at hand
-    assert table.use() == LexiconUse(hits=4, misses=4)
+    assert table.use() == VectorCacheUse(hits=4, misses=4)
     gather(table, ["b"])
-    assert table.use() == LexiconUse(hits=5, misses=4)
+    assert table.use() == VectorCacheUse(hits=5, misses=4)
 
 
 @given(st.lists(st.lists(st.text("abc", max_size=2), min_size=1, max_size=9), max_size=30))
 def test_misses_are_what_was_computed(batches):
-    table, compute = lexicon(capacity=4)
+    table, compute = cache(capacity=4)
     for forms in batches:
         gather(table, forms)
-    assert table.use() == LexiconUse(
+    assert table.use() == VectorCacheUse(
         sum(map(len, batches)) - len(compute.forms), len(compute.forms)
     )

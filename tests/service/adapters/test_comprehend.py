@@ -94,7 +94,7 @@ def test_an_endpoint_may_name_a_version(models):
 )
 def test_labels_become_types_of_the_built_in_model(label, kind):
     tagger = FakeTagger()
-    (plain,) = tagger.annotate_readings([tagger.read("Toyota")])
+    (plain,) = tagger.annotate_items([tagger.tokenize("Toyota")])
     annotation = replace(plain, entities=(replace(plain.entities[0], label=label),))
     assert [one["Type"] for one in entities(annotation, ENTITY_TYPES)] == [kind]
     assert [one["Type"] for one in entities(annotation, None)] == [label]

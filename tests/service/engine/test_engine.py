@@ -245,7 +245,7 @@ def test_a_bad_item_fails_alone():
 
 def test_an_item_that_cannot_be_read_fails_alone():
     class Unread(FakeTagger):
-        def read(self, item, **options):
+        def tokenize(self, item, **options):
             if item == "bad":
                 raise ValueError(item)
             return super().read(item, **options)
@@ -271,7 +271,7 @@ def test_metrics_that_fail_cost_nobody_an_answer():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("where", ["read", "annotate_readings"])
+@pytest.mark.parametrize("where", ["tokenize", "annotate_items"])
 def test_a_thread_that_dies_answers_its_batch_and_is_replaced(where):
     class Deadly(FakeTagger):
         def die(self, *_args, **_options):
@@ -345,9 +345,9 @@ def test_the_account_of_a_request():
 
 def test_what_cannot_be_done_in_time_is_refused_at_once():
     class Slow(FakeTagger):
-        def annotate_readings(self, readings, phases=None):
+        def annotate_items(self, readings, phases=None):
             time.sleep(0.002 * sum(len(reading.text) for reading in readings))
-            return super().annotate_readings(readings, phases)
+            return super().annotate_items(readings, phases)
 
     async def main():
         tagger = Slow()

@@ -160,7 +160,7 @@ def test_a_real_checkpoint_that_is_damaged_leaves_the_old_one(tmp_path, damage, 
     assert message in changes.failures["en@1"]
     assert [one for one in changes.rescan() if one.problem is None] == []
     assert changes.registry.get("en") is old
-    assert len(old.tagger.annotate_readings([old.tagger.read("a b")])[0].tags) == 2
+    assert len(old.tagger.annotate_items([old.tagger.tokenize("a b")])[0].tags) == 2
 
 
 def test_a_reload_of_a_version_that_has_gone_says_so(root):

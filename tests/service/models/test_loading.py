@@ -42,10 +42,10 @@ def test_a_checkpoint_goes_by_the_names_of_its_folders(tmp_path):
 def test_what_is_loaded_has_met_the_words_of_the_test(tmp_path):
     real(tmp_path / "en")
     served = prepare(place_of(tmp_path), load).served
-    use = served.tagger.lexicon_use()
+    use = served.tagger.vector_cache_use()
     assert use.misses > 0
-    served.tagger.annotate_readings([served.tagger.read(SMOKE_TEXT)])
-    assert served.tagger.lexicon_use().misses == use.misses
+    served.tagger.annotate_items([served.tagger.tokenize(SMOKE_TEXT)])
+    assert served.tagger.vector_cache_use().misses == use.misses
 
 
 def flip(path):
@@ -133,8 +133,8 @@ class Wrong(FakeTagger):
         super().__init__()
         self.change = change
 
-    def annotate_readings(self, readings, phases=None):
-        return self.change(super().annotate_readings(readings, phases))
+    def annotate_items(self, readings, phases=None):
+        return self.change(super().annotate_items(readings, phases))
 
 
 def altered(**members):

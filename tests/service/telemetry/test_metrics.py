@@ -8,16 +8,16 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
-from tagbelt.inference import LexiconUse, Phases
+from tagbelt.inference import Phases, VectorCacheUse
 from tagbelt.service.models.served import Served
 from tagbelt.service.telemetry.metrics import MAX_SERIES, Metrics, Moment
 from tests.service.fake import FakeTagger
 
 
 class Tagger(FakeTagger):
-    use = LexiconUse(0, 0)
+    use = VectorCacheUse(0, 0)
 
-    def lexicon_use(self) -> LexiconUse:
+    def vector_cache_use(self) -> VectorCacheUse:
         return self.use
 
 
@@ -129,14 +129,14 @@ def test_lookups_are_counted_once_also_when_a_model_is_replaced(metrics):
     first, second = served(), served()
     models = [first]
     metrics.watch(lambda: Moment(models=models))
-    first.tagger.use = LexiconUse(10, 2)
+    first.tagger.use = VectorCacheUse(10, 2)
     metrics.refresh()
     metrics.refresh()
-    first.tagger.use = LexiconUse(15, 3)
-    second.tagger.use = LexiconUse(1, 1)
+    first.tagger.use = VectorCacheUse(15, 3)
+    second.tagger.use = VectorCacheUse(1, 1)
     models = [second]
     metrics.refresh()
-    first.tagger.use = LexiconUse(99, 99)
+    first.tagger.use = VectorCacheUse(99, 99)
     metrics.refresh()
     found = values(metrics)
     assert found['tagbelt_lexicon_lookups_total{model="en",result="hit"}'] == 16

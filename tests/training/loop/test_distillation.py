@@ -21,7 +21,7 @@ from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import load_checkpoint
-from tagbelt.inference.crf.posteriors import Posteriors
+from tagbelt.inference.crf.reference import LogChart
 from tagbelt.model.batch import ExpectedTags, encode
 from tagbelt.training.corpus.files import digests
 from tagbelt.training.loop.distillation import (
@@ -104,7 +104,7 @@ def test_what_a_crf_expects_is_that_of_each_sentence_alone(teachers):
     lengths = torch.tensor([7, 5, 5, 1]).numpy()
     emissions = torch.randn(9, 4, crf.size, generator=generator).numpy()
     together = expected_tags(emissions, lengths, crf)
-    marginals = torch.from_numpy(Posteriors(emissions, lengths, crf).token_marginals())
+    marginals = torch.from_numpy(LogChart(emissions, lengths, crf).token_marginals())
     for row, length in enumerate(lengths.tolist()):
         (alone,) = expected_tags(emissions[:, row : row + 1], lengths[row : row + 1], crf)
         torch.testing.assert_close(together[row].marginals, alone.marginals)

@@ -1,4 +1,4 @@
-"""What the tags of a model mean, as look-up arrays. Only here are tag names read."""
+"""The meaning of a model's tags, as look-up arrays. Tag names are read here only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags, split_tag, tag_set
 from tagbelt.data.types import Span
 from tagbelt.inference.crf.parameters import IntArray
-from tagbelt.inference.native.crf import functions
 
 BoolArray = NDArray[np.bool_]
 
@@ -50,27 +49,9 @@ class TagTable:
     iob2: IntArray
     iob2_tags: tuple[str, ...]
 
-    def find_spans(self, paths: IntArray, lengths: IntArray) -> Spans:
-        """The entities in valid `paths` [T, B], row by row, in order."""
-        native = functions()
-        if native is None:
-            return self.find_spans_in_numpy(paths, lengths)
-        return Spans(*native.find_spans(paths, lengths, self))
-
-    def find_spans_in_numpy(self, paths: IntArray, lengths: IntArray) -> Spans:
-        """As `find_spans`: its oracle, and its fallback where the kernels were not built."""
-        tags = paths.T  # [B, T]
-        inside = np.arange(tags.shape[1]) < lengths[:, None]
-        carried = self.continues[tags] & inside
-        closes = (self.label[tags] >= 0) & inside
-        closes[:, :-1] &= ~carried[:, 1:]
-        rows, starts = np.nonzero(self.opens[tags] & inside)
-        ends = np.nonzero(closes)[1] + 1
-        return Spans(rows, starts, ends, self.label[tags[rows, starts]])
-
 
 def tag_table(tags: Sequence[str], scheme: Scheme) -> TagTable:
-    """Look-up arrays of a model's tags.
+    """Make the look-up arrays of a model's tags.
 
     Raises ValueError for a scheme in which a tag does not say whether an entity begins there (IO,
     IOB1), and for tags that are not the scheme's complete set for their labels, each once.
@@ -102,7 +83,7 @@ def tag_table(tags: Sequence[str], scheme: Scheme) -> TagTable:
 
 
 def _places(label: str, tags: Sequence[str], scheme: Scheme) -> list[int]:
-    """The tags of an entity: alone, first, between, last, as the scheme writes them."""
+    """Return the tags of an entity: alone, first, between, last, as the scheme writes them."""
     alone = spans_to_tags([Span(0, 1, label)], 1, scheme)
     longer = spans_to_tags([Span(0, 3, label)], 3, scheme)
     return [tags.index(tag) for tag in (*alone, *longer)]

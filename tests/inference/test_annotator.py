@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
-from tagbelt.inference import LexiconUse, Named, Phases, Reading, annotator
+from tagbelt.inference import Phases, TokenizedItem, UnscoredEntity, VectorCacheUse, annotator
 
 EVERY = 100_000  # more paths than a short item has
 WORDS = st.text("ab王.", min_size=1, max_size=3)
@@ -36,7 +36,7 @@ def close(one, other):
 
 
 def place(entity):
-    return Named(entity.label, entity.start, entity.end, entity.text)
+    return UnscoredEntity(entity.label, entity.start, entity.end, entity.text)
 
 
 def scores(rated):
@@ -45,7 +45,7 @@ def scores(rated):
 
 def only(tagger, item, **wanted):
     """The annotation of one item."""
-    (annotation,) = tagger.annotate_readings([tagger.read(item, **wanted)])
+    (annotation,) = tagger.annotate_items([tagger.tokenize(item, **wanted)])
     return annotation
 
 
@@ -53,9 +53,9 @@ def only(tagger, item, **wanted):
 @settings(max_examples=60)
 def test_an_annotation_does_not_depend_on_the_others(tagger_with, requests):
     tagger = tagger_with(limit=6, overlap=2, budget=24)
-    readings = [tagger.read(item, marginals=m, paths=n) for item, m, n in requests]
-    together = tagger.annotate_readings(readings)
-    for (item, marginals, paths), reading, found in zip(requests, readings, together, strict=True):
+    items = [tagger.tokenize(item, marginals=m, paths=n) for item, m, n in requests]
+    together = tagger.annotate_items(items)
+    for (item, marginals, paths), reading, found in zip(requests, items, together, strict=True):
         assert reading.tokens == len(found.tokens) == len(found.tags)
         close(found, only(tagger, item, marginals=marginals, paths=paths))
         assert (found.marginals is not None) == marginals
@@ -65,7 +65,7 @@ def test_an_annotation_does_not_depend_on_the_others(tagger_with, requests):
 
 @given(st.lists(ITEMS, max_size=6), st.booleans())
 @settings(max_examples=40)
-def test_it_is_what_annotate_gives(tagger, items, marginals):
+def test_annotate_items_gives_what_annotate_gives(tagger, items, marginals):
     texts = [item for item in items if isinstance(item, str)]
     lists = [item for item in items if not isinstance(item, str)]
     for given_, whole in (
@@ -77,13 +77,13 @@ def test_it_is_what_annotate_gives(tagger, items, marginals):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_workers_change_nothing(tagger_with, workers):
+def test_annotations_do_not_depend_on_the_number_of_workers(tagger_with, workers):
     words = [f"w{i * i % 37}" for i in range(300)]
     requests = [(words[i : i + (5 * i) % 40], i % 3 == 0, i % 4) for i in range(120)]
     one = tagger_with(limit=32, overlap=2, budget=64)
     many = tagger_with(limit=32, overlap=2, budget=64, workers=workers)
-    readings = [one.read(item, marginals=m, paths=n) for item, m, n in requests]
-    assert many.annotate_readings(readings) == one.annotate_readings(readings)
+    items = [one.tokenize(item, marginals=m, paths=n) for item, m, n in requests]
+    assert many.annotate_items(items) == one.annotate_items(items)
 
 
 @pytest.mark.parametrize("scheme", [Scheme.IOB2, Scheme.BMES, Scheme.BIOES, Scheme.BILUO], ids=str)
@@ -108,7 +108,9 @@ def test_paths_are_distinct_taggings_best_first(tagger_with, scheme):
                     assert entity.start == annotation.starts[span.start]
                     assert entity.end == annotation.starts[span.end - 1] + len(words[-1])
                 else:
-                    assert entity == Named(span.label, span.start, span.end, " ".join(words))
+                    assert entity == UnscoredEntity(
+                        span.label, span.start, span.end, " ".join(words)
+                    )
 
 
 def test_paths_of_an_item_combine_those_of_its_sentences(tagger):
@@ -154,12 +156,12 @@ def test_windows_cannot_be_seen_in_paths(tagger_with):
     assert len({path.tags for path in cut.paths}) == 20
 
 
-def test_a_reading_says_how_many_tokens_it_has(tagger):
-    assert tagger.read("Anna left. Why?").tokens == 5
-    assert tagger.read(["a b", ""]).tokens == 2
-    assert tagger.read("").tokens == 0
-    assert isinstance(tagger.read("x"), Reading)
-    assert tagger.annotate_readings([]) == []
+def test_a_tokenized_item_says_how_many_tokens_it_has(tagger):
+    assert tagger.tokenize("Anna left. Why?").tokens == 5
+    assert tagger.tokenize(["a b", ""]).tokens == 2
+    assert tagger.tokenize("").tokens == 0
+    assert isinstance(tagger.tokenize("x"), TokenizedItem)
+    assert tagger.annotate_items([]) == []
 
 
 @pytest.mark.parametrize(
@@ -176,12 +178,12 @@ def test_a_reading_says_how_many_tokens_it_has(tagger):
 )
 def test_a_bad_item_is_refused(tagger, item, error, message):
     with pytest.raises(error, match=message):
-        tagger.read(item)
+        tagger.tokenize(item)
 
 
 def test_fewer_than_no_paths_are_refused(tagger):
     with pytest.raises(ValueError, match="there cannot be -1 paths"):
-        tagger.read("x", paths=-1)
+        tagger.tokenize("x", paths=-1)
 
 
 class Clock:
@@ -204,32 +206,32 @@ class Clock:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_seconds_are_told_apart(tagger_with, monkeypatch, workers):
+def test_phases_separate_the_seconds_of_network_and_decoding(tagger_with, monkeypatch, workers):
     tagger = tagger_with(budget=16, workers=workers)
-    readings = [tagger.read("a " * 16)] * 3  # each a batch of its own
-    expected = tagger.annotate_readings(readings)
+    items = [tagger.tokenize("a " * 16)] * 3  # each a batch of its own
+    expected = tagger.annotate_items(items)
     clock = Clock()
     monkeypatch.setattr("tagbelt.inference.decoding.decoder.perf_counter", clock.now)
     monkeypatch.setattr("tagbelt.inference.annotator.perf_counter", clock.now)
     clock.takes(monkeypatch, tagger._decoder._scorer, "prepare", 1.0)
     clock.takes(monkeypatch, tagger._decoder, "_whole", 10.0)
-    clock.takes(monkeypatch, tagger._annotator, "_add_options", 100.0)
-    clock.takes(monkeypatch, annotator._Pool, "annotations", 1000.0)
+    clock.takes(monkeypatch, tagger._annotator, "_add_paths", 100.0)
+    clock.takes(monkeypatch, annotator._AnnotatedPool, "annotations", 1000.0)
     phases = Phases(tokenize=0.5)
-    assert tagger.annotate_readings(readings, phases) == expected
+    assert tagger.annotate_items(items, phases) == expected
     assert phases == Phases(tokenize=0.5, infer=1.0 + 3 * 10.0, decode=3 * 100.0 + 1000.0)
 
 
-def test_seconds_from_many_threads_add_up():
+def test_phases_add_up_the_seconds_of_many_threads():
     phases = Phases()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: phases.add(infer=1.0, decode=2.0, tokenize=0.5), range(2000)))
     assert (phases.tokenize, phases.infer, phases.decode) == (1000.0, 2000.0, 4000.0)
 
 
-def test_lexicon_use_is_that_of_the_scorer(tagger_with, monkeypatch):
+def test_vector_cache_use_is_that_of_the_scorer(tagger_with, monkeypatch):
     tagger = tagger_with()
     monkeypatch.setattr(
-        tagger._decoder._scorer, "lexicon_use", lambda: LexiconUse(3, 4), raising=False
+        tagger._decoder._scorer, "vector_cache_use", lambda: VectorCacheUse(3, 4), raising=False
     )
-    assert tagger.lexicon_use() == LexiconUse(hits=3, misses=4)
+    assert tagger.vector_cache_use() == VectorCacheUse(hits=3, misses=4)

@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, Transitions, allowed_transitions, tag_set
-from tagbelt.inference.crf.logspace import LogChart
+from tagbelt.inference.crf import reference
+from tagbelt.inference.crf.algorithms import span_posteriors, token_marginals
 from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.posteriors import Posteriors, span_posteriors, token_marginals
-from tagbelt.inference.decoding.tags import Spans, tag_table
-from tagbelt.inference.decoding.viterbi import viterbi_in_numpy
+from tagbelt.inference.crf.reference import LogChart
+from tagbelt.inference.crf.tags import Spans, tag_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 # Blocks are of 8 rows: fewer, exactly as many, one more, several.
@@ -48,7 +48,7 @@ def scheme_case(seed, types, scheme, lengths, scale):
 def same(native, lengths, emissions, crf):
     """Both ways give the very same numbers, or the same error."""
     outcomes = []
-    for function in (native.viterbi, viterbi_in_numpy):
+    for function in (native.viterbi, reference.viterbi):
         try:
             paths, best = function(emissions, lengths, crf)
             outcomes.append((paths.tolist(), best.tolist(), paths.dtype, best.dtype))
@@ -62,7 +62,9 @@ def same(native, lengths, emissions, crf):
 @settings(max_examples=200)
 @example(0, 1, [1], 1.0, True)
 @example(1, 60, [14] * 17, 0.6, True)
-def test_best_paths_are_the_same_to_the_last_bit(native, seed, tags, lengths, density, whole):
+def test_best_paths_of_c_and_numpy_are_the_same_to_the_last_bit(
+    native, seed, tags, lengths, density, whole
+):
     rng = np.random.default_rng(seed)
     drawn = [scores(rng, shape, whole) for shape in (tags, (tags, tags), tags)]
     masks = [rng.random(shape) < density for shape in (tags, (tags, tags), tags)]
@@ -94,13 +96,13 @@ def test_the_largest_numbers_do_not_overflow(native, scale):
 
 
 @given(SEEDS, st.integers(0, 4), st.sampled_from([Scheme.IOB2, Scheme.BIOES]), LENGTHS)
-def test_the_same_entities_are_found(native, seed, types, scheme, lengths):
+def test_c_and_numpy_find_the_same_entities(native, seed, types, scheme, lengths):
     crf, table, emissions, lengths = scheme_case(seed, types, scheme, lengths, 3.0)
     paths, _ = native.viterbi(emissions, lengths, crf)
     found = native.find_spans(paths, lengths, table)
-    expected = table.find_spans_in_numpy(paths, lengths)
-    columns = expected.rows, expected.starts, expected.ends, expected.labels
-    for own, other in zip(found, columns, strict=True):
+    expected = reference.find_spans(paths, lengths, table)
+    for name in ("rows", "starts", "ends", "labels"):
+        own, other = getattr(found, name), getattr(expected, name)
         assert own.tolist() == other.tolist()
         assert own.dtype == np.intp
 
@@ -120,10 +122,10 @@ def some_spans(rng, lengths, table, count):
     st.sampled_from([0.1, 3.0, 20.0]),
 )
 @settings(max_examples=150)
-def test_probabilities_agree(native, seed, types, scheme, lengths, scale):
+def test_probabilities_of_c_and_of_log_space_agree(native, seed, types, scheme, lengths, scale):
     crf, table, emissions, lengths = scheme_case(seed, types, scheme, lengths, scale)
     spans = some_spans(np.random.default_rng(seed), lengths, table, 40)
-    oracle = Posteriors(emissions, lengths, crf)
+    oracle = LogChart(emissions, lengths, crf)
     found, lost = native.span_posteriors(emissions, lengths, crf, spans, table)
     assert lost == 0
     expected = oracle.span_posteriors(spans, table)
@@ -135,7 +137,7 @@ def test_probabilities_agree(native, seed, types, scheme, lengths, scale):
 
 @given(SEEDS, LENGTHS, st.sampled_from([300.0, 3000.0]))
 @settings(max_examples=60)
-def test_what_leaves_the_range_is_said_and_computed_otherwise(native, seed, lengths, scale):
+def test_rows_that_leave_the_range_of_c_are_computed_in_log_space(native, seed, lengths, scale):
     crf, table, emissions, lengths = scheme_case(seed, 2, Scheme.BIOES, lengths, 3.0)
     emissions[:, ::2] *= np.float32(scale)  # every other row
     spans = some_spans(np.random.default_rng(seed), lengths, table, 40)
@@ -191,11 +193,11 @@ def test_a_crf_may_forbid_every_move(native):
 
 
 @pytest.mark.parametrize("lengths", [[8193, 20], [8192, 20], [9000] * 3])
-def test_very_long_rows(native, lengths):
+def test_rows_of_thousands_of_tokens_are_decoded_as_in_numpy(native, lengths):
     crf, table, emissions, lengths = scheme_case(1, 1, Scheme.BIOES, lengths, 2.0)
     same(native, lengths, emissions, crf)
     spans = some_spans(np.random.default_rng(0), np.minimum(lengths, 20), table, 9)
-    oracle = Posteriors(emissions, lengths, crf)
+    oracle = LogChart(emissions, lengths, crf)
     found, _ = native.span_posteriors(emissions, lengths, crf, spans, table)
     np.testing.assert_allclose(found, oracle.span_posteriors(spans, table), atol=1e-12)
     marginals, _ = native.token_marginals(emissions, lengths, crf)
@@ -212,14 +214,14 @@ def test_very_long_rows(native, lengths):
         lambda a: a[:, :, ::-1].copy()[:, :, ::-1],
     ],
 )
-def test_emissions_may_lie_in_any_way(native, view):
+def test_emissions_may_have_any_strides(native, view):
     crf, table, emissions, lengths = scheme_case(5, 3, Scheme.BIOES, [9, 9, 4, 1], 3.0)
     seen = view(emissions)
     np.testing.assert_array_equal(seen, emissions)
     expected = native.viterbi(emissions, lengths, crf)
     found = native.viterbi(seen, lengths, crf)
     assert [a.tolist() for a in found] == [a.tolist() for a in expected]
-    spans = Spans(*native.find_spans(found[0], lengths, table))
+    spans = native.find_spans(found[0], lengths, table)
     assert len(spans) > 2
     one, _ = native.span_posteriors(emissions, lengths, crf, spans, table)
     other, _ = native.span_posteriors(seen, lengths, crf, spans, table)
@@ -229,7 +231,7 @@ def test_emissions_may_lie_in_any_way(native, view):
     assert one.tolist() == other.tolist()
 
 
-def test_lengths_may_be_of_another_kind(native):
+def test_lengths_may_have_another_dtype_or_stride(native):
     crf, _, emissions, lengths = scheme_case(6, 2, Scheme.IOB2, [7, 5, 5], 3.0)
     expected = native.viterbi(emissions, lengths, crf)
     for kind in (lengths.astype(np.int32), np.repeat(lengths, 2)[::2]):
@@ -316,7 +318,7 @@ def test_arrays_of_spans_and_tables_that_do_not_fit_are_refused(native):
         ([0, 0], [1], r"1 lengths for paths of shape \[2\]"),
     ],
 )
-def test_paths_that_cannot_be_are_refused(native, paths, lengths, message):
+def test_paths_out_of_range_are_refused(native, paths, lengths, message):
     table = tag_table(tag_set(["X", "Y"], Scheme.BIOES), Scheme.BIOES)
     with pytest.raises(ValueError, match=message):
         native.find_spans(np.array(paths), np.array(lengths), table)

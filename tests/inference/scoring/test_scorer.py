@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tagbelt.inference.checkpoint import load_checkpoint
-from tagbelt.inference.scoring import session
+from tagbelt.inference.scoring import scorer as scoring
 from tagbelt.model.batch import encode
 from tagbelt.model.checkpoint import save_checkpoint
 from tests.inference.problems_scored import score
@@ -62,7 +62,7 @@ def test_word_vectors_equal_those_of_the_network(both, monkeypatch):
         expected = network.words(batch)[batch.row_forms].numpy()
     whole = scorer.vectors(FORMS)
     np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr(session, "WORD_BATCH", 4)
+    monkeypatch.setattr(scoring, "WORD_BATCH", 4)
     np.testing.assert_allclose(scorer.vectors(FORMS), whole, atol=1e-6)
 
 
@@ -74,25 +74,25 @@ def test_words_are_read_in_parts_of_bounded_size(both, monkeypatch):
         sizes.append(len(forms))
         return np.zeros((len(forms), 1), np.float32)
 
-    monkeypatch.setattr(session, "WORD_BATCH", 4)
+    monkeypatch.setattr(scoring, "WORD_BATCH", 4)
     monkeypatch.setattr(scorer.vectors, "_vectors_of", counted)
     assert len(scorer.vectors(["w"] * 10)) == 10
     assert sizes == [4, 4, 2]
 
 
-def test_the_lexicon_keeps_what_the_words_graph_says(both):
+def test_the_cache_keeps_what_the_words_graph_says(both):
     _, scorer = both
     score(scorer, [FORMS])
-    again = scorer.lexicon.find(FORMS).gather(np.arange(len(FORMS)))
+    again = scorer.vector_cache.find(FORMS).gather(np.arange(len(FORMS)))
     np.testing.assert_allclose(again, scorer.vectors(FORMS), atol=1e-6)
-    assert len(scorer.lexicon) >= len(set(FORMS))
+    assert len(scorer.vector_cache) >= len(set(FORMS))
 
 
 def test_lookups_are_counted(both):
     _, scorer = both
-    hits, misses = scorer.lexicon_use()
+    hits, misses = scorer.vector_cache_use()
     score(scorer, [["never", "met", "before", "never"]])
-    assert scorer.lexicon_use() == (hits + 1, misses + 3)
+    assert scorer.vector_cache_use() == (hits + 1, misses + 3)
 
 
 def test_many_threads_get_what_one_gets(both):

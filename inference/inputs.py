@@ -1,14 +1,52 @@
-"""Refusing input that cannot be tagged, with its index and the remedy."""
+"""The input of a tagger: refused with its place and the remedy, or cut into tokens."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
+
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.data.types import Tokens, Unit
 
 # Sentences that are looked at in one pass.
 _TOGETHER = 1024
 
 
+@dataclass(frozen=True, slots=True)
+class TokenizedItem:
+    """One text or token list, cut into sentences, and what is wanted of it.
+
+    `text` is None for a token list, which is one sentence whose `starts` are empty. `tokens` says
+    how many tokens there are. `marginals` and `paths`: see `Tagger.tokenize`.
+    """
+
+    text: str | None
+    sentences: Sequence[Tokens]
+    tokens: int
+    marginals: bool = False
+    paths: int = 0
+
+    @classmethod
+    def of(
+        cls, item: str | Sequence[str], unit: Unit, *, marginals: bool = False, paths: int = 0
+    ) -> "TokenizedItem":
+        """Tokenize an item that was checked before."""
+        if isinstance(item, str):
+            sentences = tokenize(item, unit)
+            tokens = sum([len(sentence.words) for sentence in sentences])
+            return cls(item, sentences, tokens, marginals, paths)
+        return cls(None, (Tokens(tuple(item), ()),), len(item), marginals, paths)
+
+    def place(self, sentence: Tokens, first: int, end: int) -> tuple[int, int, str]:
+        """Return start, end and text of the tokens from `first` to `end` of a sentence."""
+        if self.text is None:
+            return first, end, " ".join(sentence.words[first:end])
+        start = sentence.starts[first]
+        stop = sentence.starts[end - 1] + len(sentence.words[end - 1])
+        return start, stop, self.text[start:stop]
+
+
 def checked_texts(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, one by one.
+    """Yield the texts, one by one.
 
     Raises TypeError for a bare str in place of several texts and for a text that is not a str,
     ValueError for a lone surrogate (it has no UTF-8 form, so offsets in it mean nothing).
@@ -60,7 +98,7 @@ def check_sentences(sentences: Sequence[Sequence[str]]) -> None:
 
 
 def _are_lists_of_tokens(part: list[Sequence[str]]) -> bool:
-    """Whether all is surely well; said by a few passes in C, for these are most of the input."""
+    """Whether all is surely well: a few passes in C, since such input is the common one."""
     if not {list, tuple}.issuperset(map(type, part)):
         return False
     try:

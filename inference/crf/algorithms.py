@@ -1,27 +1,21 @@
-"""The C functions for a CRF (viterbi.c, posteriors.c): arrays are checked, then handed over.
+"""The best path, the entities and exact probabilities under a CRF: in C, else in numpy.
 
-Where the kernels were not built, `functions` gives None, and the callers compute in numpy.
+The C functions (inference/native) take contiguous arrays by their addresses, so they are checked
+here first. `inference.crf.reference` computes the same where the kernels were not built, and the
+rows whose probabilities leave the range of float64: C scales them (Rabiner 1989, V.A) and says so.
 """
 
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.inference.crf.parameters import (
-    CrfParameters,
-    FloatArray,
-    IntArray,
-    check_shape,
-    rows_alive,
-)
+from tagbelt.inference.crf import reference
+from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, rows_alive
+from tagbelt.inference.crf.tags import Spans, TagTable
 from tagbelt.inference.native import library
-
-if TYPE_CHECKING:
-    from tagbelt.inference.decoding.tags import Spans, TagTable
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_ssize_t
@@ -51,7 +45,88 @@ class _Scheme(ctypes.Structure):
     )
 
 
-class Functions:
+def viterbi(
+    emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+) -> tuple[IntArray, FloatArray]:
+    """Return the best paths [T, B] (0 after a row's end) and their scores [B] (Viterbi 1967).
+
+    `emissions` float32 [T, B, K]; `lengths` [B], longest first, at least 1. In C and in numpy to
+    the same bit. Raises ValueError where `rows_alive` does, and for a row without a path of finite
+    score (emissions that are NaN or infinite).
+    """
+    kernels = crf_kernels()
+    if kernels is None:
+        return reference.viterbi(emissions, lengths, crf)
+    return kernels.viterbi(emissions, lengths, crf)
+
+
+def find_spans(paths: IntArray, lengths: IntArray, table: TagTable) -> Spans:
+    """Return the entities in valid `paths` [T, B], row by row, in order."""
+    kernels = crf_kernels()
+    if kernels is None:
+        return reference.find_spans(paths, lengths, table)
+    return kernels.find_spans(paths, lengths, table)
+
+
+def span_posteriors(
+    emissions: NDArray[np.float32],
+    lengths: IntArray,
+    crf: CrfParameters,
+    spans: Spans,
+    table: TagTable,
+) -> FloatArray:
+    """Return the probability [N], in [0, 1], that exactly these spans are entities of their labels.
+
+    That is: all tags are as the scheme writes the entity, and the next tag does not carry it
+    on (Culotta & McCallum 2004, "Confidence Estimation for Information Extraction"). The spans
+    come row by row. Raises ValueError where `rows_alive` does.
+    """
+    kernels = crf_kernels()
+    if kernels is None:
+        return _plain_span_posteriors(emissions, lengths, crf, spans, table)
+    result, lost = kernels.span_posteriors(emissions, lengths, crf, spans, table)
+    if lost:
+        again = np.isnan(result)
+        part = Spans(*(a[again] for a in (spans.rows, spans.starts, spans.ends, spans.labels)))
+        result[again] = _plain_span_posteriors(emissions, lengths, crf, part, table)
+    return result
+
+
+def token_marginals(
+    emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+) -> FloatArray:
+    """Return the probability [lengths[0], B, K] of each tag at each token; 0 after a row's end.
+
+    Raises ValueError where `rows_alive` does.
+    """
+    kernels = crf_kernels()
+    if kernels is None:
+        return reference.LogChart(emissions, lengths, crf).token_marginals()
+    result, lost = kernels.token_marginals(emissions, lengths, crf)
+    if len(lost):
+        exact = reference.LogChart(emissions[:, lost], lengths[lost], crf).token_marginals()
+        result[:, lost] = 0.0
+        result[: len(exact), lost] = exact
+    return result
+
+
+def _plain_span_posteriors(
+    emissions: NDArray[np.float32],
+    lengths: IntArray,
+    crf: CrfParameters,
+    spans: Spans,
+    table: TagTable,
+) -> FloatArray:
+    """Compute the posteriors of spans in log space, for the rows that have any."""
+    rows = np.unique(spans.rows)
+    if not len(rows):
+        return np.zeros(0)
+    chart = reference.LogChart(emissions[:, rows], lengths[rows], crf)
+    moved = Spans(np.searchsorted(rows, spans.rows), spans.starts, spans.ends, spans.labels)
+    return chart.span_posteriors(moved, table)
+
+
+class CrfKernels:
     """The compiled functions, behind checks; safe to use from several threads.
 
     `emissions` are float32 [T, B, K], `lengths` [B], longest first. All raise ValueError for
@@ -78,7 +153,7 @@ class Functions:
     def viterbi(
         self, emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
     ) -> tuple[IntArray, FloatArray]:
-        """As `tagbelt.inference.decoding.viterbi.viterbi`."""
+        """As the public `viterbi`."""
         batch = _Batch(emissions, lengths, crf)
         paths = np.zeros(batch.shape, np.intp)
         best = np.empty(batch.shape[1])
@@ -90,10 +165,8 @@ class Functions:
         batch.check(code)
         return paths, best
 
-    def find_spans(
-        self, paths: IntArray, lengths: IntArray, table: "TagTable"
-    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-        """As `TagTable.find_spans`: rows, starts, ends and labels."""
+    def find_spans(self, paths: IntArray, lengths: IntArray, table: TagTable) -> Spans:
+        """As the public `find_spans`."""
         paths = np.ascontiguousarray(paths, np.intp)
         lengths = np.ascontiguousarray(lengths, np.intp)
         if paths.ndim != 2 or lengths.shape != paths.shape[1:]:
@@ -108,37 +181,37 @@ class Functions:
         )
         if count < 0:
             raise ValueError("paths that no decoder made: a length or a tag is out of range")
-        rows, starts, ends, labels = found[:, :count]
-        return rows, starts, ends, labels
+        return Spans(*found[:, :count])
 
     def span_posteriors(
         self,
         emissions: NDArray[np.float32],
         lengths: IntArray,
         crf: CrfParameters,
-        spans: "Spans",
-        table: "TagTable",
+        spans: Spans,
+        table: TagTable,
     ) -> tuple[FloatArray, int]:
-        """As `Posteriors.span_posteriors`, but NaN for spans of rows that leave float64's range.
+        """As the public one, but NaN for the spans of rows that leave float64's range.
 
         How many those are comes second.
         """
         batch = _Batch(emissions, lengths, crf)
-        if len(table.tags) != crf.size:
-            raise ValueError(f"a CRF of {crf.size} tags and a table of {len(table.tags)}")
+        if len(table.tags) != len(crf.start):
+            raise ValueError(f"a CRF of {len(crf.start)} tags and a table of {len(table.tags)}")
+        count = len(spans.rows)
         columns = [
             np.ascontiguousarray(column, np.intp)
             for column in (spans.rows, spans.starts, spans.ends, spans.labels)
         ]
-        if any(column.shape != (len(spans),) for column in columns):
+        if any(column.shape != (count,) for column in columns):
             raise ValueError("the arrays of the spans differ in length")
-        result = np.empty(len(spans))
+        result = np.empty(count)
         lost = self._span_posteriors(
             _packed(crf),
             _packed_table(table),
             *batch.arguments,
             *map(_address, columns),
-            len(spans),
+            count,
             _address(result),
         )
         batch.check(lost)
@@ -147,7 +220,7 @@ class Functions:
     def token_marginals(
         self, emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
     ) -> tuple[FloatArray, IntArray]:
-        """As `Posteriors.token_marginals`, and the rows that leave float64's range.
+        """As the public one, and the rows that leave float64's range.
 
         The numbers of those rows mean nothing.
         """
@@ -170,7 +243,8 @@ class _Batch:
     ) -> None:
         if emissions.dtype != np.float32:
             raise ValueError(f"emissions are {emissions.dtype}, expected float32")
-        check_shape(emissions, lengths, crf)
+        if emissions.ndim != 3 or emissions.shape[1:] != (len(lengths), len(crf.start)):
+            rows_alive(emissions, lengths, crf)  # knows what to say
         self._crf = crf
         strides = emissions.strides
         if strides[2] != _FLOAT or strides[0] % _FLOAT or strides[1] % _FLOAT:
@@ -198,19 +272,22 @@ class _Batch:
         if code == _NO_MEMORY:
             raise MemoryError("not enough memory for the tables of the CRF")
         if code == _BAD_LENGTHS:
-            rows_alive(self._emissions, self._lengths, self._crf)  # knows what to say
+            rows_alive(self._emissions, self._lengths, self._crf)
         raise ValueError(f"the arrays do not fit each other (code {code})")
 
 
 @functools.cache
-def functions() -> Functions | None:
-    """The compiled functions; None where they were not built."""
+def crf_kernels() -> CrfKernels | None:
+    """Return the compiled functions; None where they were not built."""
     kernels = library()
-    return None if kernels is None else Functions(kernels)
+    return None if kernels is None else CrfKernels(kernels)
 
 
 def _address(array: NDArray[np.generic]) -> int:
-    """Where a contiguous array lies; three times as fast as `array.ctypes.data` if writable."""
+    """Return the address of a contiguous array.
+
+    Three times as fast as `array.ctypes.data` if it is writable.
+    """
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     except (TypeError, ValueError):  # read-only, empty
@@ -219,16 +296,16 @@ def _address(array: NDArray[np.generic]) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _packed(crf: CrfParameters) -> _Crf:
-    """A CRF as the functions take it; its arrays are frozen and live as long."""
+    """Lay a CRF out as the functions take it; its arrays are frozen and live as long."""
     arrays = [np.ascontiguousarray(a) for a in (crf.start, crf.transitions, crf.end)]
-    packed = _Crf(crf.size, *map(_address, arrays))
+    packed = _Crf(len(crf.start), *map(_address, arrays))
     packed.arrays = arrays
     return packed
 
 
 @functools.lru_cache(maxsize=64)
-def _packed_table(table: "TagTable") -> _Scheme:
-    """A table of tags as the functions take it."""
+def _packed_table(table: TagTable) -> _Scheme:
+    """Lay a table of tags out as the functions take it."""
     size = len(table.tags)
     if table.places.size and not 0 <= table.places.min() <= table.places.max() < size:
         raise ValueError(f"the table has places that are none of its {size} tags")
