@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Cell = Literal["rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru"]
+Cell = Literal["rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "mgu"]
 CELLS: tuple[Cell, ...] = get_args(Cell)
 WITH_PEEPHOLES: tuple[Cell, ...] = ("lstm-peephole", "lstm-coupled")
 """Those that take `peephole`; the first has them anyway."""

@@ -11,12 +11,14 @@
  *   LSTM          candidate g, input i, forget f, output o
  *   LSTM_COUPLED  g f o, with i = 1 - f
  *   GRU           reset r, update z, new n: the inputs' part and the states' part
- *   RNN           the only one */
+ *   RNN           the only one
+ *   MGU           f, which resets and updates, then n as in GRU */
 #define CELLS(CELL)                                        \
     CELL(LSTM, "lstm", 4, 1 << 1 | 1 << 2 | 1 << 3)        \
     CELL(LSTM_COUPLED, "lstm-coupled", 3, 1 << 1 | 1 << 2) \
     CELL(GRU, "gru", 4, 1 << 0 | 1 << 1)                   \
-    CELL(RNN, "rnn", 1, 0)
+    CELL(RNN, "rnn", 1, 0)                                 \
+    CELL(MGU, "mgu", 3, 1 << 0)
 
 #define CONSTANT(constant, name, gates, sigmoids) constant,
 enum cell { CELLS(CONSTANT) CELL_COUNT };
@@ -82,6 +84,14 @@ TIER static inline __attribute__((always_inline)) void NAME(squash)(
             V z = NAME(sigmoid)(GATE(1));
             V n = NAME(tanh)(GATE(2) + r * GATE(3));
             state = z * (before - n) + n;
+            STORE_CELL(state);
+        })
+    } else if (cell == MGU) {
+        ROWS({
+            V before = NAME(load)(cells);
+            V f = NAME(sigmoid)(GATE(0));
+            V n = NAME(tanh)(GATE(1) + f * GATE(2));
+            state = f * (n - before) + before;
             STORE_CELL(state);
         })
     } else {

@@ -5,8 +5,9 @@ from tagbelt.model.cells.layer import RecurrentCell
 from tagbelt.model.cells.lstm import Lstm
 from tagbelt.model.cells.lstm_coupled import CoupledLstm
 from tagbelt.model.cells.lstm_peephole import PeepholeLstm
+from tagbelt.model.cells.mgu import Mgu
 from tagbelt.model.cells.rnn import Rnn
 
 CELLS: dict[str, type[RecurrentCell]] = {
-    cell.name: cell for cell in (Rnn, Lstm, PeepholeLstm, CoupledLstm, Gru)
+    cell.name: cell for cell in (Rnn, Lstm, PeepholeLstm, CoupledLstm, Gru, Mgu)
 }

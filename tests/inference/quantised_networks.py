@@ -2,8 +2,8 @@
 
 import numpy as np
 
-GATES = {"lstm": 4, "lstm-coupled": 3, "gru": 4, "rnn": 1}
-NEW_GATE_IN_PARTS = ("gru",)
+GATES = {"lstm": 4, "lstm-coupled": 3, "gru": 4, "rnn": 1, "mgu": 3}
+NEW_GATE_IN_PARTS = ("gru", "mgu")
 """The last two gates are one: what the inputs give, and what the state gives."""
 
 
@@ -25,6 +25,10 @@ def step(cell, gates, c, peephole):
     if cell == "gru":
         r, z = sigmoid(gates[0]), sigmoid(gates[1])
         c = z * c + (1 - z) * np.tanh(gates[2] + r * gates[3])
+        return c, c
+    if cell == "mgu":
+        f = sigmoid(gates[0])
+        c = (1 - f) * c + f * np.tanh(gates[1] + f * gates[2])
         return c, c
     return np.tanh(gates[0]), c
 
