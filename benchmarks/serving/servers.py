@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmarks.serving.loadgen import LoadError
 
 PRODUCT = "tagbelt"
 READY_SECONDS = 60.0
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.005
 LOG_LINES = 10
 GREETING = "Try: "
 
@@ -34,6 +34,8 @@ class Server:
         self.process = process
         self.url = url
         self.log = log
+        self.ready_seconds = 0.0
+        """From the start of the process to its first 200 of /readyz."""
 
     @property
     def workers(self) -> list[int]:
@@ -44,13 +46,16 @@ class Server:
 
     @property
     def is_ready(self) -> bool:
-        """Whether /readyz says so, and all its workers are there, as the greeting tells."""
-        if GREETING not in self.log.read_text(encoding="utf-8"):
-            return False
+        """Whether /readyz answers 200."""
         try:
             return self.ask("GET", "/readyz")[0] == HTTPStatus.OK
         except OSError:
             return False
+
+    @property
+    def has_all_workers(self) -> bool:
+        """Whether it has greeted, which it does when all its workers are there."""
+        return GREETING in self.log.read_text(encoding="utf-8")
 
     def resident_mb(self) -> float:
         """Resident memory of all its processes together, pages they share counted twice."""
@@ -89,13 +94,16 @@ def serving(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAGBELT_")}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
+        began = time.perf_counter()
         with path.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [*command, *options], cwd=ROOT, env=kept, stdout=log, stderr=log
             )
         server = Server(process, f"http://127.0.0.1:{port}", path)
         try:
-            _await_ready(server)
+            _await(server, lambda: server.is_ready)
+            server.ready_seconds = time.perf_counter() - began
+            _await(server, lambda: server.has_all_workers)
             yield server
         finally:
             _end(process)
@@ -108,9 +116,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_ready(server: Server) -> None:
+def _await(server: Server, is_so: Callable[[], bool]) -> None:
     end = time.monotonic() + READY_SECONDS
-    while not server.is_ready:
+    while not is_so():
         if server.process.poll() is not None or time.monotonic() > end:
             said = server.log.read_text(encoding="utf-8").splitlines()[-LOG_LINES:]
             raise LoadError("\n".join(["the server did not get ready:", *said]))

@@ -7,16 +7,12 @@ page cache, and asked for /readyz until it answers 200; then it tags some texts 
 read. Where only one model is bundled, a copy of it under another name is the second.
 """
 
-import http.client
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -27,13 +23,13 @@ from benchmarks.common.measure import interleaved, spread
 from benchmarks.common.options import parser
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
+from benchmarks.serving.loadgen import LoadError
+from benchmarks.serving.servers import POLL_SECONDS, serving
 from tagbelt.data.checkpoint.artifact import CONFIG, write_sums
 from tagbelt.service.models.store import Store
 
 REPEATS = 10
 REQUESTS = 50
-POLL_SECONDS = 0.005
-READY_SECONDS = 60
 IMAGE = "tagbelt"
 """The image that `docker compose build` makes."""
 
@@ -69,58 +65,15 @@ def _rename(checkpoint: Path, name: str) -> None:
 
 def start(models: Path, resident: list[float]) -> float:
     """Seconds from starting the process to its first 200 of /readyz; adds its MB after requests."""
-    with serving(models) as (seconds, port, process):
+    with serving(models) as server:
         for _ in range(REQUESTS):
-            status = _ask(port, "POST", "/v1/tag", json.dumps({"text": TEXT}))
+            status, _ = server.ask("POST", "/v1/tag", {"text": TEXT})
             if status != HTTPStatus.OK:
-                raise SystemExit(f"the server answered {status} to a text")
-        memory = rss.resident_mb(process)
+                raise LoadError(f"the server answered {status} to a text")
+        memory = rss.resident_mb(server.process.pid)
         if memory is not None:
             resident.append(memory)
-        return seconds
-
-
-@contextmanager
-def serving(models: Path) -> Iterator[tuple[float, int, int]]:
-    """A ready server: the seconds that it took, its port, the id of its process."""
-    port = _free_port()
-    command = [sys.executable, "-m", "tagbelt", "serve", str(models), "--port", str(port)]
-    quiet = subprocess.DEVNULL
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet)
-    try:
-        while not _is_ready(port):
-            if process.poll() is not None or time.perf_counter() > begin + READY_SECONDS:
-                raise SystemExit(f"the server with the models of {models} did not get ready")
-            time.sleep(POLL_SECONDS)
-        yield time.perf_counter() - begin, port, process.pid
-    finally:
-        process.terminate()
-        process.wait(READY_SECONDS)
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        return _ask(port, "GET", "/readyz") == HTTPStatus.OK
-    except OSError:
-        return False
-
-
-def _ask(port: int, method: str, path: str, body: str | None = None) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_SECONDS)
-    try:
-        connection.request(method, path, body, {"content-type": "application/json"})
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return server.ready_seconds
 
 
 def starts(source: Path, repeats: int) -> list[Row]:
@@ -166,7 +119,7 @@ def wheel_mb() -> float | None:
     """Size of the wheel, built from a copy, since a build leaves its traces; None if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         copy, out = Path(folder) / "source", Path(folder) / "wheel"
-        shutil.copytree(ROOT, copy, ignore=_NOT_COPIED)
+        shutil.copytree(ROOT, copy, symlinks=True, ignore=_NOT_COPIED)
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
         done = subprocess.run([*command, "-w", str(out), str(copy)], check=False)
         wheels = list(out.glob("*.whl"))
