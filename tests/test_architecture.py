@@ -109,9 +109,9 @@ def test_imports_are_seen_wherever_they_stand():
 
 # Circles between files. An edge is an import of a file that runs, at its top or in a function: a
 # lazy import makes a file need another no less, it only hides it from Python. What stands under
-# `if TYPE_CHECKING` never runs and is no edge: a type may be named both ways. Nor is `import_module`,
-# by which the public face loads what is asked for. Of packages, only the `__init__.py` from which a
-# name is taken counts, not those that Python runs on the way down.
+# `if TYPE_CHECKING` never runs and is no edge: a type may be named both ways. Nor does
+# `import_module` make one, by which the public face loads what is asked for. Of packages, only the
+# `__init__.py` from which a name is taken counts, not those that Python runs on the way down.
 def modules():
     """The names of all modules of the code base, with their files."""
     found = {}
