@@ -248,7 +248,7 @@ def test_an_item_that_cannot_be_read_fails_alone():
         def tokenize(self, item, **options):
             if item == "bad":
                 raise ValueError(item)
-            return super().read(item, **options)
+            return super().tokenize(item, **options)
 
     async def main():
         with engine() as made:
