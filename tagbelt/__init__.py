@@ -5,6 +5,7 @@ What needs an extra that is not installed can be imported all the same; to use i
 `MissingPackageError` that says what to install.
 """
 
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,7 +65,9 @@ def __getattr__(name: str) -> Any:
         missing = missing_package(error)
         if missing is None:
             raise
-        value = _unusable(name, missing)
+        return _unusable(name, missing)
+    if name in ("evaluate", "train"):
+        value = _told(value)
     globals()[name] = value
     return value
 
@@ -80,3 +83,16 @@ def _unusable(name: str, missing: MissingPackageError) -> Any:
         raise MissingPackageError(f"tagbelt.{name}: {missing}")
 
     return refuse
+
+
+def _told(function: Any) -> Any:
+    """Return the function, which says what to install for a module that it imports when called."""
+
+    @wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except ModuleNotFoundError as error:
+            raise missing_package(error) or error from error
+
+    return call
