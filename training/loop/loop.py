@@ -17,39 +17,16 @@ from tagbelt.inference.crf.parameters import CrfParameters
 from tagbelt.model.batch import Batch, EncodedSentences
 from tagbelt.model.network import Network
 from tagbelt.training.config import OptimiserConfig, RunConfig
+from tagbelt.training.events import Epoch, Step
 from tagbelt.training.loop.adversarial import adversarial_backward
 from tagbelt.training.loop.batches import bucketed_batches
 from tagbelt.training.loop.deferred_adam import DeferredAdam
-from tagbelt.training.loop.soft_targets import SoftTargets
-from tagbelt.training.scores.metrics import Score, span_score
+from tagbelt.training.loop.distillation import SoftTargets
+from tagbelt.training.scores.evaluate import span_score
 
 EVALUATION_BATCH = 256
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One batch done: `loss` in nats a sentence, how far the epoch is, tokens a second so far."""
-
-    epoch: int
-    done: int
-    batches: int
-    loss: float
-    tokens_per_second: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch done and its score on dev. `is_best`: better than every epoch before it."""
-
-    epoch: int
-    loss: float
-    dev: Score
-    is_best: bool
-    tokens_per_second: float
-    seconds: float
-    learning_rate: float
 
 
 @dataclass
