@@ -1,5 +1,6 @@
 """A series of seeds: ordinary runs side by side, whatever ended the command before."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from tagbelt.commands.cli import app
 from tagbelt.errors import ConfigError, SeedsError
 from tagbelt.training.run.seeds import seed_directories, train_seeds
+from tagbelt.training.rundir import held
 from tests.training.tiny import ENGLISH, EXAMPLES, as_toml, merged
 
 ROOT = Path(__file__).parents[3]
@@ -144,6 +146,14 @@ def test_a_seed_that_fails_later_does_not(series, in_here, monkeypatch):
     assert [run.seed for run in summary.runs] == [1, 2, 3]
 
 
+def wait_until_free(directory):
+    """Return once no process trains there: the seeds of a killed series end by themselves."""
+    while True:
+        with contextlib.suppress(ConfigError), held(directory):
+            return
+        time.sleep(0.01)
+
+
 def test_killed_in_the_midst_and_started_again(series, tmp_path, trained):
     changes = {"training.epochs": 40, "training.patience": 40}
     config = tmp_path / "tiny.toml"
@@ -160,7 +170,8 @@ def test_killed_in_the_midst_and_started_again(series, tmp_path, trained):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         process.kill()
-        told = process.stderr.read().decode("utf-8")  # until nobody can write to it: all are gone
+        told = process.stderr.read().decode("utf-8")
+    wait_until_free(run)
     assert told == f"tagbelt train: begins: {run}, log in {run / 'train.log'}\n"
     assert "types: LOC, ORG, PER" in (run / "train.log").read_text(encoding="utf-8")
     assert not (run / "report.json").exists()
