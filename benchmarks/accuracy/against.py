@@ -9,9 +9,8 @@ from typing import Any
 from benchmarks.accuracy.plan import Split
 from benchmarks.accuracy.runs import fingerprint
 from benchmarks.common.record import Row
-from tagbelt.training.rundir.saved import CHECKPOINT
-from tagbelt.training.scores.compare import compare
-from tagbelt.training.scores.compared_runs import Side, shared_gold
+from tagbelt.training.rundir import CHECKPOINT
+from tagbelt.training.scores.compare import ComparedRuns, compare, shared_gold
 from tagbelt.training.scores.significance import welch_test
 
 SAMPLES = 10_000
@@ -48,5 +47,5 @@ def _f1(row: Row, split: str) -> list[float]:
     return [run["scores"][split]["strict"]["f1"] for run in row["runs"]]
 
 
-def _side(runs: Sequence[Path]) -> Side:
-    return Side(runs[0].parent, tuple(run / CHECKPOINT for run in runs), tuple(runs))
+def _side(runs: Sequence[Path]) -> ComparedRuns:
+    return ComparedRuns(runs[0].parent, tuple(run / CHECKPOINT for run in runs), tuple(runs))

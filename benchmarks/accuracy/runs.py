@@ -11,9 +11,8 @@ from benchmarks.common.record import Row
 from tagbelt.data.checkpoint.artifact import SUMS, Header, digest_of
 from tagbelt.errors import ConfigError
 from tagbelt.training.config import RunConfig, load_config
-from tagbelt.training.corpus.files import read_digests
 from tagbelt.training.run.seeds import MACHINE, seed_directories
-from tagbelt.training.rundir.saved import CHECKPOINT, differences, read_report, read_saved
+from tagbelt.training.rundir import CHECKPOINT, differences, read_digests, read_report, read_saved
 from tagbelt.training.scores.summary import SeedRun, summarise
 
 ABOUT = {(name,) for name in ("name", "version", "language", "description", "licence", "notes")}

@@ -23,7 +23,7 @@ from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.tagger import Tagger
-from tagbelt.training.scores.metrics import span_score
+from tagbelt.training.scores.evaluate import span_score
 from tagbelt.training.scores.significance import count, paired_bootstrap
 
 NAME = "accuracy_spacy"

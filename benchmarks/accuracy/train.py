@@ -18,7 +18,8 @@ from typing import Any
 
 from benchmarks.accuracy.against import against, is_current
 from benchmarks.accuracy.plan import PLAN, Entry, Plan, PlanError, read_plan
-from benchmarks.accuracy.runs import check, collect, config_of, fingerprint, finished
+from benchmarks.accuracy.runs import check, collect, fingerprint, finished
+from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, Row, tell, write_result
 from benchmarks.report.results import read_result
 from tagbelt.errors import CheckpointError, ConfigError, ConllError, SeedsError, VectorError
@@ -81,8 +82,14 @@ def train(page: Page, entry: Entry, *, seeds: int | None, jobs: int) -> None:
 
     Raises what `train_seeds` does.
     """
-    directory = page.out / entry.name
-    train_seeds(config_of(entry), directory, count=seeds or entry.seeds, jobs=jobs, tell=tell)
+    train_seeds(
+        ROOT / entry.config,
+        entry.overrides,
+        page.out / entry.name,
+        count=seeds or entry.seeds,
+        jobs=jobs,
+        tell=tell,
+    )
 
 
 def work(page: Page, entries: Sequence[Entry], *, seeds: int | None, jobs: int | None) -> int:

@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 from protocol import serve, versions
-from rich.console import Console
 
 from tagbelt.model.batch import EncodedSentences
 from tagbelt.training.config import load_config
-from tagbelt.training.loop.loop import Epoch, Step
-from tagbelt.training.run.train import prepare
+from tagbelt.training.events import Epoch, Step
+from tagbelt.training.run.prepare import prepare
 
 # An epoch ends with an evaluation, which is not timed; so few sentences are soon evaluated.
 DEV = 4
@@ -32,7 +31,7 @@ class Peer:
         os.environ["TAGBELT_DATA"] = data
         settings = [f"training.{name}=1000" for name in ("epochs", "patience")]
         settings += [f"model.encoder.cell={cell}", f"training.threads={threads}"]
-        run = prepare(load_config(Path(config), settings), Path(), Console(quiet=True))
+        run = prepare(load_config(Path(config), settings), Path())
         trainer = replace(
             run.trainer,
             train=_part(run.trainer.train, chosen),

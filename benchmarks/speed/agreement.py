@@ -22,7 +22,7 @@ from tagbelt.training.config import load_config
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop.loop import predict
 from tagbelt.training.run.train import train
-from tagbelt.training.scores.metrics import span_score
+from tagbelt.training.scores.evaluate import span_score
 
 OPTIONS: dict[str, tuple[str, ...]] = {cell: () for cell in CELLS}
 OPTIONS["lstm-coupled+peephole"] = ("model.encoder.peephole=true",)
@@ -47,7 +47,7 @@ def main() -> None:
 def row(path: Path, overrides: Sequence[str], name: str, out: Path, epochs: int) -> str:
     """Train one cell and compare its three forms on the whole test file."""
     config = load_config(path, [*overrides, f"training.epochs={epochs}"])
-    train(config, out, console=Console(quiet=True))
+    train(config, out)
     network, vocabulary, header = load_network(out / "checkpoint")
     sentences, _ = read_split(config, "test")
     encoded = encode_split(sentences, vocabulary, header.tags, config)

@@ -30,7 +30,7 @@ from benchmarks.speed.systems import Opened, Systems, opened
 from benchmarks.speed.taggers import WARM_UP, Rounds, Warmed, compared, row, take_turns, warmed
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.types import Span
-from tagbelt.training.scores.metrics import span_score
+from tagbelt.training.scores.evaluate import span_score
 
 BASE = "Tagbelt int8"
 BUDGETS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)

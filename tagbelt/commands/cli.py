@@ -12,7 +12,7 @@ from tagbelt.commands.keys import app as keys_app
 from tagbelt.commands.report import report_command
 from tagbelt.commands.serve import command as serve_command
 from tagbelt.commands.tag import command as tag_command
-from tagbelt.training.run.script import command as train_command
+from tagbelt.commands.train import command as train_command
 
 app = typer.Typer(
     help="Named-entity recognition: train on CoNLL data, tag text, serve over HTTP.",

@@ -19,8 +19,8 @@ from tagbelt.commands.options import (
 )
 
 
-class Split(StrEnum):
-    """Which of a run's files two models are compared on."""
+class ComparedSplit(StrEnum):
+    """The files of a run that two models can be compared on."""
 
     dev = "dev"
     test = "test"
@@ -36,8 +36,8 @@ GoldFile = Annotated[
 def command(
     run_a: Annotated[Path, typer.Argument(help=f"The one: {Compared}.")],
     run_b: Annotated[Path, typer.Argument(help=f"The other: {Compared}.")],
-    split: Annotated[Split, typer.Option(help="Which files of the runs to compare on.")] = (
-        Split.test
+    split: Annotated[ComparedSplit, typer.Option(help="Which files of the runs to compare on.")] = (
+        ComparedSplit.test
     ),
     samples: Samples = 10_000,
     file: GoldFile = None,
@@ -55,15 +55,15 @@ def command(
     """
     with told("compare"):
         from tagbelt.training.config import layout_of_options
-        from tagbelt.training.scores.compare import compare, render
-        from tagbelt.training.scores.compared_runs import file_gold, open_side, shared_gold
+        from tagbelt.training.scores.compare import compare, open_runs, render, shared_gold
 
-        a, b = open_side(run_a), open_side(run_b)
+        a, b = open_runs(run_a), open_runs(run_b)
         if file is None:
             gold = shared_gold(a, b, split.value)
         else:
             names = columns.split(",") if columns else None
-            gold = file_gold(file, layout_of_options(names, separator, scheme, repair=repair))
+            layout = layout_of_options(names, separator, scheme, repair=repair)
+            gold = layout.read(file).sentences
         found = compare(
             a,
             b,

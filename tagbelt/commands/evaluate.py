@@ -31,9 +31,9 @@ def command(
 ) -> None:
     """Score a checkpoint on an annotated file, with seqeval in strict and default mode."""
     with told("evaluate"):
-        from tagbelt.training.scores.evaluate import evaluate_file, render
+        from tagbelt.training.scores.evaluate import evaluate, render
 
-        scores = evaluate_file(
+        scores = evaluate(
             checkpoint,
             file,
             columns=columns.split(",") if columns else None,

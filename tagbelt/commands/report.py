@@ -39,9 +39,8 @@ def report_command(
     """
     with told("report"):
         from tagbelt.training.analysis.page import render_page
-        from tagbelt.training.analysis.report import LIMIT, make_report
+        from tagbelt.training.analysis.report import LIMIT, load_run, make_report
         from tagbelt.training.analysis.report import as_json as values
-        from tagbelt.training.analysis.run import load_run
 
         report = make_report(load_run(run), on, threads=threads)
         page = out or (None if as_json else run / PAGE)

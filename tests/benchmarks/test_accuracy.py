@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
 from benchmarks.accuracy.plan import Entry, Plan
 from benchmarks.accuracy.train import Page, work
+from tagbelt.commands.cli import app
 from tests.training.tiny import ENGLISH, as_toml
 
 
@@ -37,7 +39,7 @@ def run_here(tasks, *, jobs, begins):
     assert jobs == 1
     for seed, task in tasks.items():
         assert begins(seed)
-        yield seed, task.work(*task.arguments)
+        yield seed, CliRunner().invoke(app, ["train", *task.arguments]).exit_code
 
 
 @pytest.fixture

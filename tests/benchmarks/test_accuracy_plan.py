@@ -7,7 +7,7 @@ import pytest
 from benchmarks.accuracy.plan import Entry, PlanError, read_plan
 from benchmarks.common.machine import ROOT
 from tagbelt.training.config import load_config
-from tagbelt.training.rundir.saved import differences
+from tagbelt.training.rundir import differences
 
 PLAN = read_plan()
 

@@ -6,15 +6,16 @@ import pytest
 
 from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.conll.schemes import Scheme, tag_set
-from tagbelt.training.analysis.confusion import confusion
-from tagbelt.training.analysis.groups import by_familiarity, by_length
-from tagbelt.training.analysis.mistakes import wrong_sentences
+from tagbelt.training.analysis.figures import (
+    by_familiarity,
+    by_length,
+    confusion,
+    wrong_sentences,
+)
 from tagbelt.training.analysis.page import render_page
-from tagbelt.training.analysis.report import Report
-from tagbelt.training.analysis.run import Curve, File, Material
-from tagbelt.training.scores.calibration import Calibration
-from tagbelt.training.scores.metrics import MODES
-from tagbelt.training.scores.reliability import Bin, Reliability
+from tagbelt.training.analysis.report import EpochScores, JudgedFile, Material, RunReport
+from tagbelt.training.scores.calibration import Bin, Calibration, Reliability
+from tagbelt.training.scores.evaluate import MODES
 from tests.training.analysis.items import item
 
 READABILITY = (Path(__file__).parent / "readability.js").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def made_report():
     ]
     tagged += [item("a b", [(0, 2, label)], [(0, 2, label)]) for label in LABELS]
     scores = {"tool": "seqeval", "micro": SCORE, "types": dict.fromkeys(LABELS, SCORE)}
-    return Report(
+    return RunReport(
         header=Header(
             name="n" * 60,
             unit="word",
@@ -43,10 +44,10 @@ def made_report():
             temperature=1.5,
             metrics=Calibration(1.5, 0.1, 0.04).metrics,
         ),
-        material=Material("test", (File("p" * 300, "0" * 64),), ()),
+        material=Material("test", (JudgedFile("p" * 300, "0" * 64),), ()),
         tokens=1,
         entities=1,
-        curves=tuple(Curve(epoch, 1 / epoch, 0.4, 0.5, 0.45) for epoch in range(1, 20)),
+        epochs=tuple(EpochScores(epoch, 1 / epoch, 0.4, 0.5, 0.45) for epoch in range(1, 20)),
         scores=dict.fromkeys(MODES, scores),
         lengths=tuple(by_length(tagged, "word")),
         familiarity=tuple(by_familiarity(tagged, {"a b": {"TYPE-1"}})),

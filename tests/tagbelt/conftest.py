@@ -1,4 +1,3 @@
-import io
 import os
 import subprocess
 import sys
@@ -6,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from tagbelt.commands.cli import app
@@ -22,7 +20,7 @@ def checkpoint(tmp_path_factory):
 
     directory = tmp_path_factory.mktemp("tagbelt")
     config = tiny_config({"training.epochs": 20, "data.dev": "train.conll"})
-    train(config, directory, console=Console(file=io.StringIO()))
+    train(config, directory)
     return directory / "checkpoint"
 
 

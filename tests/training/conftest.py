@@ -4,6 +4,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tagbelt.commands.training_view import TrainingView
 from tagbelt.training.run.train import train
 from tests.training.tiny import ENGLISH, tiny_config
 
@@ -24,7 +25,8 @@ class Trained:
         self.directory = directory
         self.config = tiny_config(changes, base)
         console = Console(file=said, width=200)
-        self.report = train(self.config, directory, console=console, **options)
+        with TrainingView(console) as view:
+            self.report = train(self.config, directory, progress=view, **options)
         self.said = said.getvalue()
 
     @property

@@ -5,7 +5,6 @@ that was killed at the NNNth change of a file, and then resumed. Each run is a f
 happened is written to standard output, a JSON object a line.
 """
 
-import io
 import json
 import os
 import signal
@@ -18,7 +17,6 @@ import onnxruntime  # noqa: F401 - imported once, before all forks
 import seqeval.metrics  # noqa: F401
 import torch
 import torch._dynamo  # noqa: F401 - as the optimisers do, which takes longer than a run
-from rich.console import Console
 from torch.utils.tensorboard import writer  # noqa: F401
 
 from tagbelt.errors import ConfigError
@@ -58,7 +56,7 @@ def watch_changes(directory: Path, do: Callable[[str], None]) -> None:
 
 
 def run(config: RunConfig, directory: Path, *, resume: bool = False) -> None:
-    train(config, directory, resume=resume, console=Console(file=io.StringIO()))
+    train(config, directory, resume=resume)
 
 
 def count_changes(config: RunConfig, directory: Path, log: Path) -> list[str]:

@@ -2,7 +2,7 @@ import pytest
 
 from tagbelt.errors import ConfigError
 from tagbelt.training.config import parse_config
-from tagbelt.training.rundir.saved import parse_saved
+from tagbelt.training.rundir import parse_saved
 from tests.training.tiny import tiny_config
 
 FULL = {

@@ -10,7 +10,6 @@ from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.writing import write_conll
 from tagbelt.model.config import CELLS
 from tagbelt.training.config import load_config
-from tagbelt.training.corpus.reading import read_source
 from tests.training.run.test_train import both_tags
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -40,7 +39,7 @@ def preset(request, tmp_path_factory):
     overrides = [*SMALL, f"data.root={folder}", "data.columns=['token', 'tag']"]
     for split, count in (("train", 250), ("dev", 40)):
         [(file, source)] = config.data.sources(split)
-        write_conll(folder / f"{split}.txt", islice(read_source(file, source).sentences, count))
+        write_conll(folder / f"{split}.txt", islice(source.read(file).sentences, count))
         overrides.append(f"data.{split}={split}.txt")
     return path, overrides, config
 

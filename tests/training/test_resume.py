@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tagbelt.errors import ConfigError
+from tagbelt.training.loop.state import check_same
 from tagbelt.training.run.train import train
-from tagbelt.training.rundir.state import check_same
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def test_interrupted_then_killed_then_resumed_from_the_command_line(tmp_path, tr
     config.write_text(as_toml(merged(ENGLISH, changes)), encoding="utf-8")
     out = tmp_path / "run"
     command = ("train", config, "--out", out)
-    with run_python("-m", "tagbelt.training.run.train", *command[1:]) as process:
+    with run_python("-m", "tagbelt", *command) as process:
         wait_for_epochs(process, out, 3)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
@@ -163,7 +163,7 @@ def test_a_directory_is_for_one_process_at_a_time(tmp_path):
     text = as_toml(merged(ENGLISH, {"training.epochs": 200, "training.patience": 200}))
     config.write_text(text, encoding="utf-8")
     out = tmp_path / "run"
-    with run_python("-m", "tagbelt.training.run.train", config, "--out", out) as process:
+    with run_python("-m", "tagbelt", "train", config, "--out", out) as process:
         wait_for_epochs(process, out, 1)
         for resume in (False, True):
             with pytest.raises(ConfigError, match=r"run: another process trains here"):

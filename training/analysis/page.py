@@ -1,92 +1,127 @@
 """The report as one HTML page that needs nothing else: no script, no font, no other address."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from tagbelt.training.analysis.charts import Line, curves, reliability
-from tagbelt.training.analysis.groups import Row
-from tagbelt.training.analysis.markup import (
-    HUES,
-    bar,
-    escaped,
-    marked,
-    number,
-    percent,
-    row,
-    table,
-    window,
-)
-from tagbelt.training.analysis.matrix import confusion_table
-from tagbelt.training.analysis.mistakes import Wrong, count_kinds
-from tagbelt.training.analysis.report import LIMIT, Report
-from tagbelt.training.analysis.style import CSS
-from tagbelt.training.scores.calibration import Calibration
-from tagbelt.training.scores.metrics import MODES
-from tagbelt.training.scores.reliability import BINS
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-_KIND_NAMES = {
+from tagbelt.data.types import Span
+from tagbelt.training.analysis import charts
+from tagbelt.training.analysis.charts import epoch_chart, reliability_chart
+from tagbelt.training.analysis.figures import Confusion, JudgedSentence, WrongSentence, count_kinds
+from tagbelt.training.analysis.report import LIMIT, EpochScores, RunReport
+from tagbelt.training.scores.calibration import BINS, Calibration
+from tagbelt.training.scores.evaluate import MODES, ScoreRow
+
+HUES = 8
+AROUND = 30
+"""How many tokens of context stay on either side of the mistakes of a long sentence."""
+
+KIND_NAMES = {
     "type": "wrong type",
     "bounds": "wrong bounds",
     "spurious": "spurious",
     "missed": "missed",
 }
+NOTHING = ScoreRow(precision=0.0, recall=0.0, f1=0.0, support=0)
+
+# Control characters are not allowed in a page, escaped or not: their pictures are shown.
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
+_PICTURES |= {code: "\ufffd" for code in range(0x80, 0xA0)}
 
 
-def render_page(report: Report, mistakes: int) -> str:
+@dataclass(frozen=True)
+class Mark:
+    """An entity as it is marked in a sentence; one that both sides have `is_right`, and paler."""
+
+    text: str
+    label: str
+    hue: int
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class ShownSentence:
+    """A sentence with mistakes: what they are, and both sides as words and marks."""
+
+    told: str
+    gold: list[str | Mark]
+    found: list[str | Mark]
+
+
+def render_page(report: RunReport, mistakes: int) -> str:
     """Return the page, with the worst `mistakes` sentences; everything of the data is escaped."""
-    title = escaped(f"{report.header.name} {report.header.version}: report")
-    parts = [
-        _head(report),
-        _notice(report),
-        _tiles(report),
-        _curves(report),
-        _types(report),
-        _groups(report),
-        _confusion(report),
-        _calibration(report),
-        _mistakes(report, mistakes),
-        _foot(report),
-    ]
+    return templates().get_template("report.html.j2").render(_values(report, mistakes))
+
+
+def templates() -> Environment:
+    """Return the environment of the page's templates: what they write of a value is escaped."""
+    environment = Environment(
+        autoescape=True,
+        finalize=shown,
+        keep_trailing_newline=True,
+        loader=FileSystemLoader(Path(__file__).parent),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["commas"] = lambda value: f"{value:,}"
+    environment.filters["digits"] = lambda value, count: f"{value:.{count}f}"
+    environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
+    names = ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "BOTTOM")
+    environment.globals |= {name: getattr(charts, name) for name in names}
+    return environment
+
+
+def shown(value: object) -> object:
+    """Return a plain text with pictures for its control characters, anything else as it is."""
+    return value.translate(_PICTURES) if type(value) is str else value
+
+
+def _values(report: RunReport, mistakes: int) -> dict[str, Any]:
+    strict, default = (report.scores[mode] for mode in MODES)
+    labels = report.confusion.labels
+    gap = "" if report.header.unit == "character" else " "
+    hues = {label: index % HUES for index, label in enumerate(labels)}
+    kinds = count_kinds(report.wrong).items()
+    return {
+        "report": report,
+        "header": report.header,
+        "LIMIT": LIMIT,
+        "BINS": BINS,
+        "facts": _facts(report),
+        "tiles": _tiles(report),
+        **_learning(report.epochs),
+        "strict": strict,
+        "default": default,
+        "nothing": NOTHING,
+        "type_names": sorted(strict["types"].keys() | default["types"].keys()),
+        "type_head": ["type", "entities", *(f"{n} {m}" for m in MODES for n in ("P", "R", "F1"))],
+        "unit": "characters" if report.header.unit == "character" else "tokens",
+        "gold_counts": _gold_counts(report.confusion),
+        "calibration_chart": reliability_chart(
+            "Share of right entities by posterior", report.calibration.bins
+        ),
+        "recorded": Calibration.recorded(report.header),
+        "kinds": ", ".join(f"{count:,} {KIND_NAMES[kind]}" for kind, count in kinds),
+        "worst": [_shown(wrong, hues, gap) for wrong in report.wrong[:mistakes]],
+        "gap": gap,
+    }
+
+
+def _facts(report: RunReport) -> str:
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
+        f"On {report.material.name}: {len(report.material.sentences):,} sentences, "
+        f"{report.tokens:,} tokens, {report.entities:,} entities; served in "
+        f"{report.header.precision}"
     )
 
 
-def _card(title: str, *parts: str, kind: str = "card") -> str:
-    return f'<section class="{kind}"><h2>{escaped(title)}</h2>{"".join(parts)}</section>'
-
-
-def _note(text: str) -> str:
-    return f'<p class="quiet">{escaped(text)}</p>'
-
-
-def _head(report: Report) -> str:
-    header, material = report.header, report.material
-    facts = (
-        f"On {material.name}: {len(material.sentences):,} sentences, {report.tokens:,} tokens, "
-        f"{report.entities:,} entities; served in {header.precision}"
-    )
-    name = escaped(f"{header.name} {header.version}")
-    text = f"<p>{escaped(header.description)}</p>" if header.description else ""
-    return f"<header><h1>{name}</h1>{text}{_note(facts)}</header>"
-
-
-def _notice(report: Report) -> str:
-    if not report.is_miscalibrated:
-        return ""
-    return (
-        '<p class="notice">The posteriors are not well calibrated: on dev the expected calibration '
-        f"error is {report.dev_error:.3f}, above {LIMIT}. Take scores as an order, not as "
-        "probabilities.</p>"
-    )
-
-
-def _tiles(report: Report) -> str:
+def _tiles(report: RunReport) -> dict[str, str]:
     micro = report.scores["strict"]["micro"]
-    tiles = {
+    return {
         "F1": f"{100 * micro['f1']:.2f}",
         "Precision": f"{100 * micro['precision']:.2f}",
         "Recall": f"{100 * micro['recall']:.2f}",
@@ -94,166 +129,82 @@ def _tiles(report: Report) -> str:
         "Calibration error, dev": f"{report.dev_error:.3f}",
         "Wrong sentences": f"{len(report.wrong):,}",
     }
-    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
-    return f'<dl class="tiles">{items}</dl>'
 
 
-def _curves(report: Report) -> str:
-    rows = report.curves
+def _learning(rows: Sequence[EpochScores]) -> dict[str, Any]:
     if not rows:
-        return ""
-    epochs = [curve.epoch for curve in rows]
-    best = max(rows, key=lambda curve: curve.f1)
-    loss = curves(
-        "Training loss by epoch",
-        epochs,
-        [Line("training loss", 7, [curve.loss for curve in rows])],
-        style=".2f",
-        best=best.epoch,
-    )
-    dev = curves(
-        "Precision, recall and F1 on dev by epoch",
-        epochs,
-        [
-            Line("dev precision", 1, [curve.precision for curve in rows]),
-            Line("dev recall", 2, [curve.recall for curve in rows]),
-            Line("dev F1", 0, [curve.f1 for curve in rows]),
-        ],
-        style=".1%",
-        best=best.epoch,
-    )
-    note = f"The dashed line is the epoch that was kept: {best.epoch}, dev F1 {best.f1:.2%}."
-    charts = f'<div class="two"><figure>{loss}</figure><figure>{dev}</figure></div>'
-    return _card("Learning curves", charts, _note(note))
-
-
-def _types(report: Report) -> str:
-    strict, default = (report.scores[mode] for mode in MODES)
-    names = sorted(strict["types"].keys() | default["types"].keys())
-    empty = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-    rows = []
-    for name, kind in [*((name, "") for name in names), ("all (micro)", "all")]:
-        pair = (
-            (strict["micro"], default["micro"])
-            if kind
-            else (strict["types"].get(name, empty), default["types"].get(name, empty))
-        )
-        cells = [number(pair[0]["support"])]
-        for scores in pair:
-            cells += [percent(scores["precision"]), percent(scores["recall"]), bar(scores["f1"])]
-        rows.append(row(name, cells, kind))
-    head = ["type", "entities"]
-    for mode in MODES:
-        head += [f"P {mode}", f"R {mode}", f"F1 {mode}"]
-    note = f"Per cent; {strict['tool']}, both modes over IOB2 tags."
-    return _card("By type", table(head, rows), _note(note))
-
-
-def _groups(report: Report) -> str:
-    unit = "characters" if report.header.unit == "character" else "tokens"
-    lengths = _card(f"By length in {unit}", _group_table(unit, report.lengths))
-    seen = _card(
-        "Seen against unseen",
-        _group_table("entity", report.familiarity),
-        _note(
-            "Seen: some entity of the training files is written the same, case included. "
-            "A predicted entity goes by its predicted type."
-        ),
-    )
-    return f'<div class="two">{lengths}{seen}</div>'
-
-
-def _group_table(name: str, rows: Sequence[Row]) -> str:
-    lines = [
-        row(
-            item.name,
-            [
-                number(item.gold),
-                number(item.found),
-                percent(item.precision),
-                percent(item.recall),
-                bar(item.f1),
-            ],
-        )
-        for item in rows
+        return {"best": None}
+    epochs = [row.epoch for row in rows]
+    best = max(rows, key=lambda row: row.f1)
+    loss = [("training loss", 7, [row.loss for row in rows])]
+    dev = [
+        ("dev precision", 1, [row.precision for row in rows]),
+        ("dev recall", 2, [row.recall for row in rows]),
+        ("dev F1", 0, [row.f1 for row in rows]),
     ]
-    return table([name, "gold", "predicted", "P", "R", "F1"], lines)
+    titles = ("Training loss by epoch", "Precision, recall and F1 on dev by epoch")
+    return {
+        "best": best,
+        "loss_chart": epoch_chart(titles[0], epochs, loss, style=".2f", best=best.epoch),
+        "dev_chart": epoch_chart(titles[1], epochs, dev, style=".1%", best=best.epoch),
+    }
 
 
-def _confusion(report: Report) -> str:
-    note = (
-        "Rows are gold types, columns predicted ones, for entities with equal bounds. Other "
-        "bounds: shares a token with an entity of the other side, but not both bounds. Missed, "
-        "spurious: shares none. Tints are shares of the gold type."
-    )
-    return _card("Confusion of types", confusion_table(report.confusion), _note(note))
+def _gold_counts(counts: Confusion) -> list[int]:
+    rows = zip(counts.same_bounds, counts.gold_overlapped, counts.missed, strict=True)
+    return [sum(same) + overlapped + missed for same, overlapped, missed in rows]
 
 
-def _calibration(report: Report) -> str:
-    measured = report.calibration
-    rows = [
-        row(
-            f"{part.low:.1f} to {part.high:.1f}",
-            [number(part.count), percent(part.confidence), percent(part.accuracy)],
-        )
-        for part in measured.bins
-        if part.count
-    ]
-    chart = reliability("Share of right entities by posterior", measured.bins)
-    note = (
-        f"The expected calibration error is the mean over {measured.entities:,} predicted entities "
-        f"of |share of right ones - mean posterior| of their bin (Naeini et al. 2015; Guo et al. "
-        f"2017): {measured.error:.4f} over {BINS} bins of equal width, "
-        f"{measured.error_equal_counts:.4f} over {BINS} bins of equal counts. "
-        "Grey columns are counts, the dashed line is perfect calibration."
-    )
-    recorded = Calibration.recorded(report.header)
-    if recorded is not None:
-        note += f" From training: {recorded}."
-    head = ["posterior", "entities", "mean posterior", "right"]
-    both = f'<div class="two"><figure>{chart}</figure>{table(head, rows)}</div>'
-    return _card("Calibration of span posteriors", both, _note(note))
-
-
-def _mistakes(report: Report, limit: int) -> str:
-    counts = count_kinds(report.wrong)
-    told = ", ".join(f"{count:,} {_KIND_NAMES[kind]}" for kind, count in counts.items())
-    shown = report.wrong[:limit]
-    note = (
-        f"{told}. The {len(shown)} of {len(report.wrong):,} sentences whose mistake the model was "
-        "surest of; pale marks are right. Sure of a missed entity: the least probability of its "
-        "tokens to stand outside. A sure mistake may be one of the annotation."
-    )
-    hues = {label: index % HUES for index, label in enumerate(report.confusion.labels)}
-    gap = "" if report.header.unit == "character" else " "
-    items = "".join(_wrong(wrong, hues, gap) for wrong in shown)
-    listed = f'<ol class="worst">{items}</ol>' if shown else ""
-    return _card("Worst mistakes", _note(note), listed, kind="card long")
-
-
-def _wrong(wrong: Wrong, hues: dict[str, int], gap: str) -> str:
+def _shown(wrong: WrongSentence, hues: Mapping[str, int], gap: str) -> ShownSentence:
     item = wrong.item
     scores = dict(zip(item.found, item.scores, strict=True))
     part = window(item, [mistake.span for mistake in wrong.mistakes])
-    gold = marked(item, item.gold, part, gap=gap, hues=hues, note=lambda _: "")
-    found = marked(
-        item, item.found, part, gap=gap, hues=hues, note=lambda span: f" {scores[span]:.3f}"
-    )
-    told = f"line {item.line:,} \u00b7 " + "; ".join(
-        f"{_KIND_NAMES[mistake.kind]}: "
+    told = "; ".join(
+        f"{KIND_NAMES[mistake.kind]}: "
         f"{gap.join(item.tokens[mistake.span.start : mistake.span.end])} {mistake.sure:.3f}"
         for mistake in wrong.mistakes
     )
-    return (
-        f'<li>{_note(told)}<div class="sides">'
-        f'<div class="side"><b>gold</b><p dir="auto">{gold}</p></div>'
-        f'<div class="side"><b>predicted</b><p dir="auto">{found}</p></div></div></li>'
+    return ShownSentence(
+        f"line {item.line:,} \u00b7 {told}",
+        marked(item, item.gold, part, gap, hues, lambda span: span.label),
+        marked(item, item.found, part, gap, hues, lambda s: f"{s.label} {scores[s]:.3f}"),
     )
 
 
-def _foot(report: Report) -> str:
-    files = "; ".join(
-        f"<code>{escaped(file.path)}</code> SHA-256 <code>{file.sha256[:16]}</code>"
-        for file in report.material.files
-    )
-    return f'<footer class="quiet">Read: {files}. Written by <code>tagbelt report</code>.</footer>'
+def window(item: JudgedSentence, spans: Sequence[Span]) -> tuple[int, int]:
+    """Return the part of a sentence to show so that `spans` are seen in context."""
+    first = max(0, min(span.start for span in spans) - AROUND)
+    end = min(len(item.tokens), max(span.end for span in spans) + AROUND)
+    # An entity is shown whole or not at all.
+    for span in sorted({*item.gold, *item.found}):
+        if span.start < first < span.end:
+            first = span.start
+        if span.start < end < span.end:
+            end = span.end
+    return first, end
+
+
+def marked(
+    item: JudgedSentence,
+    spans: Sequence[Span],
+    part: tuple[int, int],
+    gap: str,
+    hues: Mapping[str, int],
+    label: Callable[[Span], str],
+) -> list[str | Mark]:
+    """Return a part of a sentence as words and marks, to be joined by `gap`."""
+    first, end = part
+    pieces: list[str | Mark] = ["\u2026"] if first else []
+    place = first
+    for span in sorted(spans):
+        if span.start < place or span.end > end:
+            continue
+        pieces += item.tokens[place : span.start]
+        words = gap.join(item.tokens[span.start : span.end])
+        hue = hues.get(span.label, HUES - 1)
+        pieces.append(Mark(words, label(span), hue, span in item.true))
+        place = span.end
+    pieces += item.tokens[place:end]
+    if end < len(item.tokens):
+        pieces.append("\u2026")
+    return pieces

@@ -1,8 +1,9 @@
-"""From the files of a config to the sentences of a run, and to the ids the network trains on."""
+"""The sentences of a run, read from the files of its config, and their ids for the network."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,25 @@ from numpy.typing import NDArray
 from tagbelt.data.checkpoint.bigrams import build_bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.schemes import spans_to_tags, tag_set
-from tagbelt.data.types import Sentence, Span
-from tagbelt.errors import ConfigError
+from tagbelt.data.lexicon.gazetteer import Gazetteer
+from tagbelt.data.lexicon.packages import jieba_terms, name_terms, place_terms
+from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
+from tagbelt.data.lexicon.term_lists import read_term_list
+from tagbelt.data.lexicon.terms import Term
+from tagbelt.data.types import Sentence, Span, Unit
+from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.batch import EncodedSentences, encode
-from tagbelt.model.features.vectors import Vectors, load_vectors
-from tagbelt.training.config import SPLITS, RunConfig, Source, Split
-from tagbelt.training.corpus.gazetteers import build_gazetteer
-from tagbelt.training.corpus.lexicon import build_lexicon
-from tagbelt.training.corpus.reading import read_source
+from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
+from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
+from tagbelt.training.data_config import SPLITS, AnnotatedFile, GazetteerSource, Split
+
+COMMON_NAMES = 100_000
+"""How many first and how many last names are read unless the config says."""
+
+LARGE_CITY = 15_000
+"""How many people a city has at least, unless the config says."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ def load_run_data(config: RunConfig) -> RunData:
     labels = _labels(config, train, dev)
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
-    unlabelled = unlabelled_sentences(config)
+    unlabelled = unlabelled_sentences(config) if config.distillation else ()
     known = (*train, *unlabelled)
     vocabulary = build_vocabulary(
         (sentence.tokens for sentence in known),
@@ -68,7 +78,9 @@ def load_run_data(config: RunConfig) -> RunData:
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
     )
-    lexicon, lexicon_vectors = build_lexicon(config, known)
+    lexicon, lexicon_vectors = (
+        build_lexicon(config, known) if config.model.lexicon.vectors else (None, None)
+    )
     vocabulary = replace(_with_context(vocabulary, config, known), lexicon=lexicon)
     return RunData(
         train=train,
@@ -93,6 +105,69 @@ def _with_context(
     return replace(vocabulary, bigrams=bigrams, gazetteer=build_gazetteer(config))
 
 
+def build_gazetteer(config: RunConfig) -> Gazetteer | None:
+    """Read all lists and packages of a config; None if it names none.
+
+    Raises:
+        ConfigError: a list that is not there or has a fault, or a package that is not installed.
+    """
+    data = config.data
+    if not data.gazetteers:
+        return None
+    packages = (source for source in data.gazetteers if source.package)
+    try:
+        lists = [
+            list(read_term_list(path, source.type, data.unit, source.max_terms))
+            for path, source in data.term_lists()
+        ]
+        found = (_package_terms(source, data.unit) for source in packages)
+        terms = chain(chain.from_iterable(lists), chain.from_iterable(found))
+        return Gazetteer(terms, lowercase=data.lowercase_terms)
+    except FileNotFoundError as error:
+        raise ConfigError(f"data.gazetteers: no such file: {error.filename}") from error
+    except (DataError, OSError, ValueError) as error:
+        raise ConfigError(f"data.gazetteers: {error}") from error
+
+
+def _package_terms(source: GazetteerSource, unit: Unit) -> Iterator[Term]:
+    least = source.min_population
+    match source.package:
+        case "jieba":
+            return jieba_terms(source.max_terms)
+        case "names-dataset":
+            return name_terms(unit, source.max_terms or COMMON_NAMES)
+        case _:
+            return place_terms(
+                unit,
+                source.max_terms,
+                min_population=LARGE_CITY if least is None else least,
+                alternate_names=source.alternate_names,
+            )
+
+
+def build_lexicon(
+    config: RunConfig, train: Sequence[Sentence]
+) -> tuple[SoftLexicon | None, NDArray[np.float32] | None]:
+    """Return the lexicon of a config with frequencies in training, and its vectors [W, E].
+
+    Raises:
+        ConfigError: a lexicon for tokens that are words, or one of phrases alone.
+        VectorError: vectors that can't be read, or are too short.
+    """
+    settings = config.model.lexicon
+    if settings.vectors is None:
+        return None, None
+    if config.data.unit != "character":
+        raise ConfigError("model.lexicon: its words cover characters: data.unit is 'word'")
+    vectors = load_vectors(settings.vectors, lowercase=False)
+    kept = [row for row, word in enumerate(vectors.words) if not any(map(str.isspace, word))]
+    if not kept:
+        raise ConfigError(f"model.lexicon: {settings.vectors}: all its words hold spaces")
+    words = [vectors.words[row] for row in kept]
+    lexicon = SoftLexicon.counted(words, (sentence.tokens for sentence in train))
+    return lexicon, reduced(vectors.matrix[kept], settings.size)
+
+
 def _check_files(config: RunConfig) -> None:
     """Refuse a file that is not there, one of `test` too: not after hours of training."""
     for split in SPLITS:
@@ -110,7 +185,7 @@ def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], t
 class _Part:
     """What one file of a split gave."""
 
-    source: Source
+    source: AnnotatedFile
     sentences: tuple[Sentence, ...]
     repairs: tuple[str, ...]
 
@@ -118,7 +193,7 @@ class _Part:
 def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
     parts = []
     for path, source in config.data.sources(split):
-        corpus = read_source(path, source)
+        corpus = source.read(path)
         part = _part_of(path, source, corpus.sentences)
         sentences = tuple(_renamed(sentence, source.labels) for sentence in part)
         repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
@@ -126,7 +201,9 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
     return parts
 
 
-def _part_of(path: Path, source: Source, sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+def _part_of(
+    path: Path, source: AnnotatedFile, sentences: Sequence[Sentence]
+) -> Sequence[Sentence]:
     if source.sentences is None:
         return sentences
     first, stop = source.sentences

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import ConfigError
-from tagbelt.training.config import SynthesisConfig
+from tagbelt.training.data_config import SynthesisConfig
 
 Names = Mapping[str, Sequence[tuple[str, ...]]]
 """For each entity type the names to draw from, as tokens."""

@@ -10,7 +10,7 @@ from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import SEPARATORS, Sentence, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.training.config import RunConfig
-from tagbelt.training.distillation_config import TextSource
+from tagbelt.training.data_config import TextSource
 
 
 def unlabelled_sentences(config: RunConfig) -> tuple[Sentence, ...]:

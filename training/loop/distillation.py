@@ -8,13 +8,14 @@ and what a mean of distributions expects is the mean. Nothing is approximated, t
 chains is no chain: the least loss is that of the chain with the same expectations.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import Tensor
 
 from tagbelt.data.conll.schemes import Scheme
@@ -25,22 +26,69 @@ from tagbelt.inference.crf.parameters import CrfParameters, IntArray
 from tagbelt.inference.crf.tags import tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.inference.threads import available_threads
-from tagbelt.model.batch import EncodedSentences, ExpectedTags
+from tagbelt.model.batch import Batch, EncodedSentences, ExpectedTags
 from tagbelt.model.cells.packed import batch_sizes, packed_order
 from tagbelt.model.crf import certain_tags, forward_backward
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.corpus import RunData
-from tagbelt.training.loop.soft_targets import SoftTargets
+from tagbelt.training.events import Callback, Message
 
 BUDGET = 4096
 BLOCK = 1024
 """Sentences that the teachers read in one go, to bound the memory that their answers take."""
 
+RARE = 1e-5
+"""Transitions expected less often than this in a sentence are not kept."""
+
 Sentences = Sequence[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class SoftTargets:
+    """The expected tags of S sentences with N tokens, of K tags.
+
+    `marginals` float16 [N, K] of all tokens in order, those of sentence i from `starts[i]` to
+    `starts[i + 1]`. Of its transitions most are never expected: the others are the `moves`
+    [M] (from * K + to) and how often, `counts` [M], from `move_starts[i]` to `move_starts[i + 1]`.
+    """
+
+    marginals: Tensor
+    moves: Tensor
+    counts: Tensor
+    starts: Tensor
+    move_starts: Tensor
+
+    @classmethod
+    def of(cls, sentences: Iterable[ExpectedTags]) -> "SoftTargets":
+        """Keep what is expected of sentences, one at a time; at least one."""
+        marginals, moves, counts = [], [], []
+        for expected in sentences:
+            steps = expected.steps.numpy().ravel()
+            kept = np.flatnonzero(steps > RARE)
+            # What is left out goes to the others: transitions are one fewer than tokens.
+            scale = (len(expected.marginals) - 1) / max(steps[kept].sum(), RARE)
+            marginals.append(expected.marginals.numpy().astype(np.float16))
+            moves.append(kept.astype(np.int32))
+            counts.append((scale * steps[kept]).astype(np.float32))
+        return cls(
+            _joined(marginals), _joined(moves), _joined(counts), _starts(marginals), _starts(moves)
+        )
+
+    def batch(self, batch: Batch) -> ExpectedTags:
+        """Return the expected tags of a batch, in float64; each token's sum to 1."""
+        order, size = batch.index, self.marginals.shape[1]
+        rows = _parts(self.marginals, self.starts, order)
+        lengths = self.starts[order + 1] - self.starts[order]
+        marginals = rows[packed_order(lengths)].double()
+        marginals /= marginals.sum(1, keepdim=True)
+        steps = torch.zeros(size * size, dtype=torch.float64)
+        moves = _parts(self.moves, self.move_starts, order)
+        steps.index_add_(0, moves, _parts(self.counts, self.move_starts, order).double())
+        return ExpectedTags(marginals, steps.view(size, size))
+
+
 def run_targets(
-    config: RunConfig, data: RunData, encoded: EncodedSentences, console: Console
+    config: RunConfig, data: RunData, encoded: EncodedSentences, progress: Callback
 ) -> SoftTargets | None:
     """Return what the teachers of a run expect of its training sentences; None without teachers.
 
@@ -59,9 +107,11 @@ def run_targets(
         for path in settings.teachers
     ]
     sentences = [sentence.tokens for sentence in (*data.train, *data.unlabelled)]
-    console.print(
-        f"teachers: {len(teachers)}, reading {len(sentences):,} sentences,"
-        f" {len(data.unlabelled):,} of them unlabelled"
+    progress(
+        Message(
+            f"teachers: {len(teachers)}, reading {len(sentences):,} sentences,"
+            f" {len(data.unlabelled):,} of them unlabelled"
+        )
     )
     return soft_targets(teachers, sentences, encoded.tags[: len(data.train)], settings.weight)
 
@@ -159,3 +209,18 @@ def expected_tags(
     marginals[order] = lattice.marginals
     parts = zip(torch.split(marginals, lengths.tolist()), lattice.steps, strict=True)
     return [ExpectedTags(*part) for part in parts]
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts))
+
+
+def _starts(parts: Sequence[NDArray[Any]]) -> Tensor:
+    """Where each part begins when they stand one behind the other, and where the last ends."""
+    return torch.tensor([0, *map(len, parts)]).cumsum(0)
+
+
+def _parts(values: Tensor, starts: Tensor, order: Tensor) -> Tensor:
+    """Return the parts at the places in `order`, one behind the other."""
+    ends = zip(starts[order].tolist(), starts[order + 1].tolist(), strict=True)
+    return torch.cat([values[begin:end] for begin, end in ends])

@@ -1,6 +1,7 @@
 """The training loop: a generator of what happened. It reads and writes no file."""
 
 import math
+import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,39 +18,18 @@ from tagbelt.inference.crf.parameters import CrfParameters
 from tagbelt.model.batch import Batch, EncodedSentences
 from tagbelt.model.network import Network
 from tagbelt.training.config import OptimiserConfig, RunConfig
+from tagbelt.training.events import Epoch, Step
 from tagbelt.training.loop.adversarial import adversarial_backward
-from tagbelt.training.loop.batches import bucketed_batches
 from tagbelt.training.loop.deferred_adam import DeferredAdam
-from tagbelt.training.loop.soft_targets import SoftTargets
-from tagbelt.training.scores.metrics import Score, span_score
+from tagbelt.training.loop.distillation import SoftTargets
+from tagbelt.training.scores.evaluate import span_score
 
 EVALUATION_BATCH = 256
+POOL = 64
+"""Batches' worth of sentences that are sorted together: long enough to keep padding low, short
+enough that batches differ from epoch to epoch."""
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One batch done: `loss` in nats a sentence, how far the epoch is, tokens a second so far."""
-
-    epoch: int
-    done: int
-    batches: int
-    loss: float
-    tokens_per_second: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch done and its score on dev. `is_best`: better than every epoch before it."""
-
-    epoch: int
-    loss: float
-    dev: Score
-    is_best: bool
-    tokens_per_second: float
-    seconds: float
-    learning_rate: float
 
 
 @dataclass
@@ -156,6 +136,26 @@ class Trainer:
     def predict(self, sentences: EncodedSentences) -> list[tuple[Span, ...]]:
         """Return the spans that the network finds in each sentence."""
         return predict(self.judged, sentences, self.tags, self.config, self.device)
+
+
+def bucketed_batches(
+    lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int
+) -> list[list[int]]:
+    """Return the indices of each batch; every sentence stands in exactly one.
+
+    The order depends on `seed` and `epoch` alone, so that a resumed run goes on as an
+    uninterrupted one would.
+    """
+    generator = random.Random(f"{seed}/{epoch}")
+    order = list(range(len(lengths)))
+    generator.shuffle(order)
+    span = POOL * batch_size
+    batches: list[list[int]] = []
+    for begin in range(0, len(order), span):
+        pool = sorted(order[begin : begin + span], key=lambda i: lengths[i])
+        batches.extend(pool[i : i + batch_size] for i in range(0, len(pool), batch_size))
+    generator.shuffle(batches)
+    return batches
 
 
 @torch.no_grad()

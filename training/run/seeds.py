@@ -1,21 +1,45 @@
 """One config trained with several seeds: a directory of ordinary runs, `seed-1` and so on.
 
-Light to import: the runs, and torch, are in processes of their own.
+Light to import: the runs, and torch, are in processes of their own. Each is the command itself,
+`python -m tagbelt train`.
 """
 
-from collections.abc import Callable
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from tagbelt.data.checkpoint.artifact import CONFIG, write_json
 from tagbelt.errors import ConfigError, SeedsError
-from tagbelt.training.config import RunConfig
-from tagbelt.training.corpus.files import Digests, check_digests, digests
-from tagbelt.training.run.workers import Task, run_tasks
-from tagbelt.training.rundir.saved import METRICS, differences, read_report, read_saved
+from tagbelt.training.config import RunConfig, load_config
+from tagbelt.training.rundir import (
+    METRICS,
+    Digests,
+    check_digests,
+    differences,
+    digests,
+    read_report,
+    read_saved,
+)
 from tagbelt.training.scores.summary import Summary, summarise
 
 SEEDS = "seeds.json"
 LOG = "train.log"
+
+TRAIN = ("-m", "tagbelt", "train", "--end-with-stdin")
+GRACE = 3.0
+"""So many seconds a process has to leave after it was asked to: an import can lose the request."""
+PAUSE = 0.05
+"""Seconds between two looks at whether a process has ended."""
 
 MACHINE = {("training", "threads"), ("training", "device")}
 """Settings in which the seeds of a series may differ: where they ran, not what."""
@@ -24,7 +48,7 @@ Tell = Callable[[str], None]
 
 
 def seed_directory(directory: Path, seed: int) -> Path:
-    """Return where the run of a seed lies in the directory of its series."""
+    """Return the directory of a seed's run in that of its series."""
     return directory / f"seed-{seed}"
 
 
@@ -38,28 +62,46 @@ def seed_directories(directory: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+@dataclass(frozen=True)
+class SeedTask:
+    """The training of one seed: the command's arguments.
+
+    With `log`, what it writes to standard output and error goes to the end of that file.
+    """
+
+    arguments: tuple[str, ...]
+    log: Path | None = None
+
+
 def train_seeds(
-    config: RunConfig, directory: Path, *, count: int, jobs: int, tell: Tell
+    config: Path,
+    overrides: Sequence[str],
+    directory: Path,
+    *,
+    count: int,
+    jobs: int,
+    tell: Tell,
 ) -> Summary:
     """Train with `count` seeds, from the config's own upwards; return their scores together.
 
-    A seed that is finished is left as it is, one that was stopped goes on. `jobs` run at a time,
-    on one thread each if that is more than one, and write to `train.log` then. `seeds.json` is
-    written anew after each.
+    `config` and `overrides` are those of `load_config`. A seed that is finished is left as it is,
+    one that was stopped goes on. `jobs` run at a time, on one thread each if that is more than
+    one, and write to `train.log` then. `seeds.json` is written anew after each.
 
     Raises:
         ConfigError: a directory of another run, or a seed there of another config or other files.
         SeedsError: a seed failed. One that does so before its first epoch is over ends the
             series, since all would; others do not.
     """
-    found = digests(config)
-    configs = _configs(config, directory, count, found, one_thread=jobs > 1)
+    read = load_config(config, overrides)
+    found = digests(read)
+    configs = _configs(read, directory, count, found, one_thread=jobs > 1)
     done = [seed for seed in configs if read_report(seed_directory(directory, seed)) is not None]
     if done:
         tell(f"finished before: seed {', '.join(map(str, done))}")
     tasks = {
-        seed: _task(seed_config, seed_directory(directory, seed), has_log=jobs > 1)
-        for seed, seed_config in configs.items()
+        seed: _task(config, overrides, ours, seed_directory(directory, seed), has_log=jobs > 1)
+        for seed, ours in configs.items()
         if seed not in done
     }
     failed = _train_all(tasks, directory, list(configs), jobs=jobs, tell=tell)
@@ -98,18 +140,20 @@ def _config_of(ours: RunConfig, directory: Path, found: Digests) -> RunConfig:
     return begun
 
 
-def _task(config: RunConfig, directory: Path, *, has_log: bool) -> Task:
-    return Task(_train_seed, (config, directory), directory / LOG if has_log else None)
-
-
-def _train_seed(config: RunConfig, directory: Path) -> int:
-    from tagbelt.training.run.script import train_and_tell
-
-    return train_and_tell(config, directory, resume=(directory / CONFIG).exists())
+def _task(
+    config: Path, overrides: Sequence[str], ours: RunConfig, directory: Path, *, has_log: bool
+) -> SeedTask:
+    """Return the task of a seed whose config is `ours`, the command's config and overrides."""
+    training = ours.training
+    own = [f"training.{name}={getattr(training, name)}" for name in ("seed", "threads", "device")]
+    sets = [part for override in (*overrides, *own) for part in ("--set", override)]
+    resume = ["--resume"] if (directory / CONFIG).exists() else []
+    arguments = (str(config), *sets, "--out", str(directory), *resume)
+    return SeedTask(arguments, directory / LOG if has_log else None)
 
 
 def _train_all(
-    tasks: dict[int, Task], directory: Path, seeds: list[int], *, jobs: int, tell: Tell
+    tasks: dict[int, SeedTask], directory: Path, seeds: list[int], *, jobs: int, tell: Tell
 ) -> list[int]:
     """Train what is left to train; return the seeds that failed."""
     failed: list[int] = []
@@ -145,3 +189,76 @@ def _write_summary(directory: Path, seeds: list[int]) -> Summary:
     summary = summarise([seed_directory(directory, seed) for seed in seeds])
     write_json(directory / SEEDS, summary.as_json())
     return summary
+
+
+def run_tasks(
+    tasks: Mapping[int, SeedTask], *, jobs: int, begins: Callable[[int], bool]
+) -> Iterator[tuple[int, int]]:
+    """Run at most `jobs` of the numbered tasks at a time; yield number and exit code of each.
+
+    `begins` is asked before a task starts; none does after it has said False. Processes that are
+    still running when the caller stops early, as after ^C, are ended. A process that a signal
+    ended has an exit code below 0.
+    """
+    waiting = deque(tasks)
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    try:
+        while True:
+            while waiting and len(running) < jobs:
+                number = waiting.popleft()
+                if begins(number):
+                    running[number] = _start(tasks[number])
+                else:
+                    waiting.clear()
+            if not running:
+                return
+            for number in [number for number, one in running.items() if one.poll() is not None]:
+                with running.pop(number) as ended:
+                    yield number, ended.returncode
+            time.sleep(PAUSE)
+    finally:
+        _end(list(running.values()))
+
+
+def _start(task: SeedTask) -> "subprocess.Popen[bytes]":
+    # `python -m` looks for packages in the working directory first; an installed command does not.
+    here = sys.path[0] in ("", str(Path.cwd()))
+    command = [sys.executable, *([] if here else ["-P"]), *TRAIN, *task.arguments]
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(task.log.open("ab")) if task.log else None
+        # Nothing is written to its standard input. It is closed when this process ends, however.
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+
+
+def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        with process:
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def end_with_parent() -> None:
+    """Let this process, started by `run_tasks`, end when its standard input is closed.
+
+    That is when the process that started it ends, in whatever way: left alone, this one would
+    write to a directory that a second start writes to as well.
+    """
+    # ^C reaches every process of the terminal; the one that started us ends us then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A progress bar on the terminal gives the cursor back as an exception passes it.
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _leave(signum: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + signum)
+
+
+def _wait_for_parent() -> None:
+    with contextlib.suppress(OSError):
+        os.read(0, 1)
+    os._exit(1)

@@ -1,19 +1,138 @@
-"""`tagbelt evaluate CHECKPOINT FILE`: a checkpoint's scores on an annotated file."""
+"""Entity scores: a span F1 for choosing epochs, and seqeval's for what is reported."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-from tagbelt.data.conll.schemes import Scheme, spans_to_tags
-from tagbelt.data.types import Sentence
+from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags
+from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import layout_of_options
-from tagbelt.training.corpus.reading import read_source
-from tagbelt.training.scores.metrics import MODES, report
+
+Mode = Literal["default", "strict"]
+MODES: tuple[Mode, ...] = ("strict", "default")
 
 
-def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, Any]:
+class ScoreRow(TypedDict):
+    """Precision, recall and F1 in [0, 1], and how many gold entities they speak of."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class ModeScores(TypedDict):
+    """Scores in one of seqeval's modes: of all entities (micro mean), and of each type."""
+
+    tool: str
+    mode: Mode
+    scheme: str
+    micro: ScoreRow
+    types: dict[str, ScoreRow]
+
+
+Scores = dict[Mode, ModeScores]
+"""Scores in each of seqeval's modes."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Precision, recall and F1 in [0, 1], and how many gold entities they speak of."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def span_score(gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]) -> Score:
+    """Score spans that match exactly in place and label, all types together.
+
+    On valid tag sequences this equals seqeval in both modes.
+    """
+    true = total_gold = total_found = 0
+    for gold_spans, found_spans in zip(gold, found, strict=True):
+        true += len(set(gold_spans) & set(found_spans))
+        total_gold += len(gold_spans)
+        total_found += len(found_spans)
+    return score_of(true, total_gold, total_found)
+
+
+def score_of(true: int, gold: int, found: int) -> Score:
+    """Return the score of counts; 0 where there is nothing to divide by."""
+    precision = true / found if found else 0.0
+    recall = true / gold if gold else 0.0
+    f1 = 2 * true / (gold + found) if gold + found else 0.0
+    return Score(precision, recall, f1, gold)
+
+
+def report(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]], mode: Mode) -> ModeScores:
+    """Return seqeval's scores of IOB2 tags: `micro` and by entity type, with how they were made."""
+    from seqeval.metrics import classification_report
+    from seqeval.scheme import IOB2
+
+    options: dict[str, Any] = {"output_dict": True, "zero_division": 0}
+    if mode == "strict":
+        options |= {"mode": "strict", "scheme": IOB2}
+    rows: Mapping[str, Any] = {}
+    if any(tag != OUTSIDE for row in (*gold, *found) for tag in row):  # or seqeval has no mean
+        rows = classification_report([list(r) for r in gold], [list(r) for r in found], **options)
+    scores = {name: _score(row) for name, row in rows.items()}
+    averages = {"micro avg", "macro avg", "weighted avg"}
+    nothing = ScoreRow(precision=0.0, recall=0.0, f1=0.0, support=0)
+    return {
+        "tool": f"seqeval {version('seqeval')}",
+        "mode": mode,
+        "scheme": str(Scheme.IOB2),
+        "micro": scores.get("micro avg", nothing),
+        "types": {name: score for name, score in scores.items() if name not in averages},
+    }
+
+
+def _score(row: Mapping[str, Any]) -> ScoreRow:
+    return {
+        "precision": float(row["precision"]),
+        "recall": float(row["recall"]),
+        "f1": float(row["f1-score"]),
+        "support": int(row["support"]),
+    }
+
+
+def evaluate(
+    checkpoint: str | os.PathLike[str],
+    gold: str | os.PathLike[str] | Sequence[Sentence],
+    *,
+    columns: Sequence[str] | None = None,
+    separator: str = "whitespace",
+    scheme: str | None = None,
+    repair: bool = False,
+    precision: Precision = "auto",
+    threads: int | None = None,
+) -> Scores:
+    """Score a checkpoint on a CoNLL file, or on annotated sentences.
+
+    `columns`, `separator`, `scheme` and `repair` say how a file is read; see `FileLayout`.
+
+    Raises:
+        ConfigError: columns without token or tag, an unknown separator or scheme.
+        ConllError: the file can't be read so.
+        CheckpointError: no checkpoint, or a damaged one.
+        ValueError: a sentence without gold tags, named by its line.
+    """
+    if isinstance(gold, str | os.PathLike):
+        layout = layout_of_options(columns, separator, scheme, repair=repair)
+        gold = layout.read(Path(gold)).sentences
+    return evaluate_sentences(
+        Tagger.load(Path(checkpoint), threads=threads, precision=precision), gold
+    )
+
+
+def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
     """Tag sentences with the Tagger that serves; return seqeval's report in each mode.
 
     Raises:
@@ -27,29 +146,7 @@ def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[st
     return {mode: report(gold, found, mode) for mode in MODES}
 
 
-def evaluate_file(
-    checkpoint: Path,
-    file: Path,
-    *,
-    columns: Sequence[str] | None = None,
-    separator: str = "whitespace",
-    scheme: str | None = None,
-    repair: bool = False,
-    precision: Precision = "auto",
-    threads: int | None = None,
-) -> dict[str, Any]:
-    """Score a checkpoint on a CoNLL file; see `Layout` for how its columns are named.
-
-    Raises:
-        ConfigError: columns without token or tag, an unknown separator or scheme.
-        ConllError: the file can't be read so.
-    """
-    corpus = read_source(file, layout_of_options(columns, separator, scheme, repair=repair))
-    tagger = Tagger.load(checkpoint, threads=threads, precision=precision)
-    return evaluate_sentences(tagger, corpus.sentences)
-
-
-def render(reports: Mapping[str, Any]) -> str:
+def render(reports: Scores) -> str:
     """Lay the reports of all modes out as a table, in per cent."""
     width = max(12, *(len(name) for scores in reports.values() for name in scores["types"]))
     lines = []

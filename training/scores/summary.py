@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from tagbelt.training.rundir.saved import read_metrics, read_report, read_saved
-from tagbelt.training.scores.metrics import MODES
+from tagbelt.training.rundir import read_metrics, read_report, read_saved
+from tagbelt.training.scores.evaluate import MODES
 
 F1 = dict[str, dict[str, float]]
 """F1 in [0, 1] by split and seqeval's mode."""

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from tagbelt.data.types import Span
-from tagbelt.training.analysis.tagged import Tagged
+from tagbelt.training.analysis.figures import JudgedSentence
 
 LABELS = ("PER", "LOC", "ORG")
 
@@ -11,7 +11,7 @@ LABELS = ("PER", "LOC", "ORG")
 def item(text, gold=(), found=(), *, scores=None, outside=None, line=1):
     """A sentence; spans are (start, end, label), scores 0.5 unless given."""
     tokens = tuple(text.split())
-    return Tagged(
+    return JudgedSentence(
         tokens=tokens,
         line=line,
         gold=tuple(Span(*span) for span in gold),

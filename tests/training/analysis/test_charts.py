@@ -6,14 +6,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tagbelt.training.analysis import charts
-from tagbelt.training.analysis.charts import Line, curves, reliability
-from tagbelt.training.scores.reliability import Bin
+from tagbelt.training.analysis.charts import epoch_chart, reliability_chart
+from tagbelt.training.analysis.page import templates
+from tagbelt.training.scores.calibration import Bin
 
 VALUES = st.floats(0.0, 1e6).filter(lambda value: value == 0.0 or value > 1e-6)
 
 
-def drawn(svg):
+def drawn(chart):
     """The chart as a tree: its root and its curves as lists of (x, y)."""
+    svg = templates().get_template("parts.html.j2").module.draw(chart)
     root = ElementTree.fromstring(f"<div>{svg}</div>")
     points = [line.get("points").split() for line in root.iter("polyline")]
     return root, [[tuple(map(float, p.split(","))) for p in curve] for curve in points]
@@ -43,8 +45,8 @@ def test_the_grid_is_round_and_holds_all(one, other):
 
 
 def test_curves_run_through_their_values():
-    lines = [Line("a", 0, [0.2, 0.6, 1.0]), Line("b", 1, [1.0, 0.4, 0.4])]
-    root, found = drawn(curves("title", [1, 2, 3], lines, style=".0%", best=2))
+    lines = [("a", 0, [0.2, 0.6, 1.0]), ("b", 1, [1.0, 0.4, 0.4])]
+    root, found = drawn(epoch_chart("title", [1, 2, 3], lines, style=".0%", best=2))
     at = heights(root)
     assert [y for _, y in found[0]] == [at[20], at[60], at[100]]
     assert [y for _, y in found[1]] == [at[100], at[40], at[40]]
@@ -59,7 +61,7 @@ def test_curves_run_through_their_values():
 @pytest.mark.parametrize("count", [1, 2, 9, 10, 11, 200])
 def test_epochs_are_written_without_crowding_and_the_last_one_always(count):
     epochs = range(1, count + 1)
-    root, _ = drawn(curves("t", epochs, [Line("a", 0, [0.5] * count)], style=".2f"))
+    root, _ = drawn(epoch_chart("t", epochs, [("a", 0, [0.5] * count)], style=".2f"))
     shown = [int(t.text) for t in root.iter("text") if t.get("text-anchor") == "middle"]
     assert count in shown
     assert len(shown) == min(count, 10) or 5 <= len(shown) <= 10
@@ -67,7 +69,7 @@ def test_epochs_are_written_without_crowding_and_the_last_one_always(count):
 
 def test_reliability_is_accuracy_over_confidence():
     bins = [Bin(0.0, 0.5, 10, 0.25, 0.75), Bin(0.5, 0.9, 0, 0.0, 0.0), Bin(0.9, 1.0, 40, 1.0, 0.5)]
-    root, (curve,) = drawn(reliability("t", bins))
+    root, (curve,) = drawn(reliability_chart("t", bins))
     at = heights(root)
     assert [y for _, y in curve] == [at[75], at[50]]
     columns = list(root.iter("rect"))
@@ -76,4 +78,5 @@ def test_reliability_is_accuracy_over_confidence():
         "0.0 to 0.5: 10 entities",
         "0.9 to 1.0: 40 entities",
     ]
-    assert "polyline" in reliability("t", [])
+    _, (empty,) = drawn(reliability_chart("t", []))
+    assert empty == []

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.training.analysis.confusion import confusion
+from tagbelt.training.analysis.figures import confusion
 from tests.training.analysis.items import LABELS, item, items
 
 

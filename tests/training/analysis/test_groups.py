@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.training.analysis.groups import RETYPED, SEEN, UNSEEN, by_familiarity, by_length
-from tagbelt.training.scores.metrics import span_score
+from tagbelt.training.analysis.figures import RETYPED, SEEN, UNSEEN, by_familiarity, by_length
+from tagbelt.training.scores.evaluate import span_score
 from tests.training.analysis.items import item, items
 
 BY_LENGTH = {

@@ -1,8 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.training.analysis.mistakes import count_kinds, wrong_sentences
-from tagbelt.training.analysis.tagged import overlap
+from tagbelt.training.analysis.figures import count_kinds, overlap, wrong_sentences
 from tests.training.analysis.items import item, items
 
 

@@ -12,10 +12,9 @@ from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.types import Span
 from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
-from tagbelt.training.analysis.mistakes import wrong_sentences
+from tagbelt.training.analysis.figures import wrong_sentences
 from tagbelt.training.analysis.page import render_page
-from tagbelt.training.analysis.report import as_json, make_report
-from tagbelt.training.analysis.run import load_run
+from tagbelt.training.analysis.report import as_json, load_run, make_report
 from tests.training.analysis.items import item
 
 
@@ -41,8 +40,8 @@ def text_of(element):
 
 def test_figures_are_those_of_the_run_itself(short, report):
     assert report.scores == short.report["test"]
-    assert [curve.epoch for curve in report.curves] == [1, 2, 3, 4, 5]
-    best = max(curve.f1 for curve in report.curves)
+    assert [row.epoch for row in report.epochs] == [1, 2, 3, 4, 5]
+    best = max(row.f1 for row in report.epochs)
     assert Header.read(short.checkpoint).metrics["dev_f1_float32"] == pytest.approx(best, abs=0.06)
     assert report.dev_error == pytest.approx(
         report.header.metrics["dev_calibration_error"], abs=1e-4
@@ -120,7 +119,7 @@ def test_scores_that_promise_too_much_are_warned_of(report):
 
 def test_a_run_without_its_log_has_no_curves(report):
     titles = [
-        text_of(title) for title in shown(render_page(replace(report, curves=()), 0)).iter("h2")
+        text_of(title) for title in shown(render_page(replace(report, epochs=()), 0)).iter("h2")
     ]
     assert titles[0] == "By type"
 

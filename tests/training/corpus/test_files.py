@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from tagbelt.errors import ConfigError
-from tagbelt.training.corpus.files import digests
 from tagbelt.training.run.train import train
+from tagbelt.training.rundir import digests
 from tests.training.tiny import ENGLISH, EXAMPLES, merged, tiny_config
 
 

@@ -8,7 +8,7 @@ from tagbelt.data.lexicon import packages
 from tagbelt.data.lexicon.gazetteer import Term
 from tagbelt.errors import ConfigError
 from tagbelt.training.config import parse_config
-from tagbelt.training.corpus.gazetteers import build_gazetteer
+from tagbelt.training.corpus.corpus import build_gazetteer
 from tests.training.tiny import tiny_config
 
 

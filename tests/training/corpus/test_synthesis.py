@@ -2,8 +2,8 @@ import pytest
 
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import ConfigError
-from tagbelt.training.config import SynthesisConfig
 from tagbelt.training.corpus.synthesis import LONGEST_NAME, names_of, synthesise
+from tagbelt.training.data_config import SynthesisConfig
 
 TEMPLATES = """
 # how people are spoken of

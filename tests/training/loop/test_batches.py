@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.training.loop.batches import POOL, bucketed_batches
+from tagbelt.training.loop.loop import POOL, bucketed_batches
 
 SIZES = st.integers(1, 7)
 

@@ -1,6 +1,5 @@
 """Teachers' probabilities: asked for, kept, and learned from."""
 
-import io
 import json
 import random
 import shutil
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from safetensors.torch import load_file
 
 from tagbelt.data.checkpoint.artifact import CARD, SUMS
@@ -23,15 +21,16 @@ from tagbelt.inference import Tagger
 from tagbelt.inference.checkpoint import load_checkpoint
 from tagbelt.inference.crf.reference import LogChart
 from tagbelt.model.batch import ExpectedTags, encode
-from tagbelt.training.corpus.files import digests
 from tagbelt.training.loop.distillation import (
+    SoftTargets,
     expected_tags,
     load_teacher,
     mean_expected,
     soft_targets,
 )
-from tagbelt.training.loop.soft_targets import SoftTargets
-from tagbelt.training.run.train import prepare, train
+from tagbelt.training.run.prepare import prepare
+from tagbelt.training.run.train import train
+from tagbelt.training.rundir import digests
 from tests.model.networks import make_vocabulary
 from tests.training.corpus.test_files import sha256
 from tests.training.tiny import CHINESE, EXAMPLES, tiny_config
@@ -221,10 +220,6 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(trained, teachers):
     assert same(weights(whole), weights(resumed))
 
 
-def quiet():
-    return Console(file=io.StringIO())
-
-
 def test_a_run_does_not_go_on_with_another_teacher(trained, teachers, tmp_path):
     copy = tmp_path / "teacher"
     shutil.copytree(teachers[0], copy)
@@ -232,7 +227,7 @@ def test_a_run_does_not_go_on_with_another_teacher(trained, teachers, tmp_path):
     shutil.rmtree(copy)
     shutil.copytree(teachers[1], copy)
     with pytest.raises(ConfigError, match=f"changed since this run began: teachers file {copy}"):
-        train(run.config, run.directory, resume=True, console=quiet())
+        train(run.config, run.directory, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +243,7 @@ def test_a_teacher_that_does_not_tag_alike_is_refused(teachers, tmp_path, change
     settings = taught(teachers[:1])
     config = tiny_config({**settings, **changes}, *([base] if base else []))
     with pytest.raises(ConfigError, match=f"distillation.teachers: .*checkpoint: .*{message}"):
-        prepare(config, tmp_path, quiet())
+        prepare(config, tmp_path)
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path):

@@ -1,4 +1,3 @@
-import io
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -8,26 +7,24 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from safetensors.numpy import load_file
 from torch.nn.functional import embedding
 
 from tagbelt.data.checkpoint.artifact import EMBEDDINGS
 from tagbelt.model.checkpoint import load_network
+from tagbelt.training.events import Epoch, Step
 from tagbelt.training.loop import loop
 from tagbelt.training.loop.deferred_adam import DeferredAdam
-from tagbelt.training.loop.loop import Epoch, Step, clip_gradients, set_learning_rate
-from tagbelt.training.run.train import prepare
-from tagbelt.training.scores.metrics import Score
+from tagbelt.training.loop.loop import clip_gradients, set_learning_rate
+from tagbelt.training.run.prepare import prepare
+from tagbelt.training.scores.evaluate import Score
 from tests.training.tiny import tiny_config
-
-QUIET = Console(file=io.StringIO())
 
 
 @pytest.fixture
 def trainer(tmp_path):
     def make(changes=None):
-        return prepare(tiny_config(changes), tmp_path, QUIET).trainer
+        return prepare(tiny_config(changes), tmp_path).trainer
 
     return make
 

@@ -17,8 +17,7 @@ from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop import loop
 from tagbelt.training.loop.loop import predict
 from tagbelt.training.run.train import train
-from tagbelt.training.scores.evaluate import evaluate_file, render
-from tagbelt.training.scores.metrics import MODES, Score
+from tagbelt.training.scores.evaluate import MODES, Score, evaluate, render
 from tests.training.tiny import CHINESE, ENGLISH, EXAMPLES, tiny_config
 
 TRAIN = EXAMPLES / "train.conll"
@@ -32,14 +31,14 @@ def metrics_of(run):
 def test_a_run_learns_its_corpus(learned):
     losses = [values["train/loss"] for values in metrics_of(learned)]
     assert losses[-1] < 0.1 * losses[0]
-    scores = evaluate_file(learned.checkpoint, TRAIN, threads=1)
+    scores = evaluate(learned.checkpoint, TRAIN, threads=1)
     assert scores["strict"]["micro"]["f1"] > 0.9
     assert scores["strict"]["micro"]["support"] == 64
 
 
 def test_characters_are_learned_too(trained):
     run = trained({"training.epochs": 20, "data.dev": "train.bmes"}, CHINESE)
-    scores = evaluate_file(run.checkpoint, EXAMPLES / "zh" / "train.bmes", threads=1)
+    scores = evaluate(run.checkpoint, EXAMPLES / "zh" / "train.bmes", threads=1)
     assert scores["strict"]["micro"]["f1"] > 0.9
     assert Header.read(run.checkpoint).unit == "character"
 
@@ -76,7 +75,7 @@ def test_the_report_is_that_of_the_checkpoint(learned):
     assert list(saved) == ["dev", "test"]
     for split, scores in saved.items():
         file = EXAMPLES / f"{split}.conll"
-        assert evaluate_file(learned.checkpoint, file, threads=1) == scores
+        assert evaluate(learned.checkpoint, file, threads=1) == scores
     header = Header.read(learned.checkpoint)
     assert header.metrics["test_f1"] == pytest.approx(
         saved["test"]["strict"]["micro"]["f1"], abs=1e-4
@@ -191,7 +190,7 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_trains_and_serves_what_torch_finds(trained, network):
     run = trained({**NETWORKS[network], "training.epochs": 8})
-    scores = evaluate_file(run.checkpoint, TRAIN, threads=1)
+    scores = evaluate(run.checkpoint, TRAIN, threads=1)
     assert scores["strict"]["micro"]["support"] == 64
     found = 0
     for split in ("train", "dev", "test"):
@@ -229,7 +228,7 @@ def test_a_device_that_is_not_there_is_told(tmp_path, monkeypatch):
 def test_a_file_without_entities_can_be_evaluated_on(learned, tmp_path):
     file = tmp_path / "plain.conll"
     file.write_text("Nothing\tO\nhappened\tO\n", encoding="utf-8")
-    scores = evaluate_file(learned.checkpoint, file, threads=1)
+    scores = evaluate(learned.checkpoint, file, threads=1)
     assert scores["strict"]["micro"]["support"] == 0
 
 
@@ -245,16 +244,16 @@ def test_a_file_is_read_as_it_is_said_to_be(learned, tmp_path):
     file = tmp_path / "other.txt"
     file.write_text("".join(lines), encoding="utf-8")
     read = {"columns": ["tag", "x", "token"], "separator": "space", "scheme": "IOB1"}
-    scores = evaluate_file(learned.checkpoint, file, **read, threads=1)
+    scores = evaluate(learned.checkpoint, file, **read, threads=1)
     assert scores["strict"]["micro"]["support"] == 18
     with pytest.raises(
         ConfigError, match=r"options: scheme: Input should be 'IO', .* \(is 'BIO'\)"
     ):
-        evaluate_file(learned.checkpoint, file, scheme="BIO")
+        evaluate(learned.checkpoint, file, scheme="BIO")
     with pytest.raises(
         ConfigError, match=r"options: columns must name 'token' and 'tag' once each"
     ):
-        evaluate_file(learned.checkpoint, file, columns=["token", "pos"])
+        evaluate(learned.checkpoint, file, columns=["token", "pos"])
 
 
 def test_the_examples_are_what_their_readme_says():

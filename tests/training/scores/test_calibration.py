@@ -11,7 +11,7 @@ from tagbelt.data.conll.schemes import Scheme, tag_set, tags_to_spans
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference import Tagger
 from tagbelt.model.checkpoint import load_network, save_checkpoint
-from tagbelt.training.run import train
+from tagbelt.training.run import checkpoint as run_checkpoint
 from tagbelt.training.scores import calibration
 from tagbelt.training.scores.calibration import (
     Calibration,
@@ -172,7 +172,7 @@ def test_the_lower_of_two_minima_is_found():
 
 def test_a_run_says_what_became_of_its_scores(trained, monkeypatch, tmp_path):
     monkeypatch.setattr(calibration, "ENOUGH", 1)
-    monkeypatch.setattr(train, "refresh", lambda *_: 1 / 0)
+    monkeypatch.setattr(run_checkpoint, "refresh", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trained({"training.epochs": 4}, directory=tmp_path)
     monkeypatch.undo()

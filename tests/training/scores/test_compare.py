@@ -7,10 +7,9 @@ import pytest
 
 from tagbelt.data.checkpoint.artifact import write_json
 from tagbelt.errors import ConfigError
-from tagbelt.training.config import Layout
-from tagbelt.training.rundir.saved import read_saved
-from tagbelt.training.scores.compare import compare, render
-from tagbelt.training.scores.compared_runs import file_gold, open_side, shared_gold
+from tagbelt.training.data_config import FileLayout
+from tagbelt.training.rundir import read_saved
+from tagbelt.training.scores.compare import compare, open_runs, render, shared_gold
 from tests.training.tiny import EXAMPLES, tiny_config
 
 
@@ -29,7 +28,7 @@ def series(learned, beginner, tmp_path):
 
 
 def compared(a, b, split="test", **options):
-    a, b = open_side(a), open_side(b)
+    a, b = open_runs(a), open_runs(b)
     return compare(a, b, shared_gold(a, b, split), split, samples=200, threads=1, **options)
 
 
@@ -98,8 +97,8 @@ def test_a_checkpoint_is_judged_on_what_the_other_side_names(beginner, learned, 
 
 
 def test_any_file_can_be_compared_on(beginner, learned):
-    gold = file_gold(EXAMPLES / "train.conll", Layout())
-    sides = [open_side(run.checkpoint) for run in (beginner, learned)]
+    gold = FileLayout().read(EXAMPLES / "train.conll").sentences
+    sides = [open_runs(run.checkpoint) for run in (beginner, learned)]
     found = compare(*sides, gold, "train.conll", samples=10, threads=1)
     assert (found.gold, found.sentences, found.entities) == ("train.conll", 40, 64)
     assert found.b[0] > 0.9
@@ -178,4 +177,4 @@ def test_seeds_that_are_not_finished_or_of_other_data_are_refused(series, learne
 
 def test_what_is_nothing_of_the_kind_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="neither a run, nor a checkpoint, nor a directory"):
-        open_side(tmp_path)
+        open_runs(tmp_path)

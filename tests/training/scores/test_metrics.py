@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tag_set, tags_to_spans
 from tagbelt.data.types import Span
-from tagbelt.training.scores.metrics import MODES, MetricsLog, report, score_of, span_score
+from tagbelt.training.rundir import MetricsLog
+from tagbelt.training.scores.evaluate import MODES, report, score_of, span_score
 
 LABELS = ("PER", "LOC", "ORG-X")
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.training.scores.reliability import reliability
+from tagbelt.training.scores.calibration import reliability
 
 SCORES = st.floats(0.0, 1.0) | st.integers(0, 10).map(lambda tenth: tenth / 10)
 PAIRS = st.lists(st.tuples(SCORES, st.booleans()), max_size=60)

