@@ -43,7 +43,7 @@ static const int32_t GATES_OF[] = {CELLS(GATES)};
         body;                                                              \
         STORE_BYTES(b->out + row * b->out_stride + lane, state * 127.0f);  \
     }
-#define GATE(g) (NAME(load_sums)(sums + (g) * LANES * LANES) * scale[g] + bias[g])
+#define GATE(g) FUSED(NAME(load_sums)(sums + (g) * LANES * LANES), scale[g], bias[g])
 #define STORE_CELL(v) memcpy(cells, &(v), sizeof(V))
 
 TIER static inline __attribute__((always_inline)) void NAME(squash)(

@@ -21,10 +21,10 @@ LIMIT = 127
 PORTABLE = "portable"
 """Plain C, slower than ONNX Runtime: for tests."""
 
-TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx")
+TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx", "neon", "neondot")
 """By their place in a mask of recurrent.c."""
-_PREFERRED = ("amx", "vnni", "avxvnni", "avx2", PORTABLE)
-FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx")
+_PREFERRED = ("amx", "vnni", "avxvnni", "avx2", "neondot", "neon", PORTABLE)
+FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx", "neon", "dotprod")
 """What a processor may have, by their place in a mask; "avx512" is F, BW, VL and DQ."""
 _CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
 """By their gates, for files without a name; a GRU has four of which the states reach but three."""
@@ -323,7 +323,16 @@ def _minus_pair_products(levels: NDArray[np.int8]) -> Array:
     return -(wide[..., ::2] * wide[..., 1::2]).sum(3, dtype=np.int32)
 
 
-_STARTS: dict[str, Callable[[NDArray[np.int8]], Array]] = {"avx2": _minus_pair_products}
+def _zero_products(levels: NDArray[np.int8]) -> Array:
+    """[D, G, H, I] -> [D, G, H], what rows of ZERO add up to: see tier_neon.c."""
+    return ZERO * levels.sum(3, dtype=np.int32)
+
+
+_STARTS: dict[str, Callable[[NDArray[np.int8]], Array]] = {
+    "avx2": _minus_pair_products,
+    "neon": _zero_products,
+    "neondot": _zero_products,
+}
 
 
 def _gate_blocks(values: Array, kind: type = np.float32) -> Array:

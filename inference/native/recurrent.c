@@ -14,8 +14,11 @@
 #include <cpuid.h>
 #endif
 #ifdef __linux__
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 #ifdef _WIN32
@@ -27,7 +30,7 @@
 /* ---- tiers ---- */
 
 /* Places in a mask of tiers. */
-enum { PORTABLE, AVX2, AVXVNNI, VNNI, AMX, TIERS };
+enum { PORTABLE, AVX2, AVXVNNI, VNNI, AMX, NEON_PLAIN, NEON_WITH_DOT, TIERS };
 
 static const struct tier *const tiers[TIERS] = {
     [PORTABLE] = &tier_portable,
@@ -36,6 +39,12 @@ static const struct tier *const tiers[TIERS] = {
 #ifdef __linux__
     [AMX] = &tier_amx,
 #endif
+#endif
+#if NEON
+    [NEON_PLAIN] = &tier_neon,
+#endif
+#if NEON_DOT
+    [NEON_WITH_DOT] = &tier_neondot,
 #endif
 };
 
@@ -46,7 +55,9 @@ enum {
     HAS_AVX512 = 4, /* F, BW, VL, DQ */
     HAS_AVX512_VNNI = 8,
     HAS_AVX_VNNI = 16,
-    HAS_AMX = 32, /* tiles of bytes, and Linux lets this process use them */
+    HAS_AMX = 32,  /* tiles of bytes, and Linux lets this process use them */
+    HAS_NEON = 64,
+    HAS_NEON_DOT = 128, /* and the compiler could make it */
 };
 
 #if X86
@@ -81,7 +92,21 @@ static int32_t features(void) {
     return has;
 }
 #else
-static int32_t features(void) { return 0; }
+static int has_neon_dot(void) {
+#if NEON_DOT && defined(__linux__)
+    return getauxval(AT_HWCAP) >> 20 & 1; /* ASIMDDP */
+#elif NEON_DOT && defined(__APPLE__)
+    int has = 0;
+    size_t bytes = sizeof has;
+    return !sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &bytes, NULL, 0) && has;
+#else
+    return 0;
+#endif
+}
+
+static int32_t features(void) {
+    return (NEON ? HAS_NEON : 0) | (has_neon_dot() ? HAS_NEON_DOT : 0);
+}
 #endif
 
 /* The tier's place, if there is all that it needs. */
@@ -92,9 +117,11 @@ static int32_t tier_where(int tier, int32_t has, int32_t needs) {
 /* The tiers that run on a processor with such features, as a mask. */
 PUBLIC int32_t tagbelt_tiers_of(int32_t has) {
     const int32_t avx512 = HAS_AVX2 | HAS_FMA | HAS_AVX512 | HAS_AVX512_VNNI;
-    return 1 << PORTABLE | tier_where(AVX2, has, HAS_AVX2) |
+    return 1 << PORTABLE | tier_where(AVX2, has, HAS_AVX2 | HAS_FMA) |
            tier_where(AVXVNNI, has, HAS_AVX2 | HAS_FMA | HAS_AVX_VNNI) |
-           tier_where(VNNI, has, avx512) | tier_where(AMX, has, avx512 | HAS_AMX);
+           tier_where(VNNI, has, avx512) | tier_where(AMX, has, avx512 | HAS_AMX) |
+           tier_where(NEON_PLAIN, has, HAS_NEON) |
+           tier_where(NEON_WITH_DOT, has, HAS_NEON | HAS_NEON_DOT);
 }
 
 /* The tiers that run here, as a mask: none follows from another. */

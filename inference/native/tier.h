@@ -1,6 +1,7 @@
 /* The arithmetic of one tier of processors, whose file includes this one, with
  *   TIER        function attributes,        NAME(x)  the tier's name for x,
- *   WIDTH       floats of a vector,         MINIMUM, MAXIMUM, RECIPROCAL  of vectors,
+ *   WIDTH       floats of a vector,         MINIMUM, MAXIMUM, QUOTIENT  of vectors,
+ *   FUSED       (a, b, c): a b + c of vectors, rounded once,
  *   STORE_BYTES (p, v): add ZERO to the rounded values of v and store each as a byte at p,
  *   FINISH      (product): compute its sums,
  * and, if the tier has them,
@@ -36,9 +37,11 @@ TIER static inline V NAME(tanh)(V x) {
     const V limit = (V){0} + 6.0f;
     x = MAXIMUM(MINIMUM(x, limit), -limit);
     const V s = x * x;
-    const V p = (1.4955370e-3f * s + 1.1447248e-1f) * s + 9.9997117e-1f;
-    const V q = ((5.5185007e-5f * s + 1.7487308e-2f) * s + 4.4771387e-1f) * s + 1.0f;
-    return x * p * RECIPROCAL(q);
+    const V zero = {0};
+    const V p = FUSED(FUSED(zero + 1.4955370e-3f, s, zero + 1.1447248e-1f), s, zero + 9.9997117e-1f);
+    const V r = FUSED(zero + 5.5185007e-5f, s, zero + 1.7487308e-2f);
+    const V q = FUSED(FUSED(r, s, zero + 4.4771387e-1f), s, zero + 1.0f);
+    return QUOTIENT(x * p, q);
 }
 
 /* sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, of x / 2. */
@@ -139,7 +142,8 @@ TIER static void NAME(direction)(const struct layer *l, int d, const struct pass
 #undef WIDTH
 #undef MINIMUM
 #undef MAXIMUM
-#undef RECIPROCAL
+#undef QUOTIENT
+#undef FUSED
 #undef STORE_BYTES
 #undef START
 #undef FINISH

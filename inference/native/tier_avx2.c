@@ -11,8 +11,7 @@
 #include "tiers.h"
 
 #if X86
-#define TIER __attribute__((target("avx2")))
-#define INLINE static inline __attribute__((always_inline))
+#define TIER __attribute__((target("avx2,fma")))
 
 /* Keep a sum in its register, and the order of what makes it: left alone GCC needs more registers
  * than there are. */
@@ -139,7 +138,8 @@ TIER static inline void bytes_avx2(uint8_t *to, __m256 v) {
 #define WIDTH 8
 #define MINIMUM(a, b) _mm256_min_ps(a, b)
 #define MAXIMUM(a, b) _mm256_max_ps(a, b)
-#define RECIPROCAL(v) (1.0f / (v))
+#define QUOTIENT(a, b) ((a) / (b))
+#define FUSED(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define STORE_BYTES(p, v) bytes_avx2(p, v)
 #define FINISH product_avx2
 #define PREPARE(pass, rows, count, chunks) prepare_avx2((pass)->prepared, rows, count, chunks)

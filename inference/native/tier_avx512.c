@@ -50,7 +50,8 @@ TIER static inline void bytes_vnni(uint8_t *to, __m512 v) {
 #define WIDTH 16
 #define MINIMUM(a, b) _mm512_min_ps(a, b)
 #define MAXIMUM(a, b) _mm512_max_ps(a, b)
-#define RECIPROCAL(v) _mm512_rcp14_ps(v) /* to 6e-5; a byte has steps of 8e-3 */
+#define QUOTIENT(a, b) ((a) * _mm512_rcp14_ps(b)) /* to 6e-5; a byte has steps of 8e-3 */
+#define FUSED(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define STORE_BYTES(p, v) bytes_vnni(p, v)
 #define FINISH product_vnni
 #include "tier.h"
@@ -113,7 +114,8 @@ TIER static inline void finish_amx(const struct product *m) {
 #define WIDTH 16
 #define MINIMUM(a, b) _mm512_min_ps(a, b)
 #define MAXIMUM(a, b) _mm512_max_ps(a, b)
-#define RECIPROCAL(v) _mm512_rcp14_ps(v)
+#define QUOTIENT(a, b) ((a) * _mm512_rcp14_ps(b))
+#define FUSED(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define STORE_BYTES(p, v) bytes_vnni(p, v)
 #define START start_amx
 #define FINISH finish_amx

@@ -54,7 +54,8 @@ TIER static inline void bytes_avxvnni(uint8_t *to, __m256 v) {
 #define WIDTH 8
 #define MINIMUM(a, b) _mm256_min_ps(a, b)
 #define MAXIMUM(a, b) _mm256_max_ps(a, b)
-#define RECIPROCAL(v) reciprocal_avxvnni(v)
+#define QUOTIENT(a, b) ((a) * reciprocal_avxvnni(b))
+#define FUSED(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define STORE_BYTES(p, v) bytes_avxvnni(p, v)
 #define FINISH product_avxvnni
 #include "tier.h"

@@ -24,6 +24,12 @@ static inline portable_floats portable_select(portable_floats a, portable_floats
     return a;
 }
 
+static inline portable_floats portable_fused(portable_floats a, portable_floats b,
+                                             portable_floats c) {
+    for (int i = 0; i < 4; i++) a[i] = fmaf(a[i], b[i], c[i]);
+    return a;
+}
+
 static inline void portable_bytes(uint8_t *to, portable_floats v) {
     for (int i = 0; i < 4; i++) to[i] = (uint8_t)(lrintf(v[i]) + ZERO);
 }
@@ -33,7 +39,8 @@ static inline void portable_bytes(uint8_t *to, portable_floats v) {
 #define WIDTH 4
 #define MINIMUM(a, b) portable_select(a, b, 1)
 #define MAXIMUM(a, b) portable_select(a, b, 0)
-#define RECIPROCAL(v) (1.0f / (v))
+#define QUOTIENT(a, b) ((a) / (b))
+#define FUSED(a, b, c) portable_fused(a, b, c)
 #define STORE_BYTES(p, v) portable_bytes(p, v)
 #define FINISH product_portable
 #include "tier.h"

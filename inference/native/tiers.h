@@ -17,6 +17,25 @@
 #define X86 0
 #endif
 
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__) && !defined(_WIN32)
+#define NEON 1
+/* GCC and new clang compile dot products for a function alone; old clang for all or none. */
+#if !defined(__clang__) || __clang_major__ >= 16
+#define NEON_DOT 1
+#define DOT_TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define NEON_DOT 1
+#define DOT_TARGET
+#else
+#define NEON_DOT 0
+#endif
+#else
+#define NEON 0
+#define NEON_DOT 0
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
 /* What one direction of a layer works on. */
 struct pass {
     int sequences, directions;

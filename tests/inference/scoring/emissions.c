@@ -1,0 +1,71 @@
+/* Read a network and a batch from standard input, as test_other_processors.py writes them; write
+ * the tiers that run here (int32) and the emissions. */
+
+#include "../../../inference/native/recurrent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int32_t tagbelt_tiers(void);
+int64_t tagbelt_scratch(const struct network *, int32_t, int32_t);
+void tagbelt_emissions(const struct network *, int32_t, const uint8_t *, const int64_t *,
+                       const int32_t *, int32_t, float *, uint8_t *);
+
+static void fill(void *to, size_t bytes) {
+    if (fread(to, 1, bytes, stdin) != bytes) exit(1);
+}
+
+static int32_t number(void) {
+    int32_t n;
+    fill(&n, sizeof n);
+    return n;
+}
+
+/* An array at a cache line; NULL for an empty one. */
+static void *array(void) {
+    const int32_t bytes = number();
+    if (!bytes) return NULL;
+    void *made = aligned_alloc(64, ((size_t)bytes + 63) / 64 * 64);
+    fill(made, bytes);
+    return made;
+}
+
+static struct layer layer(void) {
+    struct layer l = {0};
+    l.cell = number();
+    l.directions = number();
+    l.unit_blocks = number();
+    l.input_bytes = number();
+    l.chunks = number();
+    l.tiles = array();
+    l.scale = array();
+    l.bias = array();
+    l.peephole = array();
+    l.start = array();
+    return l;
+}
+
+int main(void) {
+    const int32_t tier = number(), steps = number(), sentences = number();
+    struct network n = {.layers = number()};
+    struct layer layers[8];
+    n.layer = layers;
+    n.tags = number();
+    n.tag_blocks = number();
+    n.tag_chunks = number();
+    for (int i = 0; i < n.layers; i++) layers[i] = layer();
+    n.tag_tiles = array();
+    n.tag_scale = array();
+    n.tag_bias = array();
+    n.tag_start = array();
+    const uint8_t *table = array();
+    const int64_t *rows = array();
+    const int32_t *lengths = array();
+    const size_t count = (size_t)steps * sentences * n.tags;
+    float *emissions = calloc(count, sizeof *emissions);
+    uint8_t *scratch = malloc(tagbelt_scratch(&n, steps, sentences));
+    const int32_t here = tagbelt_tiers();
+    fwrite(&here, sizeof here, 1, stdout);
+    if (here >> tier & 1) tagbelt_emissions(&n, tier, table, rows, lengths, sentences, emissions, scratch);
+    return fwrite(emissions, sizeof *emissions, count, stdout) != count;
+}
