@@ -24,7 +24,6 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
-
 class FileLayout(Section):
     """How the columns of a CoNLL file are read; see `tagbelt.data.conll.reading.read_conll`.
 
@@ -61,7 +60,7 @@ class FileLayout(Section):
         )
 
 
-class AnnotatedFile(FileLayout):
+class SourceFile(FileLayout):
     """One file to read, `repeat` times over (to weigh a small corpus up).
 
     `sentences` = (first, stop) takes only those, counted from 0: a part of a file that has no dev
@@ -137,24 +136,22 @@ class DataConfig(FileLayout):
     """
 
     root: str = ""
-    train: Annotated[tuple[AnnotatedFile, ...], Field(min_length=1)]
-    dev: Annotated[tuple[AnnotatedFile, ...], Field(min_length=1)]
-    test: tuple[AnnotatedFile, ...] = ()
+    train: Annotated[tuple[SourceFile, ...], Field(min_length=1)]
+    dev: Annotated[tuple[SourceFile, ...], Field(min_length=1)]
+    test: tuple[SourceFile, ...] = ()
     unit: Unit = "word"
     tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
     synthesis: SynthesisConfig | None = None
     gazetteers: tuple[GazetteerSource, ...] = ()
     lowercase_terms: bool = False
 
-    def sources(self, split: Split) -> list[tuple[Path, AnnotatedFile]]:
+    def sources(self, split: Split) -> list[tuple[Path, SourceFile]]:
         """Return each file of a split, with the settings of its own before those of all."""
         shared = {name: getattr(self, name) for name in FileLayout.model_fields}
         found = []
         for source in getattr(self, split):
             own = source.model_dump(exclude_unset=True)
-            found.append(
-                (self.place(source.path), AnnotatedFile.model_construct(**{**shared, **own}))
-            )
+            found.append((self.place(source.path), SourceFile.model_construct(**{**shared, **own})))
         return found
 
     def term_lists(self) -> list[tuple[Path, GazetteerSource]]:

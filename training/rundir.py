@@ -13,7 +13,7 @@ from tagbelt.data.lexicon.packages import package_files
 from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.features.vectors import vector_files
 from tagbelt.training.config import RunConfig, parse_config
-from tagbelt.training.data_config import SPLITS, AnnotatedFile
+from tagbelt.training.data_config import SPLITS, SourceFile
 
 STATE = "state"
 CHECKPOINT = "checkpoint"
@@ -78,7 +78,7 @@ def _without_defaults(entry: object) -> object:
     """Undo what runs once did: write all defaults into the entry of each file, null among them."""
     if not isinstance(entry, dict) or None not in entry.values():
         return entry
-    fields = AnnotatedFile.model_fields.items()
+    fields = SourceFile.model_fields.items()
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields}
     return {name: item for name, item in entry.items() if item != defaults.get(name, ...)}
 

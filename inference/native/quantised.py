@@ -320,12 +320,14 @@ def _tiles(levels: NDArray[np.int8]) -> NDArray[np.int8]:
 def _minus_pair_products(levels: NDArray[np.int8]) -> Array:
     """[D, G, H, I] -> [D, G, H], the products of neighbouring weights: see tier_avx2.c."""
     wide = np.pad(levels, [(0, 0)] * 3 + [(0, levels.shape[3] % 2)]).astype(np.int32)
-    return -(wide[..., ::2] * wide[..., 1::2]).sum(3, dtype=np.int32)
+    products: Array = -(wide[..., ::2] * wide[..., 1::2]).sum(3, dtype=np.int32)
+    return products
 
 
 def _zero_products(levels: NDArray[np.int8]) -> Array:
     """[D, G, H, I] -> [D, G, H], what rows of ZERO add up to: see tier_neon.c."""
-    return ZERO * levels.sum(3, dtype=np.int32)
+    sums: Array = ZERO * levels.sum(3, dtype=np.int32)
+    return sums
 
 
 _STARTS: dict[str, Callable[[NDArray[np.int8]], Array]] = {

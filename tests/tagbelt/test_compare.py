@@ -71,9 +71,8 @@ def without_vectors(monkeypatch):
     )
 
 
-def test_runs_are_compared_without_the_package_of_their_vectors(
-    cli, checkpoint, tmp_path, without_vectors
-):
+@pytest.mark.usefixtures("without_vectors")
+def test_runs_are_compared_without_the_package_of_their_vectors(cli, checkpoint, tmp_path):
     """Their checkpoints have the vectors; only a training reads them anew."""
     run = shutil.copytree(checkpoint.parent, tmp_path / "run")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))

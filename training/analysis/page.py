@@ -33,7 +33,7 @@ _PICTURES |= {code: "\ufffd" for code in range(0x80, 0xA0)}
 
 
 @dataclass(frozen=True)
-class Mark:
+class MarkedWords:
     """An entity as it is marked in a sentence; one that both sides have `is_right`, and paler."""
 
     text: str
@@ -47,8 +47,8 @@ class ShownSentence:
     """A sentence with mistakes: what they are, and both sides as words and marks."""
 
     told: str
-    gold: list[str | Mark]
-    found: list[str | Mark]
+    gold: list[str | MarkedWords]
+    found: list[str | MarkedWords]
 
 
 def render_page(report: RunReport, mistakes: int) -> str:
@@ -191,10 +191,10 @@ def marked(
     gap: str,
     hues: Mapping[str, int],
     label: Callable[[Span], str],
-) -> list[str | Mark]:
+) -> list[str | MarkedWords]:
     """Return a part of a sentence as words and marks, to be joined by `gap`."""
     first, end = part
-    pieces: list[str | Mark] = ["\u2026"] if first else []
+    pieces: list[str | MarkedWords] = ["\u2026"] if first else []
     place = first
     for span in sorted(spans):
         if span.start < place or span.end > end:
@@ -202,7 +202,7 @@ def marked(
         pieces += item.tokens[place : span.start]
         words = gap.join(item.tokens[span.start : span.end])
         hue = hues.get(span.label, HUES - 1)
-        pieces.append(Mark(words, label(span), hue, span in item.true))
+        pieces.append(MarkedWords(words, label(span), hue, span in item.true))
         place = span.end
     pieces += item.tokens[place:end]
     if end < len(item.tokens):

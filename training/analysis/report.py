@@ -26,7 +26,7 @@ from tagbelt.training.analysis.figures import (
 )
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.corpus import read_split
-from tagbelt.training.data_config import SPLITS, AnnotatedFile, Split
+from tagbelt.training.data_config import SPLITS, SourceFile, Split
 from tagbelt.training.rundir import CHECKPOINT, check_digests, read_metrics, read_saved
 from tagbelt.training.scores.calibration import Reliability, reliability
 from tagbelt.training.scores.evaluate import MODES, Scores, report
@@ -106,7 +106,7 @@ class FinishedRun:
             return self._split(self.config, name, name)
         if not Path(name).is_file():
             raise ConfigError(f"{name}: no such file; say dev, test or a file with gold tags")
-        data = self.config.data.model_copy(update={"root": "", "test": (AnnotatedFile(path=name),)})
+        data = self.config.data.model_copy(update={"root": "", "test": (SourceFile(path=name),)})
         return self._split(self.config.model_copy(update={"data": data}), "test", name)
 
     def _split(self, config: RunConfig, split: Split, name: str) -> Material:

@@ -24,7 +24,7 @@ from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
-from tagbelt.training.data_config import SPLITS, AnnotatedFile, GazetteerSource, Split
+from tagbelt.training.data_config import SPLITS, GazetteerSource, SourceFile, Split
 
 COMMON_NAMES = 100_000
 """How many first and how many last names are read unless the config says."""
@@ -185,7 +185,7 @@ def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], t
 class _Part:
     """What one file of a split gave."""
 
-    source: AnnotatedFile
+    source: SourceFile
     sentences: tuple[Sentence, ...]
     repairs: tuple[str, ...]
 
@@ -201,9 +201,7 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
     return parts
 
 
-def _part_of(
-    path: Path, source: AnnotatedFile, sentences: Sequence[Sentence]
-) -> Sequence[Sentence]:
+def _part_of(path: Path, source: SourceFile, sentences: Sequence[Sentence]) -> Sequence[Sentence]:
     if source.sentences is None:
         return sentences
     first, stop = source.sentences
