@@ -19,7 +19,7 @@ from tagbelt.model.cells.packed import batch_sizes, packed_order
 
 @dataclass(frozen=True)
 class ExpectedTags:
-    """How often the tags of a batch are expected, on the CPU in float64.
+    """Expected counts of the tags of a batch, on the CPU in float64.
 
     `marginals` [N, K] at each token, in packed rows that sum to 1; `steps` [K, K] (from, to) one
     behind the other, in all sentences together. Those of gold tags are ones and whole numbers.
@@ -122,7 +122,7 @@ class EncodedSentences:
 
     @cached_property
     def _firsts(self) -> list[int]:
-        """Where each sentence's tokens begin among all."""
+        """The place of each sentence's first token among all."""
         return [0, *accumulate(map(len, self.sentences))]
 
     def batch(
@@ -215,7 +215,7 @@ def encode(
 def _context(
     sentences: Sequence[Sequence[str]], vocabulary: Vocabulary
 ) -> dict[str, tuple[Tensor, ...]]:
-    """What the vocabulary tells of tokens in their sentences, by the names of its fields."""
+    """Look up bigrams and flags, as far as the vocabulary has them, by their fields' names."""
     lengths = [len(sentence) for sentence in sentences]
     found: dict[str, Tensor] = {}
     if vocabulary.bigrams is not None:

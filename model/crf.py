@@ -132,7 +132,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 class Rows:
-    """Where packed rows stand in their sentences.
+    """Places of packed rows in their sentences.
 
     `sizes` are the batch sizes, `first` counts the sentences (rows of position 0); `previous`
     [N - B] is the row before each later row; `last` [B] is each sentence's last row; `sentence`
@@ -153,7 +153,7 @@ def _exact(scores: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Lattice:
-    """What forward-backward finds: `log_partition` [B], `marginals` [N, K] (each row sums to 1)
+    """The result of forward-backward: `log_partition` [B], `marginals` [N, K] (each row sums to 1)
     and `steps` [K, K], how often each transition is expected in the whole batch, or [B, K, K], in
     each sentence.
     """

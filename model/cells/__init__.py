@@ -9,5 +9,10 @@ from tagbelt.model.cells.mgu import Mgu
 from tagbelt.model.cells.rnn import Rnn
 
 CELLS: dict[str, type[RecurrentCell]] = {
-    cell.name: cell for cell in (Rnn, Lstm, PeepholeLstm, CoupledLstm, Gru, Mgu)
+    "rnn": Rnn,
+    "lstm": Lstm,
+    "lstm-peephole": PeepholeLstm,
+    "lstm-coupled": CoupledLstm,
+    "gru": Gru,
+    "mgu": Mgu,
 }

@@ -25,7 +25,7 @@ from tagbelt.model.cells.packed import (
 class Gru(TorchCell, nn.GRU):  # type: ignore[misc]
     """A GRU (Cho et al. 2014), equal to torch.nn.GRU, whose weights and order of gates it takes."""
 
-    name = kernel = "gru"
+    kernel = "gru"
 
     @staticmethod
     def recurrence(*arguments: Tensor) -> Tensor:

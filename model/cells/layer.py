@@ -13,7 +13,7 @@ from tagbelt.model.cells.packed import last_rows
 
 Floats = NDArray[np.float32]
 RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh")
-"""How the names of weights begin that multiply the state."""
+"""Beginnings of the names of weights that multiply the state."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,12 @@ class KernelWeights:
 class RecurrentCell(nn.Module):
     """The weights of one layer of a cell and its equations: the base class of all cells.
 
-    Made by `(input_size, hidden, bidirectional=..., peephole=...)`, called with rows [N, I] and
-    batch_sizes [T], it returns states [N, D*H]; cells that have no use for
-    `peephole` ignore it. `name` is what configs call it, `kernel` what `inference/native/cells.h`
-    does; `has_onnx_8bit` says whether ONNX Runtime has an 8-bit form of its operator.
+    Made by `(input_size, hidden, bidirectional=..., peephole=...)`, of which cells that have no use
+    for `peephole` ignore it; called with rows [N, I] and batch_sizes [T], it returns states
+    [N, D*H]. `kernel` is its name in `inference/native/cells.h`; `has_onnx_8bit` says whether ONNX
+    Runtime has an 8-bit form of its operator.
     """
 
-    name: ClassVar[str]
     kernel: ClassVar[str]
     has_onnx_8bit: ClassVar[bool] = False
 

@@ -30,7 +30,7 @@ class Lstm(RecurrentCell):
     coupled), forget, output; `peephole` leaves out the candidate.
     """
 
-    name = kernel = "lstm"
+    kernel = "lstm"
     has_onnx_8bit = True
     coupled: ClassVar[bool] = False
     always_peephole: ClassVar[bool] = False

@@ -12,7 +12,7 @@ class CoupledLstm(Lstm):
     With peepholes it is the LSTM of Lample et al. 2016.
     """
 
-    name = kernel = "lstm-coupled"
+    kernel = "lstm-coupled"
     coupled = True
 
     @staticmethod

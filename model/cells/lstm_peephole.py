@@ -6,5 +6,4 @@ from tagbelt.model.cells.lstm import Lstm
 class PeepholeLstm(Lstm):
     """An LSTM with peepholes (Gers & Schmidhuber 2000); the LSTM's kernel computes it."""
 
-    name = "lstm-peephole"
     always_peephole = True

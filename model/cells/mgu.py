@@ -36,7 +36,7 @@ class Mgu(RecurrentCell):
     Weights are stacked over directions, in the order f, n; `bias` is b_f, b_n, c_n.
     """
 
-    name = kernel = "mgu"
+    kernel = "mgu"
 
     def __init__(
         self,

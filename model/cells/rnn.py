@@ -24,7 +24,7 @@ from tagbelt.model.cells.packed import (
 class Rnn(TorchCell, nn.RNN):  # type: ignore[misc]
     """A plain RNN with tanh (Elman 1990), equal to torch.nn.RNN, whose weights it takes."""
 
-    name = kernel = "rnn"
+    kernel = "rnn"
 
     @staticmethod
     def recurrence(*arguments: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from tagbelt.model.batch import encode_forms
 from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer, as_array
 from tagbelt.model.export.nodes import Graph, encoder_nodes, recurrent_nodes
-from tagbelt.model.features.characters import CharacterCnn, CharacterRnn
+from tagbelt.model.features.tokens import CharacterCnn, CharacterRnn
 from tagbelt.model.network import Network
 
 CALIBRATION_WORDS = 20_000

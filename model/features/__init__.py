@@ -1,1 +1,1 @@
-"""What the encoder reads of a token: its form's vector, its characters, its neighbours."""
+"""The features of a token: its form's vector, its characters, its neighbours."""

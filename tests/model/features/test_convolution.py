@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import conv1d
 
-from tagbelt.model.features.characters import FilteredMaximum, with_margins
+from tagbelt.model.features.tokens import FilteredMaximum, with_margins
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 SIZE, FILTERS = 3, 4
