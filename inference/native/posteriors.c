@@ -1,5 +1,5 @@
-/* Exact probabilities under a CRF by forward-backward with scaling (Rabiner 1989, V.A): what
- * inference/crf/posteriors.py does, but for the order of sums. */
+/* Exact probabilities under a CRF by forward-backward with scaling (Rabiner 1989, V.A).
+ * A row that leaves the range of doubles is told of; inference/crf/reference.py computes those. */
 
 #include "crf.h"
 

@@ -1,5 +1,5 @@
 /* The best tag sequence of each sentence (Viterbi 1967) and the entities in it. The sums are those
- * of inference/decoding/viterbi.py, operation for operation, so that paths, ties and scores are the same. */
+ * of inference/crf/reference.py, operation for operation, so that paths, ties and scores are the same. */
 
 #include "crf.h"
 
