@@ -16,9 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy.against import against, is_current
 from benchmarks.accuracy.plan import PLAN, Entry, Plan, PlanError, read_plan
-from benchmarks.accuracy.runs import check, collect, config_of, fingerprint, finished
+from benchmarks.accuracy.runs import (
+    against,
+    check,
+    collect,
+    config_of,
+    fingerprint,
+    finished,
+    is_current,
+)
 from benchmarks.common.record import RESULTS, Row, tell, write_result
 from benchmarks.report.results import read_result
 from tagbelt.errors import CheckpointError, ConfigError, ConllError, SeedsError, VectorError
