@@ -1,4 +1,4 @@
-"""What the accuracy page is made of: the rows of `accuracy.toml`, each a training of its own."""
+"""The plan of the accuracy page: the rows of `accuracy.toml`, each a training of its own."""
 
 import shlex
 import tomllib
@@ -10,13 +10,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from benchmarks.common.record import BenchmarkError
+
 PLAN = Path(__file__).with_name("accuracy.toml")
 
 Split = Literal["dev", "test"]
 Made = TypeVar("Made")
 
 
-class PlanError(Exception):
+class PlanError(BenchmarkError):
     """A plan that can't be followed; the message names the entry."""
 
 

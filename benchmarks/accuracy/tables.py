@@ -153,7 +153,7 @@ def beside(measured: Measured) -> str:
 
 
 def lists(measured: Measured) -> str:
-    """What term lists add to the presets."""
+    """The presets with term lists and without."""
     header = ("set", "with lists", "without", "difference", "p, seeds", "p, sentences")
     body = [
         (
@@ -245,7 +245,7 @@ def _changed(row: Row, split: str) -> tuple[str, str, str]:
 
 
 def missed(measured: Measured) -> str:
-    """What was measured and is below its target."""
+    """The presets that are below their target."""
     found = [
         f"- {entry.set}, {entry.what}: {mean_of(entry, row):.2f} of {entry.at_least:.1f}"
         for entry, row in measured.of("main")
@@ -273,7 +273,7 @@ def spacy(measured: Measured) -> str:
 
 
 def mapping(measured: Measured) -> str:
-    """What each type of the gold files and of spaCy is taken for."""
+    """The types of the gold files and of spaCy, and the label that each counts as."""
     if measured.spacy is None:
         return NOT_MEASURED
     body = []

@@ -16,9 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy.against import against, is_current
 from benchmarks.accuracy.plan import PLAN, Entry, Plan, PlanError, read_plan
-from benchmarks.accuracy.runs import check, collect, fingerprint, finished
+from benchmarks.accuracy.runs import (
+    against,
+    check,
+    collect,
+    fingerprint,
+    finished,
+    is_current,
+)
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, Row, tell, write_result
 from benchmarks.report.results import read_result

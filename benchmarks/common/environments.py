@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 
 from benchmarks.common.machine import ROOT
-from benchmarks.common.record import tell
+from benchmarks.common.record import BenchmarkError, tell
 
 HERE = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = HERE / ".venvs"
@@ -20,7 +20,7 @@ OURS = "tagbelt"
 """The environment that this runs in: it has torch and pytorch-crf as well."""
 
 
-class EnvironmentMissingError(Exception):
+class EnvironmentMissingError(BenchmarkError):
     """A peer's environment that was not made; the message says how to."""
 
 

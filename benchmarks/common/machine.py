@@ -1,4 +1,4 @@
-"""What a measurement ran on: processor, cores, memory, versions, and who else was working."""
+"""Describe the machine: processor, cores, versions and load; and the memory of a process."""
 
 import os
 import platform
@@ -22,6 +22,7 @@ _FLAGS = (
     "amx_int8",
     "amx_bf16",
 )
+_PROC = Path("/proc")
 _PACKAGES = ("tagbelt", "numpy", "onnxruntime", "torch", "pytorch-crf")
 
 
@@ -78,3 +79,32 @@ def _git(*arguments: str) -> str:
         ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return told.stdout.strip()
+
+
+def resident_mb(process: int | str = "self") -> float | None:
+    """Resident memory in MB (10^6 bytes), or None where there is no /proc."""
+    return _status(process, "VmRSS")
+
+
+def peak_mb(process: int | str = "self") -> float | None:
+    """The most that was resident since the start, or since `reset_peak`, in MB."""
+    return _status(process, "VmHWM")
+
+
+def reset_peak() -> None:
+    """Forget this process's peak so far; does nothing where the system has no such thing."""
+    mark = _PROC / "self" / "clear_refs"
+    if mark.exists():
+        mark.write_text("5", encoding="ascii")  # 5: the high water mark
+
+
+def _status(process: int | str, field: str) -> float | None:
+    try:
+        text = (_PROC / str(process) / "status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024 / 1e6
+    return None

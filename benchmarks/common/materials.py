@@ -1,4 +1,4 @@
-"""What is measured on: sentences, texts and trained checkpoints, kept in `benchmarks/.cache/`."""
+"""The material of measurements: sentences, texts and checkpoints, kept in `benchmarks/.cache/`."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.machine import ROOT
-from benchmarks.common.record import CACHE, tell
+from benchmarks.common.record import CACHE, BenchmarkError, tell
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.types import Span
 
@@ -24,7 +24,7 @@ QUICK_EPOCHS = 1
 Sentences = list[list[str]]
 
 
-class MaterialError(Exception):
+class MaterialError(BenchmarkError):
     """Data that is not there; the message says what to do."""
 
 

@@ -6,11 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.common.environments import EnvironmentMissingError
-from benchmarks.common.materials import MaterialError
-from benchmarks.common.peer_process import ChildError
-from benchmarks.common.record import RESULTS
-from benchmarks.serving.loadgen import LoadError
+from benchmarks.common.record import RESULTS, BenchmarkError
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
@@ -38,5 +34,5 @@ def run(main: Callable[[], None]) -> None:
     """Run a measurement; what a user can put right ends in a message and not in a traceback."""
     try:
         main()
-    except (ChildError, EnvironmentMissingError, LoadError, MaterialError) as error:
+    except BenchmarkError as error:
         sys.exit(f"error: {error}")

@@ -8,14 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks.common.record import BenchmarkError
+
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 
 
-class ChildError(Exception):
+class PeerError(BenchmarkError):
     """A peer that failed or ended; the message has its traceback."""
 
 
-class Child:
+class PeerProcess:
     """A program under some Python that is called by name. Use it as a context manager.
 
     `threads` is set for every library that reads it from the environment; a program sets it for
@@ -48,28 +50,28 @@ class Child:
     def call(self, name: str, **arguments: Any) -> Any:
         """Call a function of the program and return what it returned.
 
-        Raises ChildError where it raised, or where the process is gone.
+        Raises PeerError where it raised, or where the process is gone.
         """
         source, target = self._process.stdout, self._process.stdin
         if source is None or target is None:
-            raise ChildError(f"{self._name}: no pipes")
+            raise PeerError(f"{self._name}: no pipes")
         try:
             target.write(json.dumps({"call": name, "with": arguments}) + "\n")
             target.flush()
         except BrokenPipeError as error:
-            raise ChildError(f"{self._name}: it ended before {name!r}") from error
+            raise PeerError(f"{self._name}: it ended before {name!r}") from error
         line = source.readline()
         if not line:
-            raise ChildError(f"{self._name}: it ended in {name!r}")
+            raise PeerError(f"{self._name}: it ended in {name!r}")
         answer = json.loads(line)
         if "error" in answer:
-            raise ChildError(f"{self._name}: {name!r} failed:\n{answer['error']}")
+            raise PeerError(f"{self._name}: {name!r} failed:\n{answer['error']}")
         return answer["result"]
 
     def close(self) -> None:
         """End the process and wait for it."""
         for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(BrokenPipeError):  # a call that a child which ended never read
+            with suppress(BrokenPipeError):  # a call that a peer which ended never read
                 if pipe is not None:
                     pipe.close()
         try:

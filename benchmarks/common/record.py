@@ -15,6 +15,10 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache"
 Row = dict[str, Any]
 
 
+class BenchmarkError(Exception):
+    """An obstacle to a measurement that a user can remove; the base of such errors."""
+
+
 def write_result(
     name: str, settings: dict[str, Any], rows: Sequence[Row], *, directory: Path = RESULTS
 ) -> Path:

@@ -1,4 +1,4 @@
-"""What every tagging peer is asked to do, around the functions that are the peer's own."""
+"""The jobs that every tagging peer does, around the functions that are the peer's own."""
 
 import time
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class Jobs:
         return seconds / passes
 
     def output(self, job: str) -> Any:
-        """What the peer makes of all items of a job."""
+        """Return the peer's output for all items of a job."""
         return self._function(job)(self._items[job], self._batch[job])
 
     def latency(self, job: str, calls: int, start: int) -> list[float]:

@@ -34,7 +34,7 @@ class Target:
         return "stated" if self.at_most is None else f"at most {self.form.format(self.at_most)}"
 
     def find(self, results: Results) -> Spread | None:
-        """What was measured, or None."""
+        """Return the spread that was measured, or None."""
         found = (spread_of(row, self.field) for row in rows(results, self.result, **self.where))
         spread = next((spread for spread in found if spread is not None), None)
         return _inverted(spread) if spread and self.inverse else spread

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from benchmarks.serving.requests import CONSTANT
+from benchmarks.serving.workload import CONSTANT
 from tagbelt.commands.cli import main
 from tagbelt.service.api import v1
 from tagbelt.service.api.bodies import JsonRoute
@@ -43,7 +43,7 @@ def add_constant(app: FastAPI) -> FastAPI:
 
 
 def _reply(registry: Registry) -> tuple[bytes, dict[str, str]]:
-    """What the default model answers to the sentence."""
+    """Return the default model's answer to the sentence."""
     served = registry.get(None)
     annotations = served.tagger.annotate_items([served.tagger.tokenize(SENTENCE)])
     answer = Answer(annotations, [served])

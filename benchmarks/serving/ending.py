@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.common.measure import spread
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
-from benchmarks.serving import requests as asked
+from benchmarks.serving import workload
 from benchmarks.serving.loadgen import LOST, Generator, LoadError, Tally
 from benchmarks.serving.servers import Server, serving
 
@@ -37,7 +37,7 @@ def terminated(models: Path, texts: Sequence[str], number: int) -> Row:
     with serving(models, "--threads", "1", "--workers", str(workers)) as server:
         pause = BEFORE_SECONDS + 0.01 * number
         timer = threading.Timer(pause, server.process.send_signal, [signal.SIGTERM])
-        requests = asked.single(server.url, texts)
+        requests = workload.single(server.url, texts)
         with Generator(server.url, requests, CLIENTS, stop_when_refused=True) as generator:
             timer.start()
             tally = generator.closed(MOST_SECONDS)
@@ -59,7 +59,7 @@ def accepted_by(server: Server) -> int:
     """Requests that reached the app, by its access log."""
     lines = server.log.read_text(encoding="utf-8").splitlines()
     told = (json.loads(line) for line in lines if line.startswith("{"))
-    return sum(line.get("route") == asked.PATH for line in told)
+    return sum(line.get("route") == workload.PATH for line in told)
 
 
 class Kill(threading.Thread):
@@ -98,7 +98,7 @@ def killed(models: Path, texts: Sequence[str]) -> Row:
     tell("kill -9 of one of two workers")
     options = ("--threads", "1", "--workers", "2")
     with serving(models, *options) as server:
-        with Generator(server.url, asked.single(server.url, texts), CLIENTS) as generator:
+        with Generator(server.url, workload.single(server.url, texts), CLIENTS) as generator:
             kill = Kill(server)
             tally = generator.closed(MOST_SECONDS, lambda: not kill.is_alive())
         kill.join()
@@ -108,7 +108,7 @@ def killed(models: Path, texts: Sequence[str]) -> Row:
 
 
 def lost_in(tally: Tally) -> Row:
-    """What became of the requests of clients that connect again when they were cut off."""
+    """Count the requests, by outcome, of clients that connect again when they were cut off."""
     good, lost = tally.counts[200], tally.counts[LOST]
     return {
         "answered": good,
@@ -120,8 +120,8 @@ def lost_in(tally: Tally) -> Row:
 
 def main() -> None:
     """Measure and write the part `ending`."""
-    given = asked.parser(__doc__).parse_args()
-    texts = asked.joined(asked.word_lists(given.data))
+    given = workload.parser(__doc__).parse_args()
+    texts = workload.joined(workload.word_lists(given.data))
     times = (QUICK_TERMINATIONS, QUICK_KILLS) if given.quick else (TERMINATIONS, KILLS)
     ends = [terminated(given.models, texts, number) for number in range(times[0])]
     kills = [killed(given.models, texts) for _ in range(times[1])]
@@ -135,7 +135,7 @@ def main() -> None:
             "most_lost": max(kill["lost"] for kill in kills),
         },
     ]
-    settings = {"quick": given.quick, "clients": CLIENTS, "data": asked.DATA, "threads": 1}
+    settings = {"quick": given.quick, "clients": CLIENTS, "data": workload.DATA, "threads": 1}
     write_result("ending", settings, rows, directory=given.results)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.common.measure import interleaved, percentile, ratio, spread
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
-from benchmarks.serving import requests as asked
+from benchmarks.serving import workload
 from benchmarks.serving.loadgen import Generator, Tally
 from benchmarks.serving.servers import serving
 from tagbelt.inference import Tagger
@@ -50,19 +50,19 @@ def turn(url: str, requests: list[bytes], clients: int, seconds: float, into: li
 def closed(url: str, texts: list[str], clients: int, rounds: Rounds) -> Row:
     """Requests a second of both endpoints with so many clients."""
     tell(f"{clients} clients")
-    tallies: dict[str, list[Tally]] = {asked.PATH: [], asked.CONSTANT: []}
+    tallies: dict[str, list[Tally]] = {workload.PATH: [], workload.CONSTANT: []}
     turns: dict[str, Callable[[], float]] = {
-        path: partial(turn, url, asked.single(url, texts, path), clients, rounds.seconds, into)
+        path: partial(turn, url, workload.single(url, texts, path), clients, rounds.seconds, into)
         for path, into in tallies.items()
     }
     rates = interleaved(turns, rounds.count)
-    ours = tallies[asked.PATH]
+    ours = tallies[workload.PATH]
     return {
         "experiment": "closed",
         "clients": clients,
-        "rate": spread(rates[asked.PATH]),
-        "constant": spread(rates[asked.CONSTANT]),
-        "ratio": ratio(rates[asked.PATH], rates[asked.CONSTANT]),
+        "rate": spread(rates[workload.PATH]),
+        "constant": spread(rates[workload.CONSTANT]),
+        "ratio": ratio(rates[workload.PATH], rates[workload.CONSTANT]),
         "p50_ms": spread([MS * percentile(tally.times(), 0.5) for tally in ours]),
         "p99_ms": spread([MS * percentile(tally.times(), 0.99) for tally in ours]),
         "generator_share": max(tally.cpu_share for one in tallies.values() for tally in one),
@@ -75,7 +75,7 @@ def half_load(url: str, texts: list[str], clients: int, rate: float, rounds: Rou
     tell(f"half the load of {clients} clients: {rate / 2:.0f} requests a second")
     tallies = []
     for seed in range(rounds.count):
-        with Generator(url, asked.single(url, texts), MOST_OUT, seed=seed) as generator:
+        with Generator(url, workload.single(url, texts), MOST_OUT, seed=seed) as generator:
             generator.open(rate / 2, min(WARM_SECONDS, rounds.seconds))
             tallies.append(generator.open(rate / 2, rounds.seconds))
     medians = [percentile(tally.times(), 0.5) for tally in tallies]
@@ -96,18 +96,18 @@ def half_load(url: str, texts: list[str], clients: int, rate: float, rounds: Rou
 
 def batches(models: Path, words: list[list[str]], threads: int, rounds: Rounds) -> Row:
     """Tokens a second in requests of many texts, and of the same texts in this process."""
-    tell(f"requests of {asked.TEXTS} texts, {threads} threads")
-    words = words[: len(words) // asked.TEXTS * asked.TEXTS]
-    texts = asked.joined(words)
+    tell(f"requests of {workload.TEXTS} texts, {threads} threads")
+    words = words[: len(words) // workload.TEXTS * workload.TEXTS]
+    texts = workload.joined(words)
     mean = sum(map(len, words)) / len(words)
     tagger = Tagger.load(default_model(models), threads=threads)
     tallies: list[Tally] = []
     with serving(models, "--threads", str(threads)) as server:
-        requests = asked.many(server.url, texts)
+        requests = workload.many(server.url, texts)
 
         def over_http() -> float:
             rate = turn(server.url, requests, BATCH_CLIENTS, rounds.seconds, tallies)
-            return rate * asked.TEXTS * mean
+            return rate * workload.TEXTS * mean
 
         rates = interleaved(
             {"http": over_http, "bulk": lambda: bulk(tagger, texts, mean, rounds.seconds)},
@@ -143,7 +143,7 @@ def workers(models: Path, texts: list[str], rounds: Rounds) -> Row:
         for count in ("1", "2"):
             options = ("--threads", "1", "--workers", count)
             url = stack.enter_context(serving(models, *options)).url
-            requests = asked.single(url, texts)
+            requests = workload.single(url, texts)
             turns[count] = partial(turn, url, requests, WORKER_CLIENTS, rounds.seconds, tallies)
         rates = interleaved(turns, rounds.count)
     return {
@@ -168,25 +168,25 @@ def default_model(models: Path) -> Path:
 
 def main() -> None:
     """Measure and write the part `load`."""
-    given = asked.parser(__doc__).parse_args()
+    given = workload.parser(__doc__).parse_args()
     rounds = Rounds(2, 0.3) if given.quick else Rounds()
-    words = asked.word_lists(given.data)
-    texts = asked.joined(words)
+    words = workload.word_lists(given.data)
+    texts = workload.joined(words)
     rows = []
     with serving(given.models, module=CONSTANT_MODULE) as server:
-        for clients in asked.CLIENTS:
+        for clients in workload.CLIENTS:
             rows.append(closed(server.url, texts, clients, rounds))
         for row in list(rows):
             rate = row["rate"]["median"]
             rows.append(half_load(server.url, texts, row["clients"], rate, rounds))
-    rows += [batches(given.models, words, threads, rounds) for threads in asked.THREADS]
+    rows += [batches(given.models, words, threads, rounds) for threads in workload.THREADS]
     rows.append(workers(given.models, texts, rounds))
     settings = {
         "quick": given.quick,
         "rounds": rounds.count,
         "seconds": rounds.seconds,
-        "data": asked.DATA,
-        "texts_a_large_request": asked.TEXTS,
+        "data": workload.DATA,
+        "texts_a_large_request": workload.TEXTS,
         "open_loop": f"Poisson, at most {MOST_OUT} requests out; time counts from when it was due",
         "server": "tagbelt serve as it is, access log into a file, on the same machine",
     }

@@ -19,6 +19,7 @@ from itertools import cycle
 from urllib.parse import urlsplit
 
 from benchmarks.common.measure import percentile
+from benchmarks.common.record import BenchmarkError
 
 LOST = 0
 """The status of a request that was sent and never answered whole."""
@@ -33,8 +34,8 @@ OnReply = Callable[[int, bytes], None]
 """Is told of each reply: the status, and head and body as they came."""
 
 
-class LoadError(Exception):
-    """What stands in the way of a measurement."""
+class LoadError(BenchmarkError):
+    """A server or a generator that cannot be measured."""
 
 
 def post(url: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
@@ -47,7 +48,7 @@ def post(url: str, path: str, body: bytes, headers: Mapping[str, str] | None = N
 
 @dataclass
 class Tally:
-    """What became of the requests of a run. Times are seconds since its start."""
+    """The outcome of each request of a run. Times are seconds since its start."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from benchmarks.common.measure import percentile, spread
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
-from benchmarks.serving import requests as asked
+from benchmarks.serving import workload
 from benchmarks.serving.loadgen import Generator, LoadError, Tally
 from benchmarks.serving.servers import Server, serving
 
@@ -117,8 +117,8 @@ def overload(server: Server, texts: Sequence[str], case: Case) -> Row:
 def _requests(url: str, texts: Sequence[str], case: Case) -> list[bytes]:
     headers = {TIMEOUT: f"{case.deadline:g}"}
     if case.large:
-        return asked.many(url, texts, headers)
-    return asked.single(url, texts, headers=headers)
+        return workload.many(url, texts, headers)
+    return workload.single(url, texts, headers=headers)
 
 
 def peak(url: str, requests: Sequence[bytes], case: Case) -> float:
@@ -133,7 +133,7 @@ def probe(server: Server, text: str) -> float:
     """Seconds that a single request takes, connecting included; infinity if it is refused."""
     time.sleep(PROBE_PAUSE)
     began = time.perf_counter()
-    status, _ = server.ask("POST", asked.PATH, {"text": text})
+    status, _ = server.ask("POST", workload.PATH, {"text": text})
     return time.perf_counter() - began if status == HTTPStatus.OK else float("inf")
 
 
@@ -209,8 +209,8 @@ def goodput(
 
 def main() -> None:
     """Measure and write the part `overload`."""
-    given = asked.parser(__doc__).parse_args()
-    texts = asked.joined(asked.word_lists(given.data))
+    given = workload.parser(__doc__).parse_args()
+    texts = workload.joined(workload.word_lists(given.data))
     rows = []
     for case in CASES:
         seconds = min(QUICK_SECONDS, case.seconds) if given.quick else case.seconds
@@ -222,8 +222,8 @@ def main() -> None:
         "quick": given.quick,
         "factor": FACTOR,
         "connections": CONNECTIONS,
-        "data": asked.DATA,
-        "texts_a_large_request": asked.TEXTS,
+        "data": workload.DATA,
+        "texts_a_large_request": workload.TEXTS,
         "grace_seconds": GRACE_SECONDS,
         "recovered": f"a single request takes at most {RECOVERED_TIMES:g} times what it does idle",
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.common import rss
+from benchmarks.common import machine
 from benchmarks.common.machine import ROOT
 from benchmarks.serving.loadgen import LoadError
 
@@ -59,7 +59,7 @@ class Server:
 
     def resident_mb(self) -> float:
         """Resident memory of all its processes together, pages they share counted twice."""
-        found = [rss.resident_mb(pid) for pid in (self.process.pid, *self.workers)]
+        found = [machine.resident_mb(pid) for pid in (self.process.pid, *self.workers)]
         return sum(megabytes for megabytes in found if megabytes is not None)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from benchmarks.common.measure import spread
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
-from benchmarks.serving import requests as asked
+from benchmarks.serving import workload
 from benchmarks.serving.loadgen import LoadError
 from benchmarks.serving.overload import watched
 from benchmarks.serving.servers import Server, serving
@@ -123,14 +123,14 @@ def streamed(server: Server, block: Block, blocks: int) -> Row:
 
 def main() -> None:
     """Measure and write the part `stream`."""
-    given = asked.parser(__doc__).parse_args()
-    block = Block.of(asked.word_lists(given.data))
+    given = workload.parser(__doc__).parse_args()
+    block = Block.of(workload.word_lists(given.data))
     wanted = QUICK_MEGABYTES if given.quick else MEGABYTES
     blocks = round(wanted * MB / len(block.content))
     tell(f"a file of {blocks * len(block.content) / MB:.0f} MB")
     with serving(given.models) as server:
         row = streamed(server, block, blocks)
-    settings = {"quick": given.quick, "data": asked.DATA, "lines": "a sentence each"}
+    settings = {"quick": given.quick, "data": workload.DATA, "lines": "a sentence each"}
     write_result("stream", settings, [row], directory=given.results)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.common.measure import percentile, spread
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
-from benchmarks.serving import requests as asked
+from benchmarks.serving import workload
 from benchmarks.serving.load import default_model, failures
 from benchmarks.serving.loadgen import Generator, LoadError, Tally
 from benchmarks.serving.servers import Server, serving
@@ -45,7 +45,7 @@ class Replies:
         self.wrong = 0
         self._right = set()
         for text in texts:
-            status, reply = server.ask("POST", asked.PATH, {"text": text})
+            status, reply = server.ask("POST", workload.PATH, {"text": text})
             if status != HTTPStatus.OK:
                 raise LoadError(f"the server answered {status} to a text")
             self._right.add(json.dumps(reply["results"], sort_keys=True))
@@ -107,7 +107,7 @@ def swapped(source: Path, texts: Sequence[str], count: int) -> Row:
             first = server.ask("GET", f"/v1/models/{NAME}")[1]["digest"]
             before = server.resident_mb()
             swapping = Swapping(server, checkpoint, count)
-            requests = asked.single(server.url, texts)
+            requests = workload.single(server.url, texts)
             with Generator(server.url, requests, CLIENTS, on_reply=replies.check) as generator:
                 swapping.start()
                 tally = generator.closed(MOST_SECONDS, lambda: not swapping.is_alive())
@@ -138,12 +138,12 @@ def _row(tally: Tally, replies: Replies, swapping: Swapping, first: str) -> Row:
 
 def main() -> None:
     """Measure and write the part `swaps`."""
-    given = asked.parser(__doc__).parse_args()
-    texts = asked.joined(asked.word_lists(given.data))[:TEXTS]
+    given = workload.parser(__doc__).parse_args()
+    texts = workload.joined(workload.word_lists(given.data))[:TEXTS]
     count = QUICK_SWAPS if given.quick else SWAPS
     row = swapped(default_model(given.models), texts, count)
     row["swap_ms"].pop("values")
-    settings = {"quick": given.quick, "data": asked.DATA, "texts": TEXTS}
+    settings = {"quick": given.quick, "data": workload.DATA, "texts": TEXTS}
     write_result("swaps", settings, [row], directory=given.results)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.common import rss
+from benchmarks.common import machine
 from benchmarks.common.machine import ROOT
 from benchmarks.common.materials import checkpoint
 from benchmarks.common.measure import spread
@@ -51,14 +51,14 @@ def child(path: Path, tokens: int, sample: int) -> None:
             state = {
                 "tokens": done * LENGTH,
                 "seconds": round(time.perf_counter() - start, 2),
-                "rss_mb": rss.resident_mb(),
+                "rss_mb": machine.resident_mb(),
             }
             sys.stdout.write(json.dumps(state) + "\n")
             sys.stdout.flush()
 
 
 def samples(path: Path, tokens: int, sample: int) -> list[dict[str, float]]:
-    """What a fresh process reports."""
+    """Return the samples that a fresh process reports."""
     command = [sys.executable, "-m", "benchmarks.speed.memory", "--checkpoint", str(path)]
     command += ["--child", str(tokens), str(sample)]
     found = []

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import cycle, islice
 
-from benchmarks.common import rss
+from benchmarks.common import machine
 from benchmarks.common.materials import CONLL, checkpoint, sentences
 from benchmarks.common.measure import interleaved, ratio, spread
 from benchmarks.common.options import parser
@@ -176,9 +176,9 @@ def measure(points: Sequence[Point], repeats: int) -> list[Row]:
     peaks: dict[str, float | None] = {}
 
     def cost(point: Point) -> float:
-        rss.reset_peak()
+        machine.reset_peak()
         seconds = point.seconds()
-        peaks[str(point.size)] = rss.peak_mb()
+        peaks[str(point.size)] = machine.peak_mb()
         return 1e6 * seconds / point.tokens
 
     runs = {str(point.size): partial(cost, point) for point in points}

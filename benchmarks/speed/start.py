@@ -17,7 +17,7 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from benchmarks.common import rss
+from benchmarks.common import machine
 from benchmarks.common.machine import ROOT
 from benchmarks.common.measure import interleaved, spread
 from benchmarks.common.options import parser
@@ -70,7 +70,7 @@ def start(models: Path, resident: list[float]) -> float:
             status, _ = server.ask("POST", "/v1/tag", {"text": TEXT})
             if status != HTTPStatus.OK:
                 raise LoadError(f"the server answered {status} to a text")
-        memory = rss.resident_mb(server.process.pid)
+        memory = machine.resident_mb(server.process.pid)
         if memory is not None:
             resident.append(memory)
         return server.ready_seconds

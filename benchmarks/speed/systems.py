@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.common.environments import OURS, python_of
 from benchmarks.common.machine import ROOT
 from benchmarks.common.materials import CONLL, CONLL_COLUMNS, data_file, kept
-from benchmarks.common.peer_process import PEERS, Child
+from benchmarks.common.peer_process import PEERS, PeerProcess
 from benchmarks.common.record import CACHE, tell
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags
@@ -46,7 +46,7 @@ class Opened:
     """A system whose child has loaded: `about` is what it told when it trained and loaded."""
 
     system: System
-    child: Child
+    child: PeerProcess
     about: dict[str, Any]
 
 
@@ -66,9 +66,9 @@ def opened(systems: list[System]) -> Iterator[dict[str, Opened]]:
         yield result
 
 
-def _start(system: System) -> Child:
+def _start(system: System) -> PeerProcess:
     ours = {"PYTHONPATH": str(ROOT)} if system.environment == OURS else {}
-    return Child(
+    return PeerProcess(
         python_of(system.environment),
         PEERS / system.program,
         threads=system.threads,

@@ -78,7 +78,7 @@ def take_turns(candidates: dict[str, Warmed], rounds: Rounds) -> Series:
 
 
 def row(warm: Warmed, name: str, rates: Sequence[float]) -> Row:
-    """What is recorded of one system, but for comparisons."""
+    """Return the row of one system, without comparisons."""
     system, about = warm.opened.system, warm.opened.about
     found = {
         "system": name,

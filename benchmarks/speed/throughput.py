@@ -41,7 +41,7 @@ PARTS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Run:
-    """What all comparisons share."""
+    """The settings that all comparisons share."""
 
     systems: Systems
     test: Sentences

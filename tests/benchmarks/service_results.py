@@ -1,7 +1,7 @@
 """Made-up results of the measurements of the service, in the layout that they write."""
 
 from benchmarks.serving.overload import CASES
-from benchmarks.serving.requests import CLIENTS, THREADS
+from benchmarks.serving.workload import CLIENTS, THREADS
 
 
 def service_results(spread):

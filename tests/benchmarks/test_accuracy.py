@@ -102,7 +102,7 @@ def test_what_was_collected_stays_until_the_runs_change(page, trained):
 def test_a_row_is_compared_with_its_base_once_both_are_there(page, trained, monkeypatch):
     _, entry, again = trained
     shutil.copytree(page.out / "one" / "seed-1", page.out / "two" / "seed-1")
-    monkeypatch.setattr("benchmarks.accuracy.against.SAMPLES", 200)
+    monkeypatch.setattr("benchmarks.accuracy.runs.SAMPLES", 200)
     assert work(page, [again], seeds=None, jobs=None) == 0
     found = page.rows()["two"]["against"]
     assert list(page.rows()) == ["two", "one"]  # the plan's order

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common.peer_process import PEERS, Child, ChildError
+from benchmarks.common.peer_process import PEERS, PeerError, PeerProcess
 
 TOY = f"""
 import os, sys
@@ -31,7 +31,7 @@ serve({{"add": add, "fail": fail, "leave": leave, "threads": threads}})
 def toy(tmp_path):
     program = tmp_path / "toy.py"
     program.write_text(TOY, encoding="utf-8")
-    with Child(Path(sys.executable), program, threads=2, environment={"TOY": "é"}) as child:
+    with PeerProcess(Path(sys.executable), program, threads=2, environment={"TOY": "é"}) as child:
         yield child
 
 
@@ -45,15 +45,15 @@ def test_threads_and_variables_reach_the_child(toy):
 
 
 def test_an_error_comes_with_its_traceback_and_the_child_goes_on(toy):
-    with pytest.raises(ChildError, match=r"toy: 'fail' failed:\n(.|\n)*KeyError: 'a word'"):
+    with pytest.raises(PeerError, match=r"toy: 'fail' failed:\n(.|\n)*KeyError: 'a word'"):
         toy.call("fail")
-    with pytest.raises(ChildError, match="KeyError: 'unheard-of'"):
+    with pytest.raises(PeerError, match="KeyError: 'unheard-of'"):
         toy.call("unheard-of")
     assert toy.call("add", a=1, b=1) == 2
 
 
 def test_a_child_that_ends_is_an_error(toy):
-    with pytest.raises(ChildError, match="toy: it ended in 'leave'"):
+    with pytest.raises(PeerError, match="toy: it ended in 'leave'"):
         toy.call("leave")
-    with pytest.raises(ChildError, match="toy: it ended"):
+    with pytest.raises(PeerError, match="toy: it ended"):
         toy.call("add", a=1, b=1)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.common import rss
+from benchmarks.common import machine
 from benchmarks.speed.memory import growth
 from benchmarks.speed.scale import BLOCK, Point, extremes, measure, tag_blocks
 from benchmarks.speed.start import checkpoints, models_folder
@@ -61,18 +61,18 @@ def test_growth_is_counted_from_the_warm_level():
     assert row["tokens_per_second"] == pytest.approx(100)
 
 
-@pytest.mark.skipif(rss.resident_mb() is None, reason="no /proc here")
+@pytest.mark.skipif(machine.resident_mb() is None, reason="no /proc here")
 def test_resident_memory_rises_with_what_is_held():
-    rss.reset_peak()
-    before = rss.resident_mb()
+    machine.reset_peak()
+    before = machine.resident_mb()
     held = bytearray(b"x") * 50_000_000
-    assert rss.resident_mb() - before > 40
+    assert machine.resident_mb() - before > 40
     del held
-    assert rss.peak_mb() - before > 40
+    assert machine.peak_mb() - before > 40
 
 
 def test_a_process_that_is_gone_has_no_memory():
-    assert rss.resident_mb(2**31 - 1) is None
+    assert machine.resident_mb(2**31 - 1) is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

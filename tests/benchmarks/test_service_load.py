@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.serving import ending, overload, stream
-from benchmarks.serving import requests as asked
+from benchmarks.serving import ending, overload, stream, workload
 from benchmarks.serving.constant import SENTENCE, add_constant
 from benchmarks.serving.loadgen import LOST, Tally
 from benchmarks.serving.stream import Block
@@ -22,26 +21,30 @@ def http():
 
 
 def test_the_constant_validates_as_tagging_does_and_always_answers_the_same(http):
-    first = http.request("POST", asked.CONSTANT, json={"text": "Toyota"})
+    first = http.request("POST", workload.CONSTANT, json={"text": "Toyota"})
     assert first.status_code == 200
-    assert http.request("POST", asked.CONSTANT, json={"texts": ["a", "b"]}).content == first.content
-    real = http.request("POST", asked.PATH, json={"text": SENTENCE})
+    assert (
+        http.request("POST", workload.CONSTANT, json={"texts": ["a", "b"]}).content == first.content
+    )
+    real = http.request("POST", workload.PATH, json={"text": SENTENCE})
     assert first.json() == real.json()
     assert first.headers["x-model-digest"] == real.headers["x-model-digest"]
     bad = [
         http.request("POST", path, json={"text": 1, "x": 2})
-        for path in (asked.CONSTANT, asked.PATH)
+        for path in (workload.CONSTANT, workload.PATH)
     ]
     assert [reply.status_code for reply in bad] == [422, 422]
     assert bad[0].json()["errors"] == bad[1].json()["errors"]
 
 
 def test_requests_hold_the_texts():
-    (request,) = asked.many("http://h:1", ["a"] * 70, {"x-request-timeout": "1"})
+    (request,) = workload.many("http://h:1", ["a"] * 70, {"x-request-timeout": "1"})
     head, _, body = request.partition(b"\r\n\r\n")
     assert b"x-request-timeout: 1" in head.split(b"\r\n")
-    assert json.loads(body) == {"texts": ["a"] * asked.TEXTS}
-    assert [json.loads(r.partition(b"\r\n\r\n")[2]) for r in asked.single("http://h:1", "ab")] == [
+    assert json.loads(body) == {"texts": ["a"] * workload.TEXTS}
+    assert [
+        json.loads(r.partition(b"\r\n\r\n")[2]) for r in workload.single("http://h:1", "ab")
+    ] == [
         {"text": "a"},
         {"text": "b"},
     ]
@@ -98,7 +101,12 @@ def test_runs_are_summed():
 
 def test_accepted_requests_are_those_of_the_log(tmp_path):
     log = tmp_path / "log"
-    lines = [{"route": asked.PATH}, {"route": "/readyz"}, {"message": "x"}, {"route": asked.PATH}]
+    lines = [
+        {"route": workload.PATH},
+        {"route": "/readyz"},
+        {"message": "x"},
+        {"route": workload.PATH},
+    ]
     log.write_text("Serving\n" + "\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     assert ending.accepted_by(type("Server", (), {"log": log})()) == 2
 

@@ -1,4 +1,4 @@
-"""What the service is asked in measurements of it: sentences of about 20 tokens of CoNLL-2003."""
+"""The requests that the service is measured with: sentences of about 20 tokens of CoNLL-2003."""
 
 import argparse
 import json
