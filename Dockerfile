@@ -58,6 +58,8 @@ WORKDIR /app
 COPY deploy/healthcheck.py ./
 COPY --from=package /build/checkpoints checkpoints
 COPY --from=package /opt/tagbelt /opt/tagbelt
+# A volume that is mounted here belongs to the user as well.
+RUN install -d -o 10001 -g 10001 state
 ENV PATH=/opt/tagbelt/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/tagbelt \
     TAGBELT_HOST=0.0.0.0 \

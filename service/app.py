@@ -8,25 +8,24 @@ from typing import Any
 from fastapi import FastAPI
 
 from tagbelt.service.access import install as access
-from tagbelt.service.access.document import secure
+from tagbelt.service.access.install import secure
 from tagbelt.service.adapters.routers import ROUTERS as ADAPTERS
-from tagbelt.service.api import pages, probes, v1
+from tagbelt.service.api import health, pages, v1
 from tagbelt.service.api.describe import definitions
 from tagbelt.service.api.errors import HANDLERS
 from tagbelt.service.api.health import Health
+from tagbelt.service.api.middleware import BodyLimit, FaultNet, HeadAsGet, SecurityHeaders
 from tagbelt.service.api.problems import KINDS
 from tagbelt.service.api.stream import routes as stream
 from tagbelt.service.api.stream.tagging import PATH as STREAM_PATH
+from tagbelt.service.api.tagging import Tagging
 from tagbelt.service.engine.engine import Engine
-from tagbelt.service.middleware import BodyLimit, FaultNet, HeadAsGet, SecurityHeaders
 from tagbelt.service.models import routes as models
 from tagbelt.service.models.manager import Manager
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.settings import Settings
-from tagbelt.service.tagging import Tagging
 from tagbelt.service.telemetry.metrics import Moment
-from tagbelt.service.telemetry.observe import Observe
-from tagbelt.service.telemetry.wiring import Telemetry
+from tagbelt.service.telemetry.observe import Observe, Telemetry
 
 API_VERSION = "1"
 
@@ -47,12 +46,12 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
         max_batch_tokens=settings.max_batch_tokens,
         recorder=telemetry.metrics,
     )
-    health = Health(registry, engine)
+    readiness = Health(registry, engine)
     telemetry.metrics.watch(
         lambda: Moment(
             queue_depth=len(engine.queue),
             queue_characters=engine.queue.characters,
-            ready=health.is_ready,
+            ready=readiness.is_ready,
             models=registry.served,
         )
     )
@@ -60,7 +59,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with telemetry.running():
-            warm_up = asyncio.create_task(health.warm_up())
+            warm_up = asyncio.create_task(readiness.warm_up())
             yield
             await warm_up
             await asyncio.to_thread(manager.close)
@@ -83,13 +82,13 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.state.engine = engine
     app.state.registry = registry
     app.state.models = manager
-    app.state.health = health
+    app.state.health = readiness
     app.state.recorder = telemetry.metrics
     app.state.streams = frozenset({STREAM_PATH})
     app.state.open_streams = 0
     app.state.tagging = Tagging(registry, engine, settings)
     # The routes that are asked most often come first: they are tried in order.
-    for router in (v1.router, stream.router, probes.router, models.router, *ADAPTERS):
+    for router in (v1.router, stream.router, health.router, models.router, *ADAPTERS):
         # Their routes themselves: a router within a router costs each request a second search.
         app.routes.extend(router.routes)
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])

@@ -1,4 +1,4 @@
-"""What the service can be told, by argument, by a TAGBELT_* environment variable or in a file."""
+"""The settings of a server: by argument, by a TAGBELT_* environment variable or in a file."""
 
 import os
 import tomllib
@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """Threads that one process may use for inference; None takes its share of the cores."""
     default_model: str | None = None
     """The model that answers when a request names none; None takes the first by name."""
+    state_dir: Path | None = None
+    """Where an admin's choice of the default model is kept; None keeps it beside the models."""
     versions: Literal["latest", "all"] = "latest"
     """Which versions of each model are loaded at the start."""
 
@@ -91,7 +93,7 @@ class Settings(BaseSettings):
     max_waiting_characters: int = Field(default=16_000_000, ge=1)
     """Characters in all that waits, which bounds the memory of the queue."""
     max_waiting_seconds: float = Field(default=1.0, gt=0)
-    """Work that may wait, in seconds at the pace of late; more is answered with 429."""
+    """Seconds of work that may wait, at the speed of the last batches; more is answered by 429."""
     max_batch_tokens: int = Field(default=32_768, ge=1)
     """Tokens that are tagged together."""
     max_streams: int = Field(default=8, ge=1)
@@ -168,7 +170,7 @@ class TomlFile(InitSettingsSource):
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a configuration file says. Raises SettingsError when it cannot be read."""
+    """Return the settings of a file. Raises SettingsError when it cannot be read."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

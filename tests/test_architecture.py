@@ -21,11 +21,12 @@ MAY_IMPORT = {
 }
 # Between the rooms of `service`: what each may use besides the plain modules at its top.
 ROOMS = {
+    "api": {"engine", "models"},
     "engine": {"models"},
-    "models": set(),
-    "access": set(),
+    "models": {"api"},
+    "access": {"api"},
     "telemetry": {"engine", "models"},
-    "adapters": {"engine", "models"},
+    "adapters": {"api", "engine", "models"},
     "process": {"access", "api", "engine", "models", "telemetry"},
 }
 WIRING = {"app", "process"}

@@ -15,9 +15,9 @@ from tagbelt.commands.cli import main
 from tagbelt.service.api import v1
 from tagbelt.service.api.bodies import JsonRoute
 from tagbelt.service.api.schemas import TagRequest
+from tagbelt.service.api.tagging import Answer
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.process import server
-from tagbelt.service.tagging import Answer
 
 SENTENCE = (
     "Angela Merkel visited the Toyota works in Nagoya on Monday , where she met engineers of the "
@@ -46,8 +46,8 @@ def _reply(registry: Registry) -> tuple[bytes, dict[str, str]]:
     """Return the default model's answer to the sentence."""
     served = registry.get(None)
     annotations = served.tagger.annotate_items([served.tagger.tokenize(SENTENCE)])
-    answer = Answer(annotations, [served])
-    return v1.reply(TagRequest(text=SENTENCE), answer), answer.headers
+    answer, request = Answer(annotations, [served]), TagRequest(text=SENTENCE)
+    return v1.reply(request, v1.query_of(request), answer), answer.headers
 
 
 def install() -> None:

@@ -1,1 +1,1 @@
-"""Who may ask: keys and their scopes, rates, the addresses and origins that are answered."""
+"""Access: keys and their scopes, rates, the addresses and origins that are answered."""

@@ -1,30 +1,122 @@
-"""The guard in front of every request: its host, its key, its scope, its rate."""
+"""The guard in front of every request: checks its host, its key, its scope and its rate."""
 
 import logging
 import math
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tagbelt.service.access.credentials import (
-    API_KEY,
-    AUTHORIZATION,
-    CredentialError,
-    pick,
-    presented,
-)
 from tagbelt.service.access.hosts import HostRule, host_name, is_local_name
+from tagbelt.service.access.keyfile import Need
 from tagbelt.service.access.keys import KeyRing
 from tagbelt.service.access.rates import Limiter, Rate, client_of
-from tagbelt.service.access.scopes import OPEN, Need, need_of
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import ProblemError
 from tagbelt.service.settings import ENV_PREFIX, Settings
 
+AUTHORIZATION = b"authorization"
+API_KEY = b"x-api-key"
+
+# What RFC 6750 allows in a bearer token, and no longer than anybody's keys.
+_KEY = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
+_AWS_KEY = re.compile(rb"(?:^|[\s,])Credential=([^/,\s]+)/")
+
+
+OPEN = frozenset({Need.PROBE, Need.PUBLIC})
+"""Needs that ask for no key."""
+ANY = "*"
+
+
+class ScopeRow(NamedTuple):
+    """A method, or ANY, and a path; one that ends in /* stands for all below it."""
+
+    method: str
+    path: str
+    need: Need
+
+
+TABLE = (
+    ScopeRow("GET", "/livez", Need.PROBE),
+    ScopeRow("GET", "/readyz", Need.PROBE),
+    ScopeRow("GET", "/health", Need.PROBE),
+    ScopeRow("GET", "/v2/health/*", Need.PROBE),
+    ScopeRow("GET", "/", Need.PUBLIC),
+    ScopeRow("GET", "/page/*", Need.PUBLIC),
+    ScopeRow("GET", "/docs", Need.PUBLIC),
+    ScopeRow("GET", "/openapi.json", Need.PUBLIC),
+    ScopeRow("GET", "/metrics", Need.PUBLIC),
+    ScopeRow(ANY, "/v1/reload", Need.ADMIN),
+    ScopeRow("GET", "/v1/models/*", Need.TAG),
+    ScopeRow(ANY, "/v1/models/*", Need.ADMIN),
+    ScopeRow(ANY, "/*", Need.TAG),
+)
+"""A whole path wins over /*, and of those the first. HEAD needs what GET does.
+
+The last row takes in paths that nothing is served at, so that they tell strangers nothing.
+"""
+
+_WHOLE = {(row.method, row.path): row.need for row in TABLE if not row.path.endswith("/*")}
+_BELOW = tuple(
+    (row.method, row.path.removesuffix("*"), row.need) for row in TABLE if row.path.endswith("/*")
+)
+
+
+def need_of(method: str, path: str) -> Need:
+    """Return what a request needs; `path` is decoded, or a template of the document."""
+    if method == "HEAD":
+        method = "GET"
+    found = _WHOLE.get((method, path)) or _WHOLE.get((ANY, path))
+    if found is not None:
+        return found
+    for row_method, prefix, need in _BELOW:
+        if row_method in (method, ANY) and path.startswith(prefix):
+            return need
+    return Need.TAG  # a path without a slash: OPTIONS *
+
+
+class CredentialError(ValueError):
+    """A credential that is no key. The message never quotes it."""
+
+
+def pick(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> dict[bytes, bytes]:
+    """The headers of these names, in lower case. Repeated ones are joined, as HTTP reads them."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in names:
+            found[name] = value if name not in found else found[name] + b", " + value
+    return found
+
+
+def presented(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The key among these headers, None when there is none.
+
+    Raises CredentialError for one that is malformed, and for two that differ.
+    """
+    found = set()
+    if API_KEY in headers:
+        found.add(headers[API_KEY].strip())
+    scheme, _, rest = headers.get(AUTHORIZATION, b"").strip().partition(b" ")
+    if scheme.lower() == b"bearer":
+        found.add(rest.strip())
+    elif scheme.upper() == b"AWS4-HMAC-SHA256":
+        match = _AWS_KEY.search(rest)
+        found.add(match[1] if match else b"")
+    if not found:
+        return None  # also when a proxy's own scheme, such as Basic, was passed on
+    if len(found) > 1:
+        raise CredentialError("the request presents two different API keys: send one")
+    key = found.pop()
+    if not _KEY.fullmatch(key):
+        raise CredentialError("the API key is malformed: keys are letters, digits and -._~+/=")
+    return key
+
+
 CLIENT_NAME = "client_name"
-"""Where in scope["state"] the name of the request's key is."""
+"""The place in scope["state"] of the name of the request's key."""
 REALM = 'Bearer realm="tagbelt"'
 
 REASONS = {
@@ -33,14 +125,14 @@ REASONS = {
     problems.WRONG_HOST: "wrong_host",
     problems.RATE_LIMITED: "rate",
 }
-"""What `rejected` is told for each kind of refusal."""
+"""The reason that `rejected` is called with, for each kind of refusal."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _HEADERS = _PROXIED | {AUTHORIZATION, API_KEY, b"host", b"origin", b"sec-fetch-site"}
 _HOW = "send one as Authorization: Bearer KEY or as X-API-Key: KEY"
 
-logger = logging.getLogger("tagbelt.service.access")
+logger = logging.getLogger("service.access")
 
 
 class Guard:
@@ -69,8 +161,8 @@ class Guard:
         checked = (self._local and settings.uds is None) or settings.allowed_hosts
         self._hosts = HostRule(settings.allowed_hosts) if checked else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one connection on, or answers it with a problem."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass a connection on, or answer it with a problem."""
         if scope["type"] == "http":
             try:
                 self._check(scope)
@@ -79,9 +171,8 @@ class Guard:
                     error.kind, error.detail, scope["path"], headers=error.headers
                 )
                 self._tell(error)
-                await reply(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return reply(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _tell(self, error: ProblemError) -> None:
         reason = REASONS[error.kind]

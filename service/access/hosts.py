@@ -1,4 +1,4 @@
-"""Where the service may be reached: addresses to listen on, and names to be called by."""
+"""The addresses that a server may listen on, and the host names it may be called by."""
 
 import re
 from collections.abc import Sequence

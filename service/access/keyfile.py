@@ -5,16 +5,33 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from tagbelt.errors import KeysError
 from tagbelt.service.access.rates import Rate
-from tagbelt.service.access.scopes import KEY_SCOPES, Need
 from tagbelt.service.settings import ENV_PREFIX
 
+
+class Need(StrEnum):
+    """The right that a request needs to be answered."""
+
+    PROBE = "probe"
+    """Nothing, not even a known host name: orchestrators ask by address."""
+    PUBLIC = "public"
+    """Nothing."""
+    TAG = "tag"
+    """A key with the scope tag, or with admin."""
+    ADMIN = "admin"
+    """A key with the scope admin."""
+
+
+KEY_SCOPES = (Need.TAG, Need.ADMIN)
+"""The scopes that a key can have."""
+
 PREFIX = "tb_"
-"""How the keys begin that `tagbelt keys new` makes, so that scanners for secrets know them."""
+"""The start of keys that `tagbelt keys new` makes, so that scanners for secrets know them."""
 INLINE = f"{ENV_PREFIX}API_KEYS"
 
 _MOST = 1e9  # requests, of a rate or a burst
@@ -43,7 +60,7 @@ def read_file(path: Path) -> list[Key]:
 
 
 def read_text(path: Path) -> str:
-    """What is in a key file. Raises KeysError when it cannot be read."""
+    """Return the text of a key file. Raises KeysError when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

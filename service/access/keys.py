@@ -13,7 +13,7 @@ from tagbelt.errors import KeysError
 from tagbelt.service.access.keyfile import INLINE, Key, check_different, parse_inline, read_file
 from tagbelt.service.settings import Settings
 
-logger = logging.getLogger("tagbelt.service.access")
+logger = logging.getLogger("service.access")
 
 
 def digest_of(key: bytes) -> bytes:
@@ -78,7 +78,7 @@ class KeyRing:
         return True
 
     def warnings(self) -> list[str]:
-        """What the operator should know: a file that others can read, keys that have expired."""
+        """Return warnings for the operator: a file that others can read, expired keys."""
         expired = [
             f"the API key {key.name} has expired" for key in self._keys if self._expired(key)
         ]

@@ -1,4 +1,4 @@
-"""How often a client may ask: one token bucket each."""
+"""Limits on the rate of requests: one token bucket for each client."""
 
 import math
 import time
@@ -75,7 +75,7 @@ class Limiter:
 
 @lru_cache(maxsize=4096)
 def client_of(host: str) -> str:
-    """Whose bucket an address draws from: its own, or for IPv6 that of its /64 network.
+    """Return the client that an address counts for: itself, or for IPv6 that of its /64 network.
 
     One household or machine is given a whole /64, so single addresses would limit nobody.
     """

@@ -1,23 +1,81 @@
-"""What the adapters share: errors in their API's shape, outcomes as that API can tell them."""
+"""Parts that all adapters share: fields, models by language, and errors in each API's shape."""
 
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
+from fastapi import Path
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tagbelt.inference import Annotation
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import read_json
-from tagbelt.service.api.items import Fault
 from tagbelt.service.api.problems import MEDIA_TYPE, ProblemError
-from tagbelt.service.api.results import SCORE_DIGITS
-from tagbelt.service.quietlog import log_failure
-from tagbelt.service.tagging import Answer, Query, ask
+from tagbelt.service.api.tagging import Answer, ItemFault, Query, ask
+from tagbelt.service.api.v1 import SCORE_DIGITS
+from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.served import Served
+from tagbelt.service.private_logging import log_failure
+
+
+def _text_or_texts(value: Any) -> Any:
+    if isinstance(value, str | list):
+        return value
+    raise PydanticCustomError("text_or_texts", "Give a text, or a list of texts")
+
+
+# What a list holds is checked item by item.
+TextOrTexts = Annotated[
+    Any,
+    AfterValidator(_text_or_texts),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A text, or a list of texts whose items are not checked yet."""
+
+# Bounded, since an error quotes them.
+Name = Annotated[str, Field(max_length=200)]
+Names = Annotated[list[Name], Field(max_length=1000)]
+
+
+ModelName = Annotated[str, Path(description="A model: its name, or name@version.", examples=["en"])]
+Version = Annotated[str, Path(description="A version of the model.", examples=["1"])]
+
+
+def listed(given: Any) -> list[Any]:
+    """The items of a `TextOrTexts`."""
+    return given if isinstance(given, list) else [given]
+
+
+def models_of(registry: Registry, language: str | None) -> list[Served]:
+    """The models for a language tag such as `en` or `zh-TW`, the fittest first; None: all.
+
+    Those with the very tag come first, then those of the same language, then those that state
+    no language; of equals the default model. Each name stands for its current version.
+    """
+    snapshot = registry.snapshot
+    current = [snapshot.meaning(name).served for name in snapshot.current]
+    models = list(dict.fromkeys([snapshot.default_model, *current]))
+    if language is None:
+        return models
+    wanted = _tag(language)
+    exact = [one for one in models if _tag(one.info.language) == wanted]
+    same = [one for one in models if _primary(one.info.language) == _primary(language)]
+    silent = [one for one in models if not one.info.language]
+    return list(dict.fromkeys([*exact, *same, *silent]))
+
+
+def _tag(language: str) -> str:
+    return language.lower().replace("_", "-")
+
+
+def _primary(language: str) -> str:
+    return _tag(language).partition("-")[0]
+
 
 JSON = "application/json"
 
@@ -41,7 +99,7 @@ class AdapterRoute(APIRoute):
         return await read_json(request, schema)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What the framework calls for each request."""
+        """Return the function that the framework calls for each request."""
         endpoint: Any = self.endpoint
         schema = get_type_hints(endpoint).get("body")
         plain = super().get_route_handler()
@@ -81,7 +139,7 @@ def described_errors(
     }
 
 
-async def ask_except(request: Request, query: Query, faults: Mapping[int, Fault]) -> Answer:
+async def ask_except(request: Request, query: Query, faults: Mapping[int, ItemFault]) -> Answer:
     """As `ask`, with the outcome of some items known already. Raises ProblemError."""
     if not faults:
         return await ask(request, query)
@@ -99,7 +157,7 @@ def all_good(answer: Answer, field: str, *, single: bool) -> Sequence[Annotation
     """
     good: list[Annotation] = []
     for place, outcome in enumerate(answer.outcomes):
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, ItemFault):
             where = field if single else f"{field}/{place}"
             raise ProblemError(outcome.kind, f"{where}: {outcome.detail}")
         good.append(outcome)

@@ -1,4 +1,9 @@
-"""CBOR (RFC 8949), as far as JSON-like values need it: maps, lists, strings, numbers."""
+"""CBOR (RFC 8949), as far as JSON-like values need it: maps, lists, strings, numbers.
+
+General readers of CBOR take bytes after the value, build dates, regular expressions and cyclic
+lists from tags, and have a value of their own for `undefined`. To refuse all that around one of
+them takes as much code as this, which knows nothing of it, and has a bound on the depth.
+"""
 
 import struct
 from typing import Any

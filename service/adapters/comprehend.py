@@ -19,6 +19,7 @@ from tagbelt.service.adapters.answering import (
     all_good,
     ask_except,
     described_errors,
+    models_of,
     rounded,
 )
 from tagbelt.service.adapters.comprehend_shapes import (
@@ -28,12 +29,10 @@ from tagbelt.service.adapters.comprehend_shapes import (
     DetectEntitiesReply,
     DetectEntitiesRequest,
 )
-from tagbelt.service.adapters.languages import models_of
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import check_encoding, parse_json
-from tagbelt.service.api.items import Fault
 from tagbelt.service.api.problems import Kind, ProblemError
-from tagbelt.service.tagging import Answer, Query, ask, rendered
+from tagbelt.service.api.tagging import Answer, ItemFault, Query, ask, rendered
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
 TARGET_HEADER = "x-amz-target"
@@ -133,11 +132,11 @@ OPERATIONS: dict[str, type[DetectEntitiesRequest] | type[BatchDetectEntitiesRequ
     TARGET_PREFIX + "DetectEntities": DetectEntitiesRequest,
     TARGET_PREFIX + "BatchDetectEntities": BatchDetectEntitiesRequest,
 }
-"""What each target of the header takes."""
+"""The shape of the body for each target of the header."""
 
 
 def operation(target: str) -> type[DetectEntitiesRequest] | type[BatchDetectEntitiesRequest]:
-    """What an operation takes. Raises ProblemError for one that is not ours."""
+    """Return the shape of an operation's body. Raises ProblemError for one that is not ours."""
     if target not in OPERATIONS:
         detail = f"{target!r} is no operation here, only: {', '.join(OPERATIONS)}"
         raise ProblemError(_UNKNOWN_OPERATION, detail)
@@ -234,11 +233,11 @@ async def _detect_batch(
     return answer, lambda: batch_members(answer)
 
 
-def _size_fault(text: object) -> Fault | None:
+def _size_fault(text: object) -> ItemFault | None:
     size = len(text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else 0
     if size <= MAX_BYTES:
         return None
-    return Fault(_TEXT_SIZE, f"the text has {size} bytes in UTF-8 and the limit is {MAX_BYTES}")
+    return ItemFault(_TEXT_SIZE, f"the text has {size} bytes in UTF-8 and the limit is {MAX_BYTES}")
 
 
 def _model(request: Request, body: DetectEntitiesRequest) -> str:
@@ -264,7 +263,7 @@ def _speaker(request: Request, language: str) -> str:
 
 
 def entities(annotation: Annotation, types: Mapping[str, str] | None) -> list[dict[str, Any]]:
-    """What the API answers about one text. `types` maps labels; None leaves them as they are."""
+    """Return the API's answer for one text. `types` maps labels; None leaves them as they are."""
     return [
         {
             "Score": rounded(entity.score),
@@ -278,11 +277,11 @@ def entities(annotation: Annotation, types: Mapping[str, str] | None) -> list[di
 
 
 def batch_members(answer: Answer) -> dict[str, Any]:
-    """What the API answers about several texts."""
+    """Return the API's answer for several texts."""
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for index, outcome in enumerate(answer.outcomes):
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, ItemFault):
             code = _ITEM_ERRORS.get(outcome.kind, _ITEM_ERROR)
             errors.append({"Index": index, "ErrorCode": code, "ErrorMessage": outcome.detail})
         else:

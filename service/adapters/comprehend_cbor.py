@@ -1,5 +1,6 @@
 """AWS Comprehend's calls in AWS's binary protocol, RPC v2 CBOR, which newer clients speak."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,10 +20,12 @@ from tagbelt.service.adapters.comprehend import (
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import invalid
 from tagbelt.service.api.problems import ProblemError
-from tagbelt.service.tagging import rendered
+from tagbelt.service.api.tagging import rendered
 
 MEDIA_TYPE = "application/cbor"
 PROTOCOL = {"smithy-protocol": "rpc-v2-cbor"}
+LARGE_BYTES = 2048
+"""Reading more than this may take milliseconds, and other requests must not wait for it."""
 NAMESPACE = "com.amazonaws.comprehend#"
 """Stands before the names of exceptions."""
 
@@ -43,11 +46,16 @@ class CborRoute(ComprehendRoute):
         """The body, as the operation in the path has it. Raises ProblemError."""
         schema = operation(TARGET_PREFIX + request.path_params["name"])
         try:
-            return schema.model_validate(cbor.loads(await request.body()))
+            return schema.model_validate(await _loads(await request.body()))
         except ValidationError as error:
             raise invalid(error) from None
         except ValueError as error:
             raise ProblemError(problems.MALFORMED, f"the body is not CBOR: {error}") from None
+
+
+async def _loads(raw: bytes) -> Any:
+    """Return the value that a body holds; a large one is read in a thread. Raises ValueError."""
+    return await asyncio.to_thread(cbor.loads, raw) if len(raw) > LARGE_BYTES else cbor.loads(raw)
 
 
 router = APIRouter(route_class=CborRoute, include_in_schema=False)

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tagbelt.service.adapters.inputs import Name
+from tagbelt.service.adapters.answering import Name
 
 
 class DetectEntitiesRequest(BaseModel):

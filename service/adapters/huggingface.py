@@ -13,12 +13,15 @@ from tagbelt.inference import Annotation
 from tagbelt.service.adapters.answering import (
     JSON,
     AdapterRoute,
+    ModelName,
+    Names,
+    TextOrTexts,
     all_good,
     described_errors,
+    listed,
     rounded,
 )
-from tagbelt.service.adapters.inputs import ModelName, Names, TextOrTexts, listed
-from tagbelt.service.tagging import Query, ask, rendered
+from tagbelt.service.api.tagging import Query, ask, rendered
 
 OUTSIDE = "O"
 Strategy = Literal["none", "simple", "first", "average", "max"]
@@ -166,7 +169,7 @@ async def classify(
 
 
 def entries(text: str, annotation: Annotation, parameters: Parameters) -> list[dict[str, Any]]:
-    """What the API answers about one text."""
+    """Return the API's answer for one text."""
     if parameters.by_token:
         return [one for one in _tokens(annotation) if one["entity"] not in parameters.ignored]
     groups = _groups(text, annotation, outside=OUTSIDE not in parameters.ignored)
@@ -204,7 +207,7 @@ def _groups(text: str, annotation: Annotation, *, outside: bool) -> list[dict[st
 
 
 def _outside(text: str, annotation: Annotation) -> Iterator[dict[str, Any]]:
-    """What lies between entities: each run of tokens is a group, its score their mean."""
+    """Return the groups between entities: each run of tokens is one, its score their mean."""
     run: list[dict[str, Any]] = []
     for token in [*_tokens(annotation), None]:
         if token is not None and token["entity"] == OUTSIDE:

@@ -7,8 +7,14 @@ from fastapi.openapi.models import Example
 from starlette.responses import JSONResponse, Response
 
 from tagbelt.service.adapters import open_inference_shapes as shapes
-from tagbelt.service.adapters.answering import JSON, AdapterRoute, ask_except, described_errors
-from tagbelt.service.adapters.inputs import ModelName, Version
+from tagbelt.service.adapters.answering import (
+    JSON,
+    AdapterRoute,
+    ModelName,
+    Version,
+    ask_except,
+    described_errors,
+)
 from tagbelt.service.adapters.open_inference_bodies import (
     columns,
     joined,
@@ -19,9 +25,9 @@ from tagbelt.service.adapters.open_inference_bodies import (
 from tagbelt.service.adapters.open_inference_shapes import INPUT, OUTPUTS, InferRequest
 from tagbelt.service.adapters.tensors import BYTES
 from tagbelt.service.api.bodies import check_encoding
+from tagbelt.service.api.tagging import Answer, Query, rendered
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import AUTO
-from tagbelt.service.tagging import Answer, Query, rendered
 
 LENGTH_HEADER = "inference-header-content-length"
 OCTETS = "application/octet-stream"

@@ -19,8 +19,8 @@ from tagbelt.service.adapters.open_inference_shapes import (
 from tagbelt.service.adapters.tensors import BYTES, Tensor, flat, pack, unpack_strings
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import parse_json
-from tagbelt.service.api.items import Fault
 from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.api.tagging import ItemFault
 
 # More digits than any body's length has.
 _DIGITS = 20
@@ -48,7 +48,7 @@ def _length(stated: str) -> int:
     raise _invalid("Inference-Header-Content-Length must be a number of bytes")
 
 
-def texts_of(body: InferRequest) -> tuple[list[Any], dict[int, Fault]]:
+def texts_of(body: InferRequest) -> tuple[list[Any], dict[int, ItemFault]]:
     """The items of the tensor `text`, and what is wrong with those that are no text.
 
     Raises ProblemError for a tensor that is not as the model's metadata says.
@@ -65,7 +65,7 @@ def texts_of(body: InferRequest) -> tuple[list[Any], dict[int, Fault]]:
     return items, faults
 
 
-def _elements(tensor: RequestInput, blob: bytes) -> tuple[list[Any], dict[int, Fault]]:
+def _elements(tensor: RequestInput, blob: bytes) -> tuple[list[Any], dict[int, ItemFault]]:
     size = tensor.parameter(BINARY_SIZE)
     if size is None:
         if tensor.data is None or blob:
@@ -83,7 +83,7 @@ def _elements(tensor: RequestInput, blob: bytes) -> tuple[list[Any], dict[int, F
             items.append(string.decode("utf-8"))
         except UnicodeDecodeError as error:
             detail = f"byte {error.start} of this item does not continue a text in UTF-8"
-            faults[place] = Fault(problems.NOT_UNICODE, detail)
+            faults[place] = ItemFault(problems.NOT_UNICODE, detail)
             items.append("")
     return items, faults
 
@@ -105,13 +105,13 @@ def wanted_outputs(body: InferRequest) -> dict[str, bool]:
     return {name: binary if value is None else value is True for name, value in asked.items()}
 
 
-def columns(outcomes: Sequence[Annotation | Fault]) -> dict[str, Sequence[Any]]:
+def columns(outcomes: Sequence[Annotation | ItemFault]) -> dict[str, Sequence[Any]]:
     """The data of every output tensor."""
-    found = [() if isinstance(one, Fault) else one.entities for one in outcomes]
+    found = [() if isinstance(one, ItemFault) else one.entities for one in outcomes]
     rows = [(row, entity) for row, entities in enumerate(found) for entity in entities]
     return {
         "entities": [_listed(entities) for entities in found],
-        "error": [one.detail if isinstance(one, Fault) else "" for one in outcomes],
+        "error": [one.detail if isinstance(one, ItemFault) else "" for one in outcomes],
         "row": [row for row, _ in rows],
         "label": [entity.label for _, entity in rows],
         "start": [entity.start for _, entity in rows],

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from tagbelt.service.adapters.inputs import Name
+from tagbelt.service.adapters.answering import Name
 from tagbelt.service.adapters.tensors import BYTES, FP32, INT32
 
 PLATFORM = "onnx_onnxv1"

@@ -14,16 +14,19 @@ from tagbelt.inference import Annotation
 from tagbelt.service.adapters.answering import (
     JSON,
     AdapterRoute,
+    Name,
+    Names,
+    TextOrTexts,
     all_good,
     described_errors,
+    listed,
+    models_of,
     rounded,
 )
-from tagbelt.service.adapters.inputs import Name, Names, TextOrTexts, listed
-from tagbelt.service.adapters.languages import models_of
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.api.tagging import Query, ask, rendered
 from tagbelt.service.models.served import Served
-from tagbelt.service.tagging import Query, ask, rendered
 
 # What Presidio calls the types that most models have; others are in capitals, as its own are.
 ENTITY_TYPES = {
@@ -236,24 +239,24 @@ def _speakers(request: Request, language: str | None) -> list[Served]:
 
 
 def entity_type(label: str) -> str:
-    """What Presidio calls a model's label."""
+    """Return Presidio's name of a model's label."""
     return ENTITY_TYPES.get(label.upper(), label.upper())
 
 
 def entity_types(served: Served) -> set[str]:
-    """What Presidio calls the labels of a model."""
+    """Return Presidio's names of the labels of a model."""
     return set(map(entity_type, served.labels))
 
 
 def recognizer_name(served: Served) -> str:
-    """What a model is called among recognizers."""
+    """Return the name of a model among recognizers."""
     return f"Tagbelt {served.full_name}"
 
 
 def results(
     annotation: Annotation, served: Served, body: AnalyzeRequest, allowed: Container[str]
 ) -> Iterator[dict[str, Any]]:
-    """What the API answers about one text; `allowed` are texts to leave out."""
+    """Return the API's answer for one text; `allowed` are texts to leave out."""
     for entity in annotation.entities:
         kind, score = entity_type(entity.label), rounded(entity.score)
         if body.entities and kind not in body.entities:

@@ -27,7 +27,7 @@ class JsonRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What the framework calls for each request."""
+        """Return the function that the framework calls for each request."""
         endpoint: Any = self.endpoint
         schema = get_type_hints(endpoint)["body"]
 

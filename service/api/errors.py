@@ -1,4 +1,4 @@
-"""From the framework's exceptions to problems: every error reply has the one shape."""
+"""Turn the framework's exceptions into problems: every error reply has one shape."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

@@ -1,16 +1,21 @@
-"""Whether the service can answer: it asks the models, not itself."""
+"""Whether the service can answer requests, and the endpoints that tell."""
 
 import asyncio
 import time
 
+from fastapi import APIRouter, Request
+
+from tagbelt.service.api import problems
+from tagbelt.service.api.describe import errors
+from tagbelt.service.api.problems import ProblemError
+from tagbelt.service.api.schemas import Status
 from tagbelt.service.engine.engine import Engine
-from tagbelt.service.engine.job import DeadlineError, Failure, Job
-from tagbelt.service.engine.queue import ClosedError, OverloadedError
+from tagbelt.service.engine.queue import ClosedError, ExpiredError, Failure, Job, QueueFullError
 from tagbelt.service.engine.recorder import Work
+from tagbelt.service.models.loading import smoke_text
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
-from tagbelt.service.models.smoke import smoke_text
-from tagbelt.service.quietlog import log_failure
+from tagbelt.service.private_logging import log_failure
 
 # A batch that succeeded this recently answers for the models; no test sentence is needed.
 RECENT_SECONDS = 5.0
@@ -44,7 +49,7 @@ class Health:
         self.is_draining = True
 
     async def trouble(self) -> str | None:
-        """Why requests cannot be answered now; None when they can."""
+        """Return why requests cannot be answered now; None when they can."""
         if self.is_draining:
             return "the server is ending"
         if self._warming:
@@ -56,7 +61,7 @@ class Health:
             return None
         try:
             await self._try_models()
-        except (DeadlineError, OverloadedError):
+        except (ExpiredError, QueueFullError):
             return f"nothing was tagged in the last {RECENT_SECONDS:g} s and work is waiting"
         except ClosedError:
             return "the server is ending"
@@ -75,3 +80,33 @@ class Health:
         outcomes = await self._engine.run(job)
         if any(isinstance(outcome, Failure) for outcome in outcomes):
             raise RuntimeError(f"model {served.full_name} fails on the test sentence")
+
+
+router = APIRouter()
+
+
+@router.get(
+    "/livez",
+    tags=["health"],
+    summary="Is the process alive?",
+    response_model=Status,
+    responses=errors(),
+)
+async def livez() -> dict[str, str]:
+    """Answers as long as the event loop turns. Restart the process when it does not."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz",
+    tags=["health"],
+    summary="Can requests be answered?",
+    response_model=Status,
+    responses=errors(503),
+)
+async def readyz(request: Request) -> dict[str, str]:
+    """Asks the models: 503 while they warm up, when they fail or hang, and while ending."""
+    trouble = await request.app.state.health.trouble()
+    if trouble is not None:
+        raise ProblemError(problems.NOT_READY, trouble)
+    return {"status": "ok"}

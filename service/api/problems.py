@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
+RETRY_AFTER_SECONDS = 1
+"""Least pause that a reply of 429 asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field. `pointer` is a JSON pointer (RFC 6901) into the body."""
+    """An error in one field of a body. `pointer` is a JSON pointer (RFC 6901) into the body."""
 
     pointer: str
     detail: str

@@ -5,8 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from tagbelt.service.api.offsets import OffsetUnit
+DIGEST_HEADER = "x-model-digest"
+"""The header of a reply that tells which checkpoints answered: SHA-256, in hex."""
 
+OffsetUnit = Literal["codepoint", "utf16", "utf8"]
+"""What offsets count in a text; the names are those of `tagbelt.data.formats.names.OffsetUnit`."""
 InputField = Literal["text", "texts", "tokens"]
 INPUT_FIELDS: tuple[InputField, ...] = ("text", "texts", "tokens")
 
@@ -273,9 +276,7 @@ class TagReply(_Reply):
     model: ModelName | None = Field(
         description="Who answered; null when auto took several, which the results then name."
     )
-    offset_unit: Literal["codepoint", "utf16", "utf8", "token"] = Field(
-        description="What start and end count."
-    )
+    offset_unit: Literal[OffsetUnit, "token"] = Field(description="What start and end count.")
     results: list[Tagged | Failed] = Field(description="One for each input, in order.")
 
 

@@ -1,16 +1,14 @@
-"""Making a batch of what has arrived, and tagging it so that one bad item fails alone."""
+"""Make a batch of the jobs that wait, and tag it so that one bad item fails alone."""
 
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tagbelt.inference import Annotation, Phases, TokenizedItem
-from tagbelt.service.engine.job import DeadlineError, Failure, Job, Outcome, deliver
-from tagbelt.service.engine.pace import Pace
-from tagbelt.service.engine.queue import Queue
+from tagbelt.service.engine.queue import ExpiredError, Failure, Job, Outcome, Pace, Queue, deliver
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.models.served import Served
-from tagbelt.service.quietlog import log_failure
+from tagbelt.service.private_logging import log_failure
 
 
 @dataclass(slots=True)
@@ -24,24 +22,14 @@ class Part:
     readings: list[TokenizedItem | None] = field(default_factory=list)
     """None where an item could not even be read."""
     seconds: float = 0.0
-    """What reading it took."""
-
-    @property
-    def weight(self) -> float:
-        """Its share of the job's work."""
-        job = self.job
-        share = len(self.readings) / max(1, len(job.items))
-        return job.characters * job.price_of_token * share
+    """How long reading it took."""
+    weight: float = 0.0
+    """Its share of the job's work."""
 
     @property
     def outcomes(self) -> Sequence[Outcome | None]:
-        """Those of its items, once it was tagged."""
+        """The outcomes of its items, once it was tagged."""
         return self.job.outcomes[self.first : self.first + len(self.readings)]
-
-    @property
-    def has_success(self) -> bool:
-        """Whether any of its items was tagged."""
-        return any(isinstance(outcome, Annotation) for outcome in self.outcomes)
 
 
 def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
@@ -56,7 +44,7 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
         if job is None:
             break
         # The first is always tried: it would be known by no other way that the pace has changed.
-        if not _is_wanted(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
+        if not _is_in_time(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
             continue
         weight += job.weight
         waited = time.monotonic() - job.arrived if job.taken == 0 else None
@@ -68,13 +56,11 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
     return bool(parts)
 
 
-def _is_wanted(job: Job, seconds: float) -> bool:
-    """Whether somebody still waits for it, and will when it is done in so many seconds."""
-    if job.is_over:
-        return False
+def _is_in_time(job: Job, seconds: float) -> bool:
+    """Whether a job that is done in so many seconds is done in time; if not, it is given up."""
     if time.monotonic() + seconds < job.deadline:
         return True
-    job.error = DeadlineError()
+    job.error = ExpiredError()
     deliver([job])
     return False
 
@@ -95,17 +81,21 @@ def _read(part: Part, budget: int) -> int:
             reading = None
         part.readings.append(reading)
     job.taken += len(part.readings)
+    share = len(part.readings) / max(1, len(job.items))
+    part.weight = job.characters * job.price_of_token * share
+    job.weight -= part.weight
     part.seconds = time.perf_counter() - started
     return cost
 
 
-def tag(parts: Sequence[Part], recorder: Recorder) -> None:
-    """Fill in the outcomes of all parts, model by model."""
+def tag(parts: Sequence[Part], recorder: Recorder) -> bool:
+    """Fill in the outcomes of all parts, model by model. True when any item was tagged."""
     by_model: dict[Served, list[Part]] = {}
     for part in parts:
         by_model.setdefault(part.job.served, []).append(part)
     for served, mine in by_model.items():
         _tag_with(served, mine, recorder)
+    return any(isinstance(outcome, Annotation) for part in parts for outcome in part.outcomes)
 
 
 def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
@@ -158,6 +148,7 @@ def _tell(part: Part, phases: Phases) -> None:
 def _record(served: Served, parts: Iterable[Part], phases: Phases, recorder: Recorder) -> None:
     """Metrics must never cost a request its answer."""
     outcomes = [outcome for part in parts for outcome in part.outcomes]
+    annotations = [outcome for outcome in outcomes if isinstance(outcome, Annotation)]
     try:
         recorder.batch(
             served,
@@ -166,8 +157,8 @@ def _record(served: Served, parts: Iterable[Part], phases: Phases, recorder: Rec
             phases=phases,
             waited=[part.waited for part in parts if part.waited is not None],
         )
-        recorder.annotated(served, [o for o in outcomes if isinstance(o, Annotation)])
-        for _ in range(sum(isinstance(outcome, Failure) for outcome in outcomes)):
+        recorder.annotated(served, annotations)
+        for _ in range(len(outcomes) - len(annotations)):
             recorder.failed("internal")
     except Exception as error:
         log_failure("the metrics of a batch were lost", error)

@@ -3,15 +3,72 @@
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from tagbelt.service.engine.batch import Part, gather, tag
-from tagbelt.service.engine.job import DeadlineError, GoneError, Job, Outcome, deliver
-from tagbelt.service.engine.pace import Pace
-from tagbelt.service.engine.queue import OverloadedError, Queue
+from tagbelt.service.engine.queue import (
+    ExpiredError,
+    GoneError,
+    Job,
+    Outcome,
+    Pace,
+    Queue,
+    QueueFullError,
+    deliver,
+)
 from tagbelt.service.engine.recorder import Recorder
-from tagbelt.service.engine.sweeper import Gone, Sweeper
-from tagbelt.service.quietlog import log_failure, logger
+from tagbelt.service.private_logging import log_failure, logger
+
+INTERVAL_SECONDS = 0.05
+"""Time between two looks; a request that is answered sooner is never looked at."""
+
+Gone = Callable[[], Awaitable[object]]
+"""Returns when the client has left."""
+
+
+class Sweeper:
+    """Calls `expire(job, error)` for jobs whose time is over or whose client has left.
+
+    Used from the event loop only. `tick` is called once a round.
+    """
+
+    def __init__(self, expire: Callable[[Job, Exception], None], tick: Callable[[], object]):
+        self._expire = expire
+        self._tick = tick
+        self._jobs: dict[Job, Gone | None] = {}
+        self._listeners: dict[Job, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def watch(self, job: Job, gone: Gone | None) -> None:
+        """Look after a job from now on."""
+        self._jobs[job] = gone
+        if self._timer is None or self._loop is not job.loop:
+            self._loop = job.loop
+            self._timer = job.loop.call_later(INTERVAL_SECONDS, self._sweep)
+
+    def forget(self, job: Job) -> None:
+        """Stop looking after it."""
+        self._jobs.pop(job, None)
+        if listener := self._listeners.pop(job, None):
+            listener.cancel()
+
+    def _sweep(self) -> None:
+        self._timer = None
+        self._tick()
+        now = time.monotonic()
+        for job, gone in list(self._jobs.items()):
+            if now >= job.deadline:
+                self._expire(job, ExpiredError())
+            elif gone and job not in self._listeners and now - job.arrived >= INTERVAL_SECONDS:
+                self._listeners[job] = job.loop.create_task(self._listen(job, gone))
+        if self._jobs and self._loop is not None:
+            self._timer = self._loop.call_later(INTERVAL_SECONDS, self._sweep)
+
+    async def _listen(self, job: Job, gone: Gone) -> None:
+        await gone()
+        self._expire(job, GoneError())
+
 
 # A batch that takes this long has hung: one of 32,768 tokens takes less than a second.
 STUCK_SECONDS = 30.0
@@ -67,8 +124,8 @@ class Engine:
     async def run(self, job: Job, gone: Gone | None = None) -> Sequence[Outcome]:
         """The outcomes of a job's items, in order.
 
-        `gone` returns when the client has left. Raises OverloadedError or ClosedError at once,
-        later DeadlineError, GoneError, or RuntimeError when the thread died at this job.
+        `gone` returns when the client has left. Raises QueueFullError or ClosedError at once,
+        later ExpiredError, GoneError, or RuntimeError when the thread died at this job.
         """
         self._admit(job)
         self._sweeper.watch(job, gone)
@@ -77,7 +134,7 @@ class Engine:
         except asyncio.CancelledError:
             self._expire(job, GoneError())
             raise
-        except DeadlineError:
+        except ExpiredError:
             self._recorder.rejected("deadline")
             raise
         except GoneError:
@@ -88,7 +145,7 @@ class Engine:
 
     @property
     def backlog_seconds(self) -> float:
-        """How long it takes, at the pace of late, to do what waits and the batch before it."""
+        """Seconds that what waits and the batch at work take, at the speed of the last batches."""
         waiting = self.queue.weight
         return self._pace.seconds_for(waiting + self._at_work) if waiting else 0.0
 
@@ -103,12 +160,12 @@ class Engine:
         own = self._pace.seconds_for(job.weight)
         if backlog and time.monotonic() + backlog + own > job.deadline:
             self._recorder.rejected("too_late")
-            raise OverloadedError
+            raise QueueFullError
         try:
             if backlog >= self._max_waiting_seconds:
-                raise OverloadedError
+                raise QueueFullError
             self.queue.put(job)
-        except OverloadedError:
+        except QueueFullError:
             self._recorder.rejected("queue_full")
             raise
 
@@ -157,8 +214,8 @@ class Engine:
         try:
             while generation == self._generation and self._gather(parts):
                 self._busy_since = began = time.monotonic()
-                tag(parts, self._recorder)
-                self._finish(generation, parts, time.monotonic() - began)
+                has_success = tag(parts, self._recorder)
+                self._finish(generation, parts, time.monotonic() - began, has_success)
                 parts = []
         except BaseException as error:
             log_failure("the inference thread died", error)
@@ -171,12 +228,15 @@ class Engine:
         self._at_work = sum(part.weight for part in parts)
         return found
 
-    def _finish(self, generation: int, parts: Sequence[Part], seconds: float) -> None:
+    def _finish(
+        self, generation: int, parts: Sequence[Part], seconds: float, has_success: bool
+    ) -> None:
+        done = [part.job for part in parts if part.job.remaining == 0]
         if generation == self._generation:
+            weight = self._at_work
             self._busy_since = None
             self._at_work = 0.0
-            reading = sum(part.seconds for part in parts)
-            self._pace.add(sum(part.weight for part in parts), seconds + reading)
-            if any(part.has_success for part in parts):
+            if has_success:
                 self._last_success = time.monotonic()
-        deliver(part.job for part in parts if part.job.remaining == 0)
+            self._pace.add(weight, seconds + sum(part.seconds for part in parts))
+        deliver(done)

@@ -1,4 +1,4 @@
-"""What the engine tells about its work: to each request, and to whoever keeps the metrics."""
+"""The engine's reports on its work: to each request, and to the keeper of the metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tagbelt.service.models.served import Served
 
 @dataclass(slots=True)
 class Work:
-    """What one request asked for and where its time went.
+    """One request's share of the work: its items, and where its time went.
 
     `queue` is the wait for the first batch in seconds; the others are the seconds of the batches
     that its items were in, with whoever shared them.

@@ -9,7 +9,7 @@ from tagbelt.errors import CheckpointError
 from tagbelt.inference import ModelInfo
 from tagbelt.service.api.problems import UNKNOWN_MODEL, ProblemError
 from tagbelt.service.models.changes import Changes
-from tagbelt.service.models.registry import Loaded, Snapshot
+from tagbelt.service.models.registry import LoadedModel, Snapshot
 from tagbelt.service.models.schemas import ModelState
 from tagbelt.service.models.store import Place, version_key
 
@@ -58,7 +58,7 @@ def card(changes: Changes, name: str) -> ModelState:
     return matching[-1]
 
 
-def _loaded(one: Loaded, snapshot: Snapshot, failures: Mapping[str, str]) -> ModelState:
+def _loaded(one: LoadedModel, snapshot: Snapshot, failures: Mapping[str, str]) -> ModelState:
     served = one.served
     return _card(
         served.name,

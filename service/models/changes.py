@@ -17,11 +17,11 @@ from tagbelt.service.api.problems import (
 from tagbelt.service.api.schemas import Problem
 from tagbelt.service.models.desired import State, followed
 from tagbelt.service.models.loading import Load, prepare
-from tagbelt.service.models.registry import Loaded, Registry, Snapshot
+from tagbelt.service.models.registry import LoadedModel, Registry, Snapshot
 from tagbelt.service.models.rescan import settle
 from tagbelt.service.models.schemas import Action, Change
 from tagbelt.service.models.store import Place, Refusal, Scan, Store, Versions, wanted
-from tagbelt.service.quietlog import logger
+from tagbelt.service.private_logging import logger
 
 OnChange = Callable[[Action, str], None]
 """Is told of each change: what was to be done, and ok, failed or refused."""
@@ -115,7 +115,7 @@ class Changes:
             self.registry.swap(followed(state, self.registry.snapshot, self._load))
 
     def scan(self) -> Scan:
-        """What is on the disk; nothing when that cannot be read."""
+        """Return the checkpoints on the disk; none when it cannot be read."""
         try:
             return self._scan()
         except ProblemError:
@@ -148,7 +148,7 @@ class Changes:
         detail = f"{name}@{version} is not on the disk; there is: {found}"
         raise ProblemError(UNKNOWN_MODEL, detail)
 
-    def _loaded(self, name: str, version: str | None) -> Loaded:
+    def _loaded(self, name: str, version: str | None) -> LoadedModel:
         snapshot = self.registry.snapshot
         full = snapshot.current.get(name) if version is None else f"{name}@{version}"
         one = snapshot.models.get(full or "")
@@ -171,7 +171,7 @@ class Changes:
             raise self._unusable(action, place, error) from None
         return [self._bring(action, place, old)]
 
-    def _bring(self, action: Action, place: Place, old: Loaded | None) -> Change:
+    def _bring(self, action: Action, place: Place, old: LoadedModel | None) -> Change:
         """Load a place and swap it in, in the place of `old`."""
         began = time.monotonic()
         try:
@@ -199,7 +199,7 @@ class Changes:
             return [self._failed(action, place.full_name, error.kind, error.detail, seconds)]
 
     def _refusal(self, refusal: Refusal) -> Change:
-        """What a rescan reports of a folder that cannot be served."""
+        """Return the report of a folder that cannot be served."""
         self.failures[str(refusal.path)] = refusal.reason
         self._tell("load", "failed", str(refusal.path), refusal.reason)
         return self._failed("load", str(refusal.path), MODEL_UNUSABLE, refusal.reason)
@@ -216,7 +216,7 @@ class Changes:
             changes.append(self._failed("unload", full, MODEL_NEEDED, reason))
         return changes
 
-    def _check_needed(self, snapshot: Snapshot, name: str, gone: list[Loaded]) -> None:
+    def _check_needed(self, snapshot: Snapshot, name: str, gone: list[LoadedModel]) -> None:
         """Raises ProblemError when requests would find nothing by a name they use."""
         left = len(snapshot.versions(name)) - len(gone)
         if left and snapshot.meaning(name) in gone:
@@ -233,11 +233,11 @@ class Changes:
         self._tell(action, "failed", place.full_name, str(error))
         return ProblemError(MODEL_UNUSABLE, str(error))
 
-    def _unloaded(self, one: Loaded) -> Change:
+    def _unloaded(self, one: LoadedModel) -> Change:
         return self._done("unload", None, one)
 
     def _done(
-        self, action: Action, new: Loaded | None, old: Loaded | None, seconds: float = 0.0
+        self, action: Action, new: LoadedModel | None, old: LoadedModel | None, seconds: float = 0.0
     ) -> Change:
         one = new or old
         model = one.served.full_name if one else ""

@@ -1,4 +1,4 @@
-"""What several processes are to serve alike, as values that can be written to a file."""
+"""The models that all worker processes are to serve, as values to be written to a file."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tagbelt.errors import CheckpointError
 from tagbelt.service.models.loading import Load, prepare
-from tagbelt.service.models.registry import Loaded, Snapshot, make_snapshot
+from tagbelt.service.models.registry import LoadedModel, Snapshot, make_snapshot
 from tagbelt.service.models.store import Place
-from tagbelt.service.quietlog import logger
+from tagbelt.service.private_logging import logger
 
 
 class _Value(BaseModel):
@@ -26,7 +26,7 @@ class WantedModel(_Value):
 
     @property
     def place(self) -> Place:
-        """Where it lies."""
+        """Its place on the disk."""
         return Place(self.name, self.version, self.path)
 
 
@@ -39,7 +39,7 @@ class State(_Value):
 
 
 def state_of(snapshot: Snapshot) -> State:
-    """What other processes need to serve the same."""
+    """Return the state that other processes need to serve the same."""
     return State(
         default=snapshot.default,
         current=dict(snapshot.current),
@@ -91,14 +91,14 @@ def recovered(state: State, load: Load) -> tuple[Snapshot, str | None]:
     return snapshot, "; ".join(troubles) or None
 
 
-def _kept(wanted: WantedModel, snapshot: Snapshot) -> Loaded | None:
+def _kept(wanted: WantedModel, snapshot: Snapshot) -> LoadedModel | None:
     one = snapshot.models.get(wanted.place.full_name)
     if one is None or (one.stamp, one.served.digest) != (wanted.stamp, wanted.digest):
         return None
     return one
 
 
-def _loaded(wanted: WantedModel, load: Load) -> Loaded:
+def _loaded(wanted: WantedModel, load: Load) -> LoadedModel:
     one = prepare(wanted.place, load, stamp=wanted.stamp)
     if one.served.digest != wanted.digest:
         raise CheckpointError(_changed(wanted))

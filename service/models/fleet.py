@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tagbelt.service.api.problems import NOT_READY, WORKER_FAILED, ProblemError
 from tagbelt.service.models.desired import State
-from tagbelt.service.quietlog import log_failure, logger
+from tagbelt.service.private_logging import log_failure, logger
 
 RUNTIME_VARIABLE = "TAGBELT_RUNTIME"
 """Names the folder; it belongs to one run of one server."""
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 120.0
-"""How long a worker may take to follow."""
+"""The time that a worker may take to follow."""
 RETRY_SECONDS = 30.0
 
 _DESIRED = "desired.json"
@@ -33,7 +33,7 @@ _WORKERS = "worker-*.json"
 
 
 class Desired(BaseModel):
-    """What all workers are to serve; `generation` counts the changes."""
+    """The state that all workers are to serve; `generation` counts the changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,7 +65,7 @@ class Fleet:
         self._thread = threading.Thread(target=self._watch, name="fleet", daemon=True)
 
     def desired(self) -> Desired | None:
-        """What all are to serve; None until the first change."""
+        """Return the state that all are to serve; None until the first change."""
         try:
             raw = (self._folder / _DESIRED).read_bytes()
         except FileNotFoundError:
@@ -181,7 +181,7 @@ class Fleet:
         return failed | dict.fromkeys(waiting, f"did not answer within {self._patience:g} s")
 
     def _others(self) -> dict[int, Standing]:
-        """Where the other living workers stand, by process id."""
+        """Return the standing of each other living worker, by process id."""
         found = {}
         for path in self._folder.glob(_WORKERS):
             pid = int(path.stem.partition("-")[2])

@@ -12,7 +12,7 @@ from tagbelt.service.models.store import version_key
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Loaded:
+class LoadedModel:
     """A model in memory and where it came from.
 
     `path` is None for one that was not read from the disk. `stamp` differs between two loads of
@@ -33,14 +33,14 @@ class Snapshot:
     `default` is the name that answers when a request names none.
     """
 
-    models: Mapping[str, Loaded]
+    models: Mapping[str, LoadedModel]
     current: Mapping[str, str]
     default: str
 
     def changed(
         self,
         *,
-        add: Iterable[Loaded] = (),
+        add: Iterable[LoadedModel] = (),
         remove: Collection[str] = (),
         current: Mapping[str, str] | None = None,
         default: str | None = None,
@@ -54,11 +54,11 @@ class Snapshot:
         meanings = {**self.current, **(current or {})}
         return make_snapshot(models.values(), meanings, default or self.default)
 
-    def versions(self, name: str) -> list[Loaded]:
+    def versions(self, name: str) -> list[LoadedModel]:
         """The loaded versions of a name, older ones first."""
         return [one for one in self.models.values() if one.served.name == name]
 
-    def meaning(self, name: str) -> Loaded:
+    def meaning(self, name: str) -> LoadedModel:
         """The version that a name means. Raises KeyError."""
         return self.models[self.current[name]]
 
@@ -69,13 +69,13 @@ class Snapshot:
 
 
 def make_snapshot(
-    models: Iterable[Loaded], current: Mapping[str, str], default: str | None
+    models: Iterable[LoadedModel], current: Mapping[str, str], default: str | None
 ) -> Snapshot:
     """A snapshot in order. Names without a (loaded) version in `current` mean their newest.
 
     Raises ValueError when two models have one full name or `default` is not among the names.
     """
-    by_name: dict[str, Loaded] = {}
+    by_name: dict[str, LoadedModel] = {}
     for one in sorted(models, key=_key):
         if one.served.full_name in by_name:
             raise ValueError(f"two models are named {one.served.full_name!r}; rename or remove one")
@@ -105,7 +105,7 @@ class Registry:
 
         Raises ValueError when two models have one full name or the default is not among them.
         """
-        self.snapshot = first_snapshot([Loaded(served) for served in models], default)
+        self.snapshot = first_snapshot([LoadedModel(served) for served in models], default)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Registry":
@@ -146,7 +146,7 @@ class Registry:
         return [chinese if is_chinese(item) else other for item in items]
 
 
-def first_snapshot(models: Sequence[Loaded], default: str | None) -> Snapshot:
+def first_snapshot(models: Sequence[LoadedModel], default: str | None) -> Snapshot:
     """The snapshot to begin with. `default` is a name, or name@version, which the name then means.
 
     Raises ValueError as `make_snapshot` does.
@@ -160,7 +160,7 @@ def first_snapshot(models: Sequence[Loaded], default: str | None) -> Snapshot:
     return make_snapshot(models, {name: default}, name)
 
 
-def _key(one: Loaded) -> tuple[str, tuple[tuple[int, int, str], ...]]:
+def _key(one: LoadedModel) -> tuple[str, tuple[tuple[int, int, str], ...]]:
     return one.served.name, version_key(one.served.version)
 
 

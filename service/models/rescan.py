@@ -8,7 +8,7 @@ from tagbelt.service.models.store import Scan, Versions, being_replaced
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RescanPlan:
     """`current` and `gone` are full names; `held` are those that would go, and why they stay."""
 
     current: dict[str, str] = field(default_factory=dict)
@@ -16,13 +16,13 @@ class Plan:
     held: dict[str, str] = field(default_factory=dict)
 
 
-def settle(before: Snapshot, now: Snapshot, scan: Scan, versions: Versions) -> Plan:
-    """What follows from what is on the disk, once all that could be loaded was: `before`, `now`.
+def settle(before: Snapshot, now: Snapshot, scan: Scan, versions: Versions) -> RescanPlan:
+    """Plan the end of a rescan: `before` is the snapshot before it, `now` that after all loads.
 
     A name that meant its newest version goes on meaning the newest; one that was set to an older
     version keeps it. Of "latest" versions, a newer one takes the place of the one before it.
     """
-    plan = Plan()
+    plan = RescanPlan()
     _vanished(now, scan, plan)
     for name in now.current:
         left = [one.served.full_name for one in now.versions(name)]
@@ -39,7 +39,7 @@ def settle(before: Snapshot, now: Snapshot, scan: Scan, versions: Versions) -> P
     return plan
 
 
-def _vanished(now: Snapshot, scan: Scan, plan: Plan) -> None:
+def _vanished(now: Snapshot, scan: Scan, plan: RescanPlan) -> None:
     """Fills in what is no longer on the disk; what cannot be read now has not vanished."""
     there: Mapping[str, object] = {place.full_name: place for place in scan.places}
     unreadable = {refusal.path for refusal in scan.refusals}

@@ -9,6 +9,7 @@ from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import read_json
 from tagbelt.service.api.describe import errors
 from tagbelt.service.api.problems import FieldError, ProblemError
+from tagbelt.service.api.schemas import DIGEST_HEADER
 from tagbelt.service.models.cards import card, cards
 from tagbelt.service.models.changes import Changes
 from tagbelt.service.models.manager import Manager, Steps
@@ -20,8 +21,6 @@ from tagbelt.service.models.schemas import (
     ModelStates,
     Report,
 )
-
-DIGEST_HEADER = "x-model-digest"
 
 router = APIRouter(tags=["models"])
 
@@ -141,9 +140,10 @@ async def unload(which: _Which, request: Request, response: Response) -> Report:
 async def set_default(which: _Which, request: Request, response: Response) -> Report:
     """Without a version: this name answers when a request names no model.
 
-    With one: this version answers when a request names the model without a version.
+    With one: this version answers when a request names the model without a version. The choice
+    outlives the server; where it cannot be kept, `warning` says why.
     """
-    return await _carry_out(request, response, lambda changes: changes.set_default(*which))
+    return _answered(await _manager(request).set_default(*which), response)
 
 
 @router.post(
@@ -162,7 +162,10 @@ async def rescan(request: Request, response: Response) -> Report:
 
 
 async def _carry_out(request: Request, response: Response, steps: Steps) -> Report:
-    report = await _manager(request).carry_out(steps)
+    return _answered(await _manager(request).carry_out(steps), response)
+
+
+def _answered(report: Report, response: Response) -> Report:
     digests = {change.digest for change in report.changes}
     if len(digests) == 1 and None not in digests:
         response.headers[DIGEST_HEADER] = digests.pop() or ""

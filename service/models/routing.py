@@ -1,4 +1,4 @@
-"""Which language a text is in, as far as a choice between two models needs it: by its script."""
+"""Tell Chinese from other languages by the script of a text, to choose between two models."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -28,6 +28,7 @@ REPORT_EXAMPLE: dict[str, Any] = {
         }
     ],
     "workers": [],
+    "warning": None,
 }
 
 
@@ -81,6 +82,9 @@ class Report(_Reply):
     changes: list[Change] = Field(description="One for each model; none when nothing was to do.")
     workers: list[WorkerTrouble] = Field(
         default=[], description="The worker processes that could not follow."
+    )
+    warning: str | None = Field(
+        default=None, description="Why a choice that was made will not survive a restart."
     )
 
 

@@ -1,7 +1,6 @@
 """A model as requests see it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from tagbelt.inference import Annotation, ModelInfo, Phases, TokenizedItem, VectorCacheUse
@@ -10,12 +9,12 @@ AUTO = "auto"
 """As a model's name: each item goes to the model of its script."""
 
 
-class Tagger(Protocol):
+class ServableTagger(Protocol):
     """The part of `inference.Tagger` that the service calls."""
 
     @property
     def info(self) -> ModelInfo:
-        """What is being served."""
+        """Name, version, labels and so on of the model."""
 
     def tokenize(
         self, item: str | Sequence[str], *, marginals: bool = False, paths: int = 0
@@ -28,41 +27,25 @@ class Tagger(Protocol):
         """One annotation each, in order."""
 
     def vector_cache_use(self) -> VectorCacheUse:
-        """How many word forms were looked up, and how many of them had to be computed."""
+        """Counts of word forms: looked up, and of those computed."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Served:
-    """A loaded model. Whoever holds it can go on using it, also after it was replaced."""
+    """A loaded model. Whoever holds it can go on using it, also after it was replaced.
 
-    tagger: Tagger
+    Its name, version, digest and labels are those that the tagger has when it is made.
+    """
 
-    @property
-    def info(self) -> ModelInfo:
-        """Its name, version, labels, digest and so on."""
-        return self.tagger.info
+    __slots__ = ("digest", "full_name", "info", "labels", "name", "tagger", "version")
 
-    @property
-    def name(self) -> str:
-        """The name that requests use."""
-        return self.info.name
-
-    @property
-    def version(self) -> str:
-        """The version of the checkpoint."""
-        return self.info.version
-
-    @property
-    def digest(self) -> str:
+    def __init__(self, tagger: ServableTagger) -> None:
+        self.tagger = tagger
+        self.info = info = tagger.info
+        self.name = info.name
+        self.version = info.version
+        self.digest = info.digest
         """SHA-256 of the checkpoint, in hex."""
-        return self.info.digest
-
-    @property
-    def labels(self) -> tuple[str, ...]:
+        self.labels = info.labels
         """Entity types."""
-        return self.info.labels
-
-    @property
-    def full_name(self) -> str:
+        self.full_name = f"{info.name}@{info.version}"
         """name@version."""
-        return f"{self.info.name}@{self.info.version}"

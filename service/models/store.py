@@ -1,4 +1,4 @@
-"""Where checkpoints lie on the disk, and what requests call them."""
+"""The checkpoints on the disk, and the names by which requests call them."""
 
 import re
 from collections import defaultdict
@@ -56,7 +56,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was found: by name, then version, older ones first."""
+    """The checkpoints that were found: by name, then version, older ones first."""
 
     places: tuple[Place, ...]
     refusals: tuple[Refusal, ...] = ()
@@ -72,11 +72,16 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it is a single checkpoint, and no folder of them."""
+        return _holds(self.root)
+
     def scan(self) -> Scan:
-        """What is there now. Raises FileNotFoundError when that is nothing, and other OSErrors."""
+        """Look at the disk. Raises FileNotFoundError when nothing is there, and other OSErrors."""
         found: list[Place] = []
         refusals: list[Refusal] = []
-        if _holds(self.root):
+        if self.is_checkpoint:
             self._add(self.root, False, found, refusals)
         else:
             for folder in _folders(self.root):
@@ -159,7 +164,7 @@ def place_key(place: Place) -> tuple[str, tuple[tuple[int, int, str], ...]]:
 
 
 def wanted(places: Iterable[Place], versions: Versions, also: Collection[str]) -> list[Place]:
-    """Those that are to be loaded: the last version of each name or all, and the names in `also`.
+    """Return those to be loaded: the last version of each name or all, and the names in `also`.
 
     `places` come in order; `also` are full names.
     """

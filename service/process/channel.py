@@ -32,7 +32,7 @@ class Channel:
             self._end.sendall(json.dumps([what, text]).encode() + b"\n")
 
     def receive(self) -> Iterator[tuple[str, str]]:
-        """What has come, once there is something to read; notes when the other end has gone."""
+        """Yield the messages that have come; note when the other end has gone."""
         try:
             found = self._end.recv(1 << 16)
         except OSError:

@@ -1,4 +1,4 @@
-"""What a server says when it is there: what it serves, where, and what to try."""
+"""The greeting of a server: its models, its address, and a command to try."""
 
 import json
 import shlex

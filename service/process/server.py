@@ -20,14 +20,13 @@ from tagbelt.service.app import create_app
 from tagbelt.service.models.fleet import fleet_of_environment
 from tagbelt.service.models.loading import checkpoint_loader
 from tagbelt.service.models.manager import open_models
-from tagbelt.service.process.admission import Door
-from tagbelt.service.process.bounds import BYTES_PER_SECOND
-from tagbelt.service.process.drain import Connection, Connections, finish, stop_listening
+from tagbelt.service.process.connection import BYTES_PER_SECOND, Admission, Connection, Connections
+from tagbelt.service.process.drain import finish, stop_listening
 from tagbelt.service.process.greeting import greeting
-from tagbelt.service.process.reload import reload
+from tagbelt.service.process.hooks import check_hooks
 from tagbelt.service.process.signals import Signals, logger
 from tagbelt.service.process.sockets import BACKLOG, listen
-from tagbelt.service.process.tls import tls_context
+from tagbelt.service.process.tls import renew, tls_context
 from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.logs import log_config
 
@@ -49,8 +48,10 @@ def serve(
     """Answers on the socket with the models of a checkpoint, or of a folder, until it is ended.
 
     `started` is told once requests are answered, with the greeting. Raises SettingsError,
-    FileNotFoundError when there is no checkpoint and CheckpointError for one that is damaged.
+    FileNotFoundError when there is no checkpoint, CheckpointError for one that is damaged and
+    MissingPackageError for a uvicorn that cannot be used.
     """
+    check_hooks()
     logging.config.dictConfig(log_config(settings))
     tls = tls_context(settings)
     app = open_app(settings, models)
@@ -61,7 +62,7 @@ def serve(
 
 
 def share_of_threads(settings: Settings) -> int:
-    """How many threads one of the worker processes may use for inference."""
+    """Return the number of threads that one worker process may use for inference."""
     return settings.threads or max(1, available_threads() // settings.workers)
 
 
@@ -74,6 +75,7 @@ def open_app(settings: Settings, models: Path) -> FastAPI:
             default=settings.default_model,
             versions=settings.versions,
             fleet=fleet_of_environment(),
+            state_dir=settings.state_dir,
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
@@ -96,7 +98,7 @@ class Server(uvicorn.Server):
             head=settings.timeout_seconds,
             body=settings.max_body_bytes / BYTES_PER_SECOND,
             streams=app.state.streams,
-            door=Door(app.state.engine, app.state.recorder.rejected),
+            admission=Admission(app.state.engine, app.state.recorder.rejected),
         )
         self.is_orphan = False
         self._app = app
@@ -116,7 +118,17 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._reload, models)
 
     def _reload(self, models: bool) -> None:
-        reload(self._app, self._settings, self._tls, models=models)
+        """Read the files again. What cannot be used is logged, and what was loaded before stays."""
+        if self._tls is not None:
+            try:
+                renew(self._tls, self._settings)
+                logger.info("read the certificate %s", self._settings.tls_certificate)
+            except SettingsError as error:
+                logger.error("the certificate stays as it was: %s", error)
+        # Both of them log what becomes of it.
+        self._app.state.keys.reload()
+        if models:
+            self._app.state.models.request_rescan()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, and tell."""

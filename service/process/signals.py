@@ -1,4 +1,4 @@
-"""What signals do, from the first moment of the process to its last."""
+"""Handlers of signals, from the first moment of the process to its last."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-logger = logging.getLogger("tagbelt.service.process")
+logger = logging.getLogger("service.process")
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 # A shell reports a process that a signal ended in this way.
@@ -89,7 +89,7 @@ class Wakeup:
         self._write.close()
 
     def fileno(self) -> int:
-        """What becomes readable when a signal has come."""
+        """Return the descriptor that becomes readable when a signal has come."""
         return self._read.fileno()
 
     def signals(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""Where the server listens: an address and port, or a unix socket."""
+"""The socket that the server listens on: an address and port, or a unix socket."""
 
 import errno
 import os
@@ -108,7 +108,7 @@ def _remove_stale(path: Path) -> None:
 
 
 def _mark(path: Path) -> tuple[int, int] | None:
-    """What tells this file from another of the same name."""
+    """Return marks that tell this file from another of the same name."""
     try:
         found = path.stat()
     except OSError:

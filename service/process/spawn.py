@@ -1,4 +1,4 @@
-"""A worker process as its supervisor sees it."""
+"""A worker process as its supervisor sees it, and when the next one is started."""
 
 import os
 import signal
@@ -8,6 +8,26 @@ import sys
 import time
 
 from tagbelt.service.process.channel import Channel
+
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0
+
+
+class Restarts:
+    """No wait the first time, then 0.5 s, 1, 2 and so on up to 30; all over after a good minute."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def wait_after(self, lived: float) -> float:
+        """The wait in seconds, for a worker that has just ended after `lived` seconds."""
+        if lived >= HEALTHY_SECONDS:
+            self._next = 0.0
+        wait = self._next
+        self._next = min(max(2 * wait, FIRST_SECONDS), LONGEST_SECONDS)
+        return wait
+
 
 PROGRAM = (sys.executable, "-P", "-m", "tagbelt.service.process.worker")
 # From the last word of a worker to its end.
@@ -56,7 +76,7 @@ class Spawned:
         self._process.wait()
 
     def reap(self) -> str:
-        """How it ended, which it has or is about to: the channel was the last it closed."""
+        """Wait for its end and return how it ended; it closes the channel last."""
         self.channel.close()
         try:
             code = self._process.wait(EXIT_SECONDS)

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from tagbelt.errors import WorkerError
 from tagbelt.service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS
-from tagbelt.service.process.restarts import Restarts
 from tagbelt.service.process.signals import ENDING, SIGNALLED, Wakeup, logger
-from tagbelt.service.process.spawn import Spawned
+from tagbelt.service.process.spawn import Restarts, Spawned
 from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.shared import forget_worker, share_metrics
 
@@ -27,8 +26,8 @@ GRACE_SECONDS = 10.0
 
 
 @dataclass(eq=False, slots=True)
-class Place:
-    """A place for a worker, which is taken or waits for the next one."""
+class WorkerSlot:
+    """A slot for a worker, which is taken or waits for the next one."""
 
     number: int
     restarts: Restarts = field(default_factory=Restarts)
@@ -53,7 +52,7 @@ class Supervisor:
         self._listener = listener
         self._say = say
         self._selector = selectors.DefaultSelector()
-        self._places = [Place(number) for number in range(1, settings.workers + 1)]
+        self._slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]
         self._has_greeted = False
         self._kill_at: float | None = None
         """When those that do not end in order are killed; None until it is to end."""
@@ -71,7 +70,7 @@ class Supervisor:
             share_metrics(Path(runtime, "metrics"))
             self._watch(wakeup.fileno(), lambda: self._signalled(wakeup))
             # One first: what is wrong with a model or a setting is then told once.
-            self._start(self._places[0])
+            self._start(self._slots[0])
             while self._kill_at is None or self._workers:
                 for key, _ in self._selector.select(self._patience()):
                     key.data()
@@ -79,17 +78,17 @@ class Supervisor:
 
     @property
     def _workers(self) -> list[Spawned]:
-        return [place.worker for place in self._places if place.worker is not None]
+        return [slot.worker for slot in self._slots if slot.worker is not None]
 
     def _watch(self, descriptor: int, call: Callable[[], None]) -> None:
         self._selector.register(descriptor, selectors.EVENT_READ, call)
 
-    def _start(self, place: Place) -> None:
-        place.worker = worker = Spawned(self._job, self._listener)
-        place.due = None
-        self._watch(worker.channel.fileno(), lambda: self._heard(place, worker))
+    def _start(self, slot: WorkerSlot) -> None:
+        slot.worker = worker = Spawned(self._job, self._listener)
+        slot.due = None
+        self._watch(worker.channel.fileno(), lambda: self._heard(slot, worker))
 
-    def _heard(self, place: Place, worker: Spawned) -> None:
+    def _heard(self, slot: WorkerSlot, worker: Spawned) -> None:
         for what, text in worker.channel.receive():
             if what == READY:
                 worker.is_ready = True
@@ -97,49 +96,49 @@ class Supervisor:
             elif what == FAILED:
                 worker.failure = text
         if worker.channel.is_closed:
-            self._ended(place, worker)
+            self._ended(slot, worker)
 
     def _welcome(self, greeting: str) -> None:
         if self._has_greeted:
             return
-        for place in self._places:
-            if place.worker is None:
-                self._start(place)
+        for slot in self._slots:
+            if slot.worker is None:
+                self._start(slot)
         if all(worker.is_ready for worker in self._workers):
             self._has_greeted = True
             self._say(greeting)
 
-    def _ended(self, place: Place, worker: Spawned) -> None:
+    def _ended(self, slot: WorkerSlot, worker: Spawned) -> None:
         """Take away what is left of a worker, and see to the next one."""
         self._selector.unregister(worker.channel.fileno())
         how = worker.reap()
-        place.worker = None
+        slot.worker = None
         forget_worker(worker.pid)
         if self._kill_at is not None:
             return
         if not self._has_greeted:
             raise WorkerError(worker.failure or f"a worker process {how} before it was ready")
-        self._start_later(place, worker.lived, f"(process {worker.pid}) {worker.failure or how}")
+        self._start_later(slot, worker.lived, f"(process {worker.pid}) {worker.failure or how}")
 
-    def _start_later(self, place: Place, lived: float, why: str) -> None:
-        wait = place.restarts.wait_after(lived)
-        place.due = time.monotonic() + wait
-        logger.error("worker %d %s; another starts in %g s", place.number, why, wait)
+    def _start_later(self, slot: WorkerSlot, lived: float, why: str) -> None:
+        wait = slot.restarts.wait_after(lived)
+        slot.due = time.monotonic() + wait
+        logger.error("worker %d %s; another starts in %g s", slot.number, why, wait)
 
     def _patience(self) -> float | None:
-        """How long nothing has to be done unless something happens, in seconds."""
-        moments = [place.due for place in self._places] + [self._kill_at]
+        """Return the seconds until something has to be done, None for no such time."""
+        moments = [slot.due for slot in self._slots] + [self._kill_at]
         known = [moment for moment in moments if moment is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
 
     def _do_what_is_due(self) -> None:
         now = time.monotonic()
-        for place in self._places:
-            if place.due is not None and place.due <= now:
+        for slot in self._slots:
+            if slot.due is not None and slot.due <= now:
                 try:
-                    self._start(place)
+                    self._start(slot)
                 except OSError as error:  # no memory, or no process, to be had at the moment
-                    self._start_later(place, 0.0, f"cannot be started: {error}")
+                    self._start_later(slot, 0.0, f"cannot be started: {error}")
         if self._kill_at is not None and self._kill_at <= now:
             logger.error("%d workers have not ended in order and are killed", len(self._workers))
             self._kill()
@@ -160,16 +159,16 @@ class Supervisor:
         self._listener.close()
         limit = self._settings.drain_seconds + self._settings.shutdown_seconds + GRACE_SECONDS
         self._kill_at = time.monotonic() + limit
-        for place in self._places:
-            place.due = None
+        for slot in self._slots:
+            slot.due = None
         for worker in self._workers:
             worker.channel.send(DRAIN)
 
     def _reload(self) -> None:
         """One worker looks for models, and the others follow it; each reads its keys itself."""
         ready = [worker for worker in self._workers if worker.is_ready]
-        for place, worker in enumerate(ready):
-            worker.channel.send(RELOAD if place == 0 else RELOAD_KEYS)
+        for slot, worker in enumerate(ready):
+            worker.channel.send(RELOAD if slot == 0 else RELOAD_KEYS)
 
     def _kill(self) -> None:
         for worker in self._workers:

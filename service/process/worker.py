@@ -12,13 +12,13 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from tagbelt.errors import CheckpointError, SettingsError
+from tagbelt.errors import TagbeltError
 from tagbelt.service.models.fleet import RUNTIME_VARIABLE
 from tagbelt.service.process.channel import DRAIN, FAILED, READY, RELOAD, RELOAD_KEYS, Channel
 from tagbelt.service.process.server import Server, serve
 from tagbelt.service.process.signals import Signals
 
-EXPECTED = (SettingsError, CheckpointError, OSError)
+EXPECTED = (TagbeltError, OSError)
 """Errors that speak of what a person can mend."""
 
 

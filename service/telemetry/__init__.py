@@ -1,1 +1,1 @@
-"""What the service tells about itself: metrics, logs and traces of every request."""
+"""Metrics, logs and traces of every request."""

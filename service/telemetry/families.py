@@ -58,8 +58,8 @@ class Families:
         self.queue_characters = gauge("queue_characters", "Characters in all that waits.")
         self.entities = counter("entities_total", "Entities found.", "model", "label")
         self.tokens = counter("tokens_total", "Tokens tagged.", "model")
-        self.lexicon_lookups = counter(
-            "lexicon_lookups_total",
+        self.vector_cache_lookups = counter(
+            "vector_cache_lookups_total",
             "Word forms looked up; a hit was known, a miss was computed.",
             "model",
             "result",

@@ -1,16 +1,58 @@
-"""Log lines: one JSON object each, or plain text for a person at a terminal."""
+"""Log lines: their format, how they are written, and the one for each request."""
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import Any, TextIO
 
-from tagbelt.service.quietlog import describe
+from tagbelt.service.private_logging import describe
 from tagbelt.service.settings import Settings
-from tagbelt.service.telemetry.context import current
+from tagbelt.service.telemetry.exchange import Exchange, current
+
+
+class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes a line at once, but on an event loop when its turn is over.
+
+    To write lets go of the interpreter, and to get it back takes longer than all the rest of a
+    line: so many lines are written as one.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record. The handler's lock is held."""
+        try:
+            line = self.format(record) + self.terminator
+        except Exception:
+            self.handleError(record)
+            return
+        self._lines.append(line)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if len(self._lines) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what there is; also called when the process ends."""
+        with self.lock or nullcontext():
+            if self._lines:
+                text = "".join(self._lines)
+                self._lines = []
+                self.stream.write(text)
+            super().flush()
+
 
 _PLAIN = re.compile(r"""[^\s"=]+""")
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -31,7 +73,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "formatters": {"chosen": {"()": formatter}},
         "handlers": {
             "stderr": {
-                "()": "tagbelt.service.telemetry.lines.LineHandler",
+                "()": "tagbelt.service.telemetry.logs.LineHandler",
                 "formatter": "chosen",
                 "stream": "ext://sys.stderr",
             }
@@ -118,3 +160,48 @@ def _time(created: float) -> str:
 @lru_cache(maxsize=2)
 def _second(since_1970: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_1970))
+
+
+MAX_TEXT = 1000
+"""Characters of all the texts of one request that a line may hold."""
+
+logger = logging.getLogger("service.requests")
+
+
+class AccessLog:
+    """Writes a line when a request has been answered; with `texts` also what was to be tagged."""
+
+    def __init__(self, *, texts: bool = False) -> None:
+        self._texts = texts
+
+    def write(self, exchange: Exchange) -> None:
+        """Logs one request: health checks and the like at debug, everything else at info."""
+        level = logging.DEBUG if exchange.quiet else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
+        fields = exchange.fields()
+        if self._texts and (work := exchange.work) is not None and work.texts:
+            fields["texts"] = shortened(work.texts)
+        message = f"{fields['method']} {fields['path']} {fields['status']}"
+        # Made here, since a logger would first look up who called it.
+        record = logging.LogRecord(logger.name, level, __file__, 0, message, None, None)
+        record.fields = fields
+        logger.handle(record)
+
+
+def shortened(items: Sequence[object]) -> list[str]:
+    """The first MAX_TEXT characters of texts and token lists, their tokens joined by spaces."""
+    kept, left = [], MAX_TEXT
+    for item in items:
+        if left <= 0:
+            break
+        text = item[:left] if isinstance(item, str) else _joined(item, left)
+        kept.append(text)
+        # An empty item takes up room too.
+        left -= len(text) + 1
+    return kept
+
+
+def _joined(item: object, most: int) -> str:
+    tokens = item if isinstance(item, Iterable) else ()
+    return " ".join(str(token)[:most] for token in islice(tokens, most))[:most]

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, exposition
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,9 +19,59 @@ from tagbelt.inference import Annotation, Phases, VectorCacheUse
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.models.served import Served
 from tagbelt.service.telemetry.exchange import METHODS, OTHER
-from tagbelt.service.telemetry.exposition import Source, expose
 from tagbelt.service.telemetry.families import Families
 from tagbelt.service.telemetry.shared import VARIABLE
+
+ALIASES = {"tagbelt_vector_cache_lookups": "tagbelt_lexicon_lookups"}
+"""Names of 0.1, kept for one release, by the names that replace them."""
+_OPENMETRICS = "application/openmetrics-text"
+
+
+class MetricSource(Protocol):
+    """A source of metrics: the registry of one process, or the files of several."""
+
+    def collect(self) -> Iterable[Metric]:
+        """All of them, with their samples."""
+
+
+def expose(source: MetricSource, accept: str) -> tuple[bytes, str]:
+    """The metrics in the format that an Accept header asks for, and the content type."""
+    wanted = {media.partition(";")[0].strip().lower() for media in accept.split(",")}
+    if _OPENMETRICS in wanted:
+        body: bytes = openmetrics.generate_latest(_Lean(source))  # type: ignore[no-untyped-call]
+        return body, openmetrics.CONTENT_TYPE_LATEST
+    return exposition.generate_latest(_Lean(source)), exposition.CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Lean(Collector):
+    """Leaves out series that say when a series began, and models that are no longer loaded.
+
+    Metrics of ALIASES come under their old names as well.
+    """
+
+    def __init__(self, source: MetricSource) -> None:
+        self._source = source
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._source.collect():
+            metric.samples = [
+                sample
+                for sample in metric.samples
+                if not sample.name.endswith("_created")
+                and (sample.value or sample.name != "tagbelt_model_info")
+            ]
+            yield metric
+            if metric.name in ALIASES:
+                yield _renamed(metric, ALIASES[metric.name])
+
+
+def _renamed(metric: Metric, name: str) -> Metric:
+    alias = Metric(name, f"The old name of {metric.name}; gone in 0.3.", metric.type)
+    alias.samples = [
+        sample._replace(name=sample.name.replace(metric.name, name, 1)) for sample in metric.samples
+    ]
+    return alias
+
 
 MAX_SERIES = 1000
 """Of one family, in one process; what comes later is counted as "other"."""
@@ -29,7 +81,7 @@ C = TypeVar("C", bound=MetricWrapperBase)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is so at this moment, as opposed to what happens."""
+    """The state of the service at one moment, for the gauges."""
 
     queue_depth: int = 0
     queue_characters: int = 0
@@ -53,12 +105,12 @@ class Metrics(Recorder):
         self._request_seconds = _Children(families.request_seconds)
         self._entities = _Children(families.entities)
         self._tokens = _Children(families.tokens)
-        self._lookups = _Children(families.lexicon_lookups)
+        self._lookups = _Children(families.vector_cache_lookups)
         self._rejected = _Children(families.rejected)
         self._items_failed = _Children(families.items_failed)
         self._model_changes = _Children(families.model_changes)
         self._look: Callable[[], Moment] = Moment
-        self._lexicons: dict[Served, VectorCacheUse] = {}
+        self._cache_uses: dict[Served, VectorCacheUse] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request for `route`, a template, was answered."""
@@ -117,7 +169,7 @@ class Metrics(Recorder):
         families.queue_depth.set(now.queue_depth)
         families.queue_characters.set(now.queue_characters)
         families.ready.set(now.ready)
-        before = {_identity(served) for served in self._lexicons}
+        before = {_identity(served) for served in self._cache_uses}
         after = {_identity(served) for served in now.models}
         for gone in before - after:
             # Files that processes share can only grow.
@@ -130,13 +182,13 @@ class Metrics(Recorder):
         self._count_lookups(now.models)
 
     def _count_lookups(self, models: Sequence[Served]) -> None:
-        counted = dict.fromkeys(models, VectorCacheUse(0, 0)) | self._lexicons
+        counted = dict.fromkeys(models, VectorCacheUse(0, 0)) | self._cache_uses
         for served, last in counted.items():
             use = counted[served] = served.tagger.vector_cache_use()
             self._lookups[served.name, "hit"].inc(use.hits - last.hits)
             self._lookups[served.name, "miss"].inc(use.misses - last.misses)
         # A model that was unloaded is looked at this last time.
-        self._lexicons = {served: counted[served] for served in models}
+        self._cache_uses = {served: counted[served] for served in models}
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All of it in the format that an Accept header asks for, and that format's name."""
@@ -172,8 +224,8 @@ class _Children(Generic[C]):
         return child
 
 
-def _all_processes(folder: str | None) -> Source:
-    source: Source = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
+def _all_processes(folder: str | None) -> MetricSource:
+    source: MetricSource = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
     return source
 
 

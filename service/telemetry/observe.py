@@ -1,14 +1,92 @@
-"""The outermost layer: it names every request, sees every reply, and tells of both."""
+"""The outermost layer: names every request, watches its reply, and reports it to all telemetry."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tagbelt.service.engine.recorder import Work
-from tagbelt.service.telemetry.context import current
-from tagbelt.service.telemetry.exchange import Exchange
-from tagbelt.service.telemetry.wiring import Telemetry
+from tagbelt.errors import SettingsError
+from tagbelt.service.private_logging import log_failure
+from tagbelt.service.settings import ENV_PREFIX, Settings
+from tagbelt.service.telemetry.exchange import Exchange, current
+from tagbelt.service.telemetry.logs import AccessLog
+from tagbelt.service.telemetry.metrics import Metrics
+
+EXTRA = "otel"
+
+
+class Tracing(Protocol):
+    """Turns requests into spans."""
+
+    def request(self, exchange: Exchange) -> None:
+        """A request has been answered; its spans will be sent soon."""
+
+    def close(self) -> None:
+        """Sends what is waiting; gives up after a few seconds."""
+
+
+def make_tracing(settings: Settings) -> Tracing | None:
+    """Sends spans to `otlp_endpoint`; None when there is none.
+
+    Raises SettingsError when the packages for it are not installed.
+    """
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from tagbelt.service.telemetry.otel import OtelTracing
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"otlp_endpoint={settings.otlp_endpoint} needs the module {error.name}, which is not "
+            f"installed: pip install 'tagbelt[{EXTRA}]', or unset {ENV_PREFIX}OTLP_ENDPOINT"
+        ) from error
+    return OtelTracing.to(settings.otlp_endpoint)
+
+
+REFRESH_SECONDS = 1.0
+
+
+class Telemetry:
+    """Metrics always; an access log and traces as far as the settings want them.
+
+    Raises SettingsError when traces are wanted and cannot be made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.metrics = Metrics()
+        self._access = AccessLog(texts=settings.log_texts) if settings.access_log else None
+        self._tracing: Tracing | None = make_tracing(settings)
+
+    def tell(self, exchange: Exchange) -> None:
+        """A request has been answered, or will not be."""
+        self.metrics.request(exchange.route, exchange.method, exchange.status, exchange.seconds)
+        if self._access is not None:
+            self._access.write(exchange)
+        if self._tracing is not None:
+            self._tracing.request(exchange)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """For the life of the app: keeps the gauges fresh, and sends what is left at the end."""
+        refreshing = asyncio.create_task(self._keep_fresh())
+        try:
+            yield
+        finally:
+            refreshing.cancel()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.close)
+
+    async def _keep_fresh(self) -> None:
+        # A scrape may be answered by another process, which reads what this one has written.
+        while True:
+            try:
+                self.metrics.refresh()
+            except Exception as error:
+                log_failure("the gauges could not be brought up to date", error)
+            await asyncio.sleep(REFRESH_SECONDS)
+
 
 UNAVAILABLE = 503
 
@@ -29,15 +107,14 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope)
+        exchange = Exchange(scope, receive, send)
         state = scope.setdefault("state", {})
         state["request_id"] = exchange.request_id
         state["trace_id"] = exchange.trace_id
         state["client_name"] = None
-        watch = _Watch(exchange, receive, send)
         token = current.set((exchange.request_id, exchange.trace_id))
         try:
-            await self._app(scope, watch.receive, watch.send)
+            await self._app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
             # The server ends and does not wait any longer.
             exchange.sent_status = exchange.sent_status or UNAVAILABLE
@@ -46,54 +123,3 @@ class Observe:
             exchange.ended = exchange.ended or time.perf_counter()
             self._telemetry.tell(exchange)
             current.reset(token)
-
-
-class _Watch:
-    """The two ends of a connection, with somebody looking."""
-
-    __slots__ = ("_complete", "_exchange", "_receive", "_send")
-
-    def __init__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
-        self._exchange = exchange
-        self._receive = receive
-        self._send = send
-        self._complete = False
-
-    async def receive(self) -> Message:
-        """The next part of the request."""
-        message = await self._receive()
-        # After a complete reply this message only says that there is nothing more to come.
-        if message["type"] == "http.disconnect" and not self._complete:
-            self._exchange.left = True
-        return message
-
-    async def send(self, message: Message) -> None:
-        """The next part of the reply."""
-        exchange = self._exchange
-        if message["type"] == "http.response.start":
-            exchange.replied = time.perf_counter()
-            exchange.sent_status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *_headers(exchange)]
-        elif message["type"] == "http.response.body":
-            exchange.body_bytes += len(message.get("body", b""))
-            self._complete = not message.get("more_body", False)
-        await self._send(message)
-        if self._complete:
-            exchange.ended = time.perf_counter()
-
-
-def _headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
-    headers = [(b"x-request-id", exchange.request_id.encode())]
-    if exchange.work is not None:
-        total = time.perf_counter() - exchange.began
-        headers.append((b"server-timing", server_timing(exchange.work, total)))
-    return headers
-
-
-def server_timing(work: Work, total: float) -> bytes:
-    """The value of the header Server-Timing, in milliseconds; `total` is in seconds."""
-    return (
-        f"queue;dur={work.queue * 1000:.3f}, tokenize;dur={work.tokenize * 1000:.3f}, "
-        f"infer;dur={work.infer * 1000:.3f}, decode;dur={work.decode * 1000:.3f}, "
-        f"total;dur={total * 1000:.3f}"
-    ).encode()

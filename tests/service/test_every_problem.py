@@ -19,7 +19,7 @@ from tagbelt.service.models.desired import state_of
 from tagbelt.service.models.fleet import Desired, Fleet
 from tagbelt.service.models.manager import Manager
 from tagbelt.service.settings import Settings
-from tests.service.access.doors import INLINE, bearer
+from tests.service.access.guarded import INLINE, bearer
 from tests.service.adapters.conftest import when_full
 from tests.service.conftest import Client
 from tests.service.fake import FakeTagger

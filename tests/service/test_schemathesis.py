@@ -13,7 +13,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 
 from tests.golden.openapi import published
-from tests.service.access.doors import INLINE, bearer
+from tests.service.access.guarded import INLINE, bearer
 from tests.service.fake import FakeTagger
 from tests.service.live import serving
 

@@ -1,25 +1,79 @@
-"""The endpoint of streams."""
+"""POST /v1/tag/stream: the endpoint, and a response that is written while the body is read."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import check_encoding
 from tagbelt.service.api.describe import errors, reference
 from tagbelt.service.api.problems import ProblemError
-from tagbelt.service.api.schemas import StreamedFailure, StreamedResult, StreamLine, StreamOptions
-from tagbelt.service.api.stream.response import MEDIA_TYPE, DuplexResponse
+from tagbelt.service.api.schemas import (
+    DIGEST_HEADER,
+    StreamedFailure,
+    StreamedResult,
+    StreamLine,
+    StreamOptions,
+)
 from tagbelt.service.api.stream.tagging import PATH, Stream
 from tagbelt.service.api.v1 import check_labels
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import AUTO
+from tagbelt.service.private_logging import logger
 from tagbelt.service.settings import Settings
-from tagbelt.service.tagging import DIGEST_HEADER, RETRY_AFTER_SECONDS
+
+MEDIA_TYPE = "application/x-ndjson"
+
+
+class DuplexResponse(Response):
+    """Sends what `content` yields. Unlike the framework's, it leaves receiving to others.
+
+    A client that takes nothing for `patience` seconds is given up. `on_end` is called in any case.
+    """
+
+    def __init__(
+        self,
+        content: AsyncGenerator[bytes],
+        *,
+        headers: Mapping[str, str],
+        patience: float,
+        on_end: Callable[[], None],
+    ) -> None:
+        super().__init__(None, 200, headers, MEDIA_TYPE)
+        del self.headers["content-length"]
+        # Proxies that buffer would keep the answer until the end.
+        self.headers["x-accel-buffering"] = "no"
+        self._content = content
+        self._patience = patience
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Answers the request."""
+        try:
+            await self._write(send)
+        except (OSError, TimeoutError):
+            # The reply has begun: all that is left is to break it off.
+            logger.info("a stream ended early: its client took no more of it")
+        finally:
+            await self._content.aclose()
+            self._on_end()
+
+    async def _write(self, send: Send) -> None:
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        async for piece in self._content:
+            async with asyncio.timeout(self._patience):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
 
 SCHEMAS = (StreamLine, StreamedResult, StreamedFailure)
-"""What lines hold: the framework does not find them, as they are no body of their own."""
+"""The shapes of lines: the framework does not find them, as they are no body of their own."""
 
 router = APIRouter()
 
@@ -72,8 +126,8 @@ async def stream(options: Annotated[StreamOptions, Query()], request: Request) -
         raise ProblemError(
             problems.OVERLOADED,
             f"{settings.max_streams} streams are open already; "
-            f"try again in {RETRY_AFTER_SECONDS} s",
-            headers={"retry-after": str(RETRY_AFTER_SECONDS)},
+            f"try again in {problems.RETRY_AFTER_SECONDS} s",
+            headers={"retry-after": str(problems.RETRY_AFTER_SECONDS)},
         )
     app.state.open_streams += 1
 

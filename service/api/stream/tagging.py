@@ -1,4 +1,4 @@
-"""From the lines of a stream to the lines of its answer, in order, a few chunks ahead."""
+"""Tag the lines of a stream in order, a few chunks ahead of the answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -10,13 +10,52 @@ from pydantic_core import to_json
 
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import parse_json
-from tagbelt.service.api.items import Fault
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
-from tagbelt.service.api.results import result
 from tagbelt.service.api.schemas import StreamLine, TagOptions
-from tagbelt.service.api.stream.lines import Line, lines
+from tagbelt.service.api.tagging import Answer, ItemFault, Query, Tagging
+from tagbelt.service.api.v1 import result
 from tagbelt.service.models.served import AUTO, Served
-from tagbelt.service.tagging import Answer, Query, Tagging
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLine:
+    """A line without its end. `number` counts from 1; `content` is None where it was too long."""
+
+    number: int
+    content: bytes | None
+
+
+async def lines(chunks: AsyncIterator[bytes], *, limit: int) -> AsyncIterator[list[BodyLine]]:
+    """The lines of a body as they become complete, blank ones left out but counted.
+
+    A line of more than `limit` bytes is read past, not kept.
+    """
+    rest = bytearray()
+    number = 1
+    skipping = False
+    async for chunk in chunks:
+        *ends, tail = chunk.split(b"\n")
+        found = []
+        for end in ends:
+            if skipping or len(rest) + len(end) > limit:
+                found.append(BodyLine(number, None))
+            elif content := (bytes(rest) + end).strip():
+                found.append(BodyLine(number, content))
+            rest.clear()
+            skipping = False
+            number += 1
+        if not skipping:
+            rest += tail
+        if len(rest) > limit:
+            rest.clear()
+            skipping = True
+        if found:
+            yield found
+    if skipping:
+        yield [BodyLine(number, None)]
+    elif content := bytes(rest).strip():
+        yield [BodyLine(number, content)]
+
 
 PATH = "/v1/tag/stream"
 # A chunk is tagged together, a longer line alone; so many wait for their turn to be written.
@@ -91,9 +130,9 @@ class Stream:
         self._next_line = results[-1]["line"] + 1
         return b"".join(to_json(one) + b"\n" for one in results)
 
-    async def _chunks(self) -> AsyncIterator[list[Line]]:
+    async def _chunks(self) -> AsyncIterator[list[BodyLine]]:
         """Lines in chunks: all that have arrived, up to a bound."""
-        chunk: list[Line] = []
+        chunk: list[BodyLine] = []
         size = 0
         async for found in lines(self._body(), limit=self._max_line_bytes):
             for line in found:
@@ -122,7 +161,7 @@ class Stream:
             if not message.get("more_body"):
                 return
 
-    async def _tag(self, chunk: Sequence[Line]) -> list[dict[str, Any]]:
+    async def _tag(self, chunk: Sequence[BodyLine]) -> list[dict[str, Any]]:
         """One result a line, in order."""
         entries = [self._entry(line) for line in chunk]
         results = {
@@ -136,7 +175,7 @@ class Stream:
                 results |= await self._results(mine, is_tokens)
         return [results[entry.line] for entry in entries]
 
-    def _entry(self, line: Line) -> _Entry:
+    def _entry(self, line: BodyLine) -> _Entry:
         if line.content is None:
             detail = f"this line is longer than the limit of {self._max_line_bytes} bytes"
             return _Entry(line.number, error=ProblemError(problems.TOO_LONG, detail))
@@ -185,7 +224,7 @@ class Stream:
 
     def _result(self, entry: _Entry, answer: Answer, index: int, is_tokens: bool) -> dict[str, Any]:
         outcome = answer.outcomes[index]
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, ItemFault):
             return _failed(entry.line, entry.id, outcome.kind, outcome.detail)
         members = result(entry.item, outcome, self._options, is_tokens=is_tokens)
         if self._options.model == AUTO:

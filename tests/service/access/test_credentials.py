@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.access.credentials import (
+from tagbelt.service.access.guard import (
     API_KEY,
     AUTHORIZATION,
     CredentialError,

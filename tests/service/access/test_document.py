@@ -1,5 +1,5 @@
-from tagbelt.service.access.document import SCHEMES, secure
-from tagbelt.service.access.scopes import OPEN, need_of
+from tagbelt.service.access.guard import OPEN, need_of
+from tagbelt.service.access.install import SCHEMES, secure
 
 
 def document():

@@ -5,19 +5,19 @@ import logging
 
 import pytest
 
-from tagbelt.service.access.guard import Guard
+from tagbelt.service.access.guard import ANY, OPEN, TABLE, Guard
+from tagbelt.service.access.keyfile import Need
 from tagbelt.service.access.keys import KeyRing, digest_of
-from tagbelt.service.access.scopes import ANY, OPEN, TABLE, Need
 from tagbelt.service.api import problems
 from tagbelt.service.settings import Settings
-from tests.service.access.doors import INLINE, KEYS, Door, bearer
+from tests.service.access.guarded import INLINE, KEYS, GuardedApp, bearer
 
 UNLOAD = "/v1/models/en/unload"
 
 
 @pytest.fixture
 def keyed():
-    return Door(api_keys=INLINE)
+    return GuardedApp(api_keys=INLINE)
 
 
 def refused(reply, kind):
@@ -92,7 +92,7 @@ def test_a_path_that_does_not_exist_looks_like_any_other(keyed):
     known, unknown = keyed.ask("/v1/tag"), keyed.ask("/v1/secret")
     assert known.status_code == unknown.status_code == 401
     assert known.json()["detail"] == unknown.json()["detail"]
-    assert Door().ask("/v1/secret").status_code == 200
+    assert GuardedApp().ask("/v1/secret").status_code == 200
 
 
 def test_keys_change_while_it_runs(tmp_path):
@@ -103,16 +103,16 @@ def test_keys_change_while_it_runs(tmp_path):
 
     path = tmp_path / "keys.toml"
     write("old")
-    door = Door(api_keys_file=path)
-    assert door.ask(headers={"x-api-key": "old"}).status_code == 200
+    app = GuardedApp(api_keys_file=path)
+    assert app.ask(headers={"x-api-key": "old"}).status_code == 200
     write("new")
-    assert door.ring.reload()
-    assert door.ask(headers={"x-api-key": "old"}).status_code == 401
-    assert door.ask(headers={"x-api-key": "new"}).status_code == 200
+    assert app.ring.reload()
+    assert app.ask(headers={"x-api-key": "old"}).status_code == 401
+    assert app.ask(headers={"x-api-key": "new"}).status_code == 200
     path.write_text("", encoding="utf-8")
-    assert not door.ring.reload()
-    assert door.ask().status_code == 401
-    assert door.ask(headers={"x-api-key": "new"}).status_code == 200
+    assert not app.ring.reload()
+    assert app.ask().status_code == 401
+    assert app.ask(headers={"x-api-key": "new"}).status_code == 200
 
 
 class Clock:
@@ -124,25 +124,25 @@ class Clock:
 
 def test_a_key_that_asks_too_often_is_told_when_to_go_on(caplog):
     clock = Clock()
-    door = Door(api_keys=INLINE, rate_per_second=0.4, rate_burst=2, clock=clock)
+    app = GuardedApp(api_keys=INLINE, rate_per_second=0.4, rate_burst=2, clock=clock)
     for _ in range(2):
-        assert door.ask(headers=bearer("crawler")).status_code == 200
-    reply = door.ask(headers=bearer("crawler"))
+        assert app.ask(headers=bearer("crawler")).status_code == 200
+    reply = app.ask(headers=bearer("crawler"))
     assert refused(reply, problems.RATE_LIMITED).startswith("more than 0.4 requests a second")
     assert reply.headers["retry-after"] == "3"
-    assert door.rejected == ["rate"]
-    assert door.ask(headers=bearer("other")).status_code == 200
-    assert door.ask("/livez", "GET", bearer("crawler")).status_code == 200
+    assert app.rejected == ["rate"]
+    assert app.ask(headers=bearer("other")).status_code == 200
+    assert app.ask("/livez", "GET", bearer("crawler")).status_code == 200
     clock.now += 3
-    assert door.ask(headers=bearer("crawler")).status_code == 200
+    assert app.ask(headers=bearer("crawler")).status_code == 200
     assert KEYS["crawler"] not in caplog.text
 
 
 def test_a_refused_request_takes_nothing_from_the_rate():
-    door = Door(api_keys=INLINE, rate_per_second=1, rate_burst=1, clock=Clock())
+    app = GuardedApp(api_keys=INLINE, rate_per_second=1, rate_burst=1, clock=Clock())
     for _ in range(3):
-        assert door.ask(UNLOAD, headers=bearer("crawler")).status_code == 403
-    assert door.ask(headers=bearer("crawler")).status_code == 200
+        assert app.ask(UNLOAD, headers=bearer("crawler")).status_code == 403
+    assert app.ask(headers=bearer("crawler")).status_code == 200
 
 
 def test_a_keys_own_rate_wins(tmp_path):
@@ -152,49 +152,49 @@ def test_a_keys_own_rate_wins(tmp_path):
         f'[[key]]\nname = "a"\nsha256 = "{digest}"\nscopes = ["tag"]\nrate_per_second = 3',
         encoding="utf-8",
     )
-    door = Door(api_keys_file=path, rate_per_second=1, clock=Clock())
-    statuses = [door.ask(headers={"x-api-key": "k"}).status_code for _ in range(4)]
+    app = GuardedApp(api_keys_file=path, rate_per_second=1, clock=Clock())
+    statuses = [app.ask(headers={"x-api-key": "k"}).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
-    door = Door(api_keys_file=path, clock=Clock())
-    assert [door.ask(headers={"x-api-key": "k"}).status_code for _ in range(4)] == statuses
+    app = GuardedApp(api_keys_file=path, clock=Clock())
+    assert [app.ask(headers={"x-api-key": "k"}).status_code for _ in range(4)] == statuses
 
 
 def test_without_keys_each_address_has_its_rate():
-    door = Door(rate_per_second=0.5, clock=Clock())
-    assert door.ask(client="192.0.2.1").status_code == 200
-    assert door.ask(client="192.0.2.2").status_code == 200
-    reply = door.ask(client="192.0.2.1")
+    app = GuardedApp(rate_per_second=0.5, clock=Clock())
+    assert app.ask(client="192.0.2.1").status_code == 200
+    assert app.ask(client="192.0.2.2").status_code == 200
+    reply = app.ask(client="192.0.2.1")
     refused(reply, problems.RATE_LIMITED)
     assert reply.headers["retry-after"] == "2"
-    assert door.ask("/", "GET", client="192.0.2.1").status_code == 200
+    assert app.ask("/", "GET", client="192.0.2.1").status_code == 200
 
 
 def test_without_a_rate_or_keys_nothing_is_counted():
-    door = Door()
-    assert {door.ask(client="192.0.2.1").status_code for _ in range(20)} == {200}
+    app = GuardedApp()
+    assert {app.ask(client="192.0.2.1").status_code for _ in range(20)} == {200}
     # Clients that always send a token, or sign, are answered all the same.
-    assert door.ask(headers=bearer("crawler")).status_code == 200
-    assert set(door.asked) == {None}
+    assert app.ask(headers=bearer("crawler")).status_code == 200
+    assert set(app.asked) == {None}
 
 
 @pytest.mark.parametrize("path", ["/v1/tag", "/", "/metrics", "/page/app.js", "/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_by_another_name_only_probes_are_answered(path, method):
-    door = Door()
-    reply = door.ask(path, method, host="evil.example:8000")
+    app = GuardedApp()
+    reply = app.ask(path, method, host="evil.example:8000")
     assert "TAGBELT_ALLOWED_HOSTS" in refused(reply, problems.WRONG_HOST)
-    assert door.rejected == ["wrong_host"]
-    assert door.ask("/readyz", "GET", host="10.1.2.3:8000").status_code == 200
+    assert app.rejected == ["wrong_host"]
+    assert app.ask("/readyz", "GET", host="10.1.2.3:8000").status_code == 200
 
 
 def test_hosts_are_checked_where_nobody_is_asked_for_a_key_or_where_told():
-    assert Door(allow_anonymous=True).ask(host="any.example").status_code == 200
-    keyed = Door(api_keys=INLINE)
+    assert GuardedApp(allow_anonymous=True).ask(host="any.example").status_code == 200
+    keyed = GuardedApp(api_keys=INLINE)
     assert keyed.ask(host="any.example", headers=bearer("boss")).status_code == 200
     for settings in ({}, {"allow_anonymous": True}, {"api_keys": INLINE}):
-        door = Door(allowed_hosts=("ner.example.org",), **settings)
-        assert door.ask(headers=bearer("boss"), host="ner.example.org").status_code == 200
-        assert door.ask(headers=bearer("boss"), host="localhost").status_code == 421
+        app = GuardedApp(allowed_hosts=("ner.example.org",), **settings)
+        assert app.ask(headers=bearer("boss"), host="ner.example.org").status_code == 200
+        assert app.ask(headers=bearer("boss"), host="localhost").status_code == 421
 
 
 def test_a_request_without_a_host_is_from_nowhere():
@@ -241,12 +241,12 @@ def test_what_is_not_http_passes():
     ],
 )
 def test_without_keys_models_are_changed_from_this_machine_only(settings, headers, host, status):
-    door = Door(**settings)
-    reply = door.ask(UNLOAD, headers=headers, host=host)
+    app = GuardedApp(**settings)
+    reply = app.ask(UNLOAD, headers=headers, host=host)
     assert reply.status_code == status
     if status == 403:
         assert "TAGBELT_API_KEYS_FILE" in refused(reply, problems.FORBIDDEN)
-    assert door.ask(headers=headers, host=host).status_code == 200
+    assert app.ask(headers=headers, host=host).status_code == 200
 
 
 EVIL = "https://evil.example"
@@ -268,16 +268,16 @@ EVIL = "https://evil.example"
 )
 def test_a_page_of_another_site_cannot_post_here_through_a_browser(headers, status):
     for path in ("/v1/tag", UNLOAD, "/v1/reload"):
-        assert Door().ask(path, headers=headers, host="localhost:8000").status_code == status
-    assert Door().ask("/v1/models", "GET", headers, host="localhost:8000").status_code == 200
+        assert GuardedApp().ask(path, headers=headers, host="localhost:8000").status_code == status
+    assert GuardedApp().ask("/v1/models", "GET", headers, host="localhost:8000").status_code == 200
 
 
 @pytest.mark.parametrize("origins", [(EVIL,), ("*",)])
 def test_a_site_that_is_let_in_may_tag_and_not_change_models(origins):
-    door = Door(cors_origins=origins)
+    app = GuardedApp(cors_origins=origins)
     headers = {"origin": EVIL, "sec-fetch-site": "cross-site"}
-    assert door.ask(headers=headers).status_code == 200
-    assert door.ask(UNLOAD, headers=headers).status_code == 403
+    assert app.ask(headers=headers).status_code == 200
+    assert app.ask(UNLOAD, headers=headers).status_code == 403
 
 
 def test_with_a_key_any_site_may_ask(keyed):

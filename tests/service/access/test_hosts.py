@@ -6,7 +6,7 @@ from tagbelt.errors import SettingsError
 from tagbelt.service.access.hosts import HostRule, check_exposure, check_origins, is_local
 from tagbelt.service.access.keys import KeyRing
 from tagbelt.service.settings import Settings
-from tests.service.access.doors import INLINE
+from tests.service.access.guarded import INLINE
 
 LOCAL = ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LocalHost", "::ffff:127.0.0.1"]
 ELSEWHERE = ["0.0.0.0", "::", "192.0.2.7", "2001:db8::1", "ner.example.org", "127.0.0.1.example"]

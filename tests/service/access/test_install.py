@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from tagbelt.errors import SettingsError
-from tests.service.access.doors import INLINE, Door, bearer
+from tests.service.access.guarded import INLINE, GuardedApp, bearer
 
 SITE = "https://app.example.org"
 
@@ -18,7 +18,7 @@ def preflight(door, origin, asked="authorization, content-type, x-request-timeou
 
 
 def test_other_origins_are_not_let_in_by_default():
-    door = Door(api_keys=INLINE)
+    door = GuardedApp(api_keys=INLINE)
     assert preflight(door, SITE).status_code == 401
     reply = door.ask(headers={"origin": SITE, **bearer("crawler")})
     assert reply.status_code == 200
@@ -26,7 +26,7 @@ def test_other_origins_are_not_let_in_by_default():
 
 
 def test_a_listed_origin_may_ask_and_read():
-    door = Door(api_keys=INLINE, cors_origins=(SITE,))
+    door = GuardedApp(api_keys=INLINE, cors_origins=(SITE,))
     reply = preflight(door, SITE)
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == SITE
@@ -41,13 +41,13 @@ def test_a_listed_origin_may_ask_and_read():
 
 
 def test_a_listed_origin_can_read_why_it_was_refused():
-    reply = Door(api_keys=INLINE, cors_origins=(SITE,)).ask(headers={"origin": SITE})
+    reply = GuardedApp(api_keys=INLINE, cors_origins=(SITE,)).ask(headers={"origin": SITE})
     assert reply.status_code == 401
     assert reply.headers["access-control-allow-origin"] == SITE
 
 
 def test_an_origin_that_is_not_listed_is_not_let_in():
-    door = Door(api_keys=INLINE, cors_origins=(SITE,))
+    door = GuardedApp(api_keys=INLINE, cors_origins=(SITE,))
     assert preflight(door, "https://evil.example").status_code == 400
     reply = door.ask(headers={"origin": "https://evil.example", **bearer("crawler")})
     assert "access-control-allow-origin" not in reply.headers
@@ -66,7 +66,7 @@ def test_an_origin_that_is_not_listed_is_not_let_in():
 )
 def test_what_is_wrong_stops_the_start(settings):
     with pytest.raises(SettingsError):
-        Door(**settings)
+        GuardedApp(**settings)
 
 
 def test_warnings_are_logged_at_the_start(tmp_path, caplog):
@@ -74,6 +74,6 @@ def test_warnings_are_logged_at_the_start(tmp_path, caplog):
     digest = "1a" * 32
     path.write_text(f'[[key]]\nname="a"\nsha256="{digest}"\nscopes=["tag"]', encoding="utf-8")
     path.chmod(0o644)
-    with caplog.at_level(logging.WARNING, "tagbelt.service.access"):
-        Door(api_keys_file=path)
+    with caplog.at_level(logging.WARNING, "service.access"):
+        GuardedApp(api_keys_file=path)
     assert "can be read by every user" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 from tagbelt.errors import KeysError
 from tagbelt.service.access.keys import KeyRing, digest_of
 from tagbelt.service.settings import Settings
-from tests.service.access.doors import INLINE, KEYS
+from tests.service.access.guarded import INLINE, KEYS
 
 
 def toml(name: str, key: str, more: str = "") -> str:
@@ -88,7 +88,7 @@ def test_a_broken_file_leaves_the_old_keys_and_says_why(path, caplog, broken):
         path.unlink()
     else:
         path.write_text(broken, encoding="utf-8")
-    with caplog.at_level(logging.ERROR, "tagbelt.service.access"):
+    with caplog.at_level(logging.ERROR, "service.access"):
         assert not ring.reload()
     assert ring.required
     assert ring.find(b"first").name == "crawler"
@@ -109,6 +109,6 @@ def test_a_file_that_others_can_reach_is_told_of(path, caplog, mode, words):
         else [f"{path} can be {words} by every user of this machine: chmod 600 {path}"]
     )
     assert ring.warnings() == expected
-    with caplog.at_level(logging.WARNING, "tagbelt.service.access"):
+    with caplog.at_level(logging.WARNING, "service.access"):
         ring.reload()
     assert [record.getMessage() for record in caplog.records] == expected

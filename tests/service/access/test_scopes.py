@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.access.scopes import ANY, TABLE, Need, need_of
+from tagbelt.service.access.guard import ANY, TABLE, need_of
+from tagbelt.service.access.keyfile import Need
 
 EXAMPLES = [
     ("GET", "/livez", Need.PROBE),

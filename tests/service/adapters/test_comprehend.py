@@ -1,9 +1,11 @@
+import threading
 from dataclasses import replace
 
 import pytest
 
 from tagbelt.service.adapters import cbor
 from tagbelt.service.adapters.comprehend import ENTITY_TYPES, entities
+from tagbelt.service.adapters.comprehend_cbor import LARGE_BYTES
 from tests.service.adapters.conftest import found, post
 from tests.service.fake import FakeTagger
 
@@ -129,3 +131,19 @@ def test_the_binary_protocol(models):
         status, members = ask(operation, bad)
         assert (status, members["__type"]) == (400, f"com.amazonaws.comprehend#{kind}")
         assert members["Message"]
+
+
+def test_a_large_binary_body_is_read_off_the_event_loop(models, monkeypatch):
+    threads = []
+
+    def loads(raw):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(raw)
+
+    read = cbor.loads
+    monkeypatch.setattr(cbor, "loads", loads)
+    for text in ("Toyota", "Toyota " * LARGE_BYTES):
+        body = cbor.dumps({"Text": text, "LanguageCode": "en"})
+        path = "/service/Comprehend_20171127/operation/DetectEntities"
+        assert models.request("POST", path, content=body).status_code == 200
+    assert threads == [True, False]

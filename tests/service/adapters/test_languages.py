@@ -1,6 +1,6 @@
 import pytest
 
-from tagbelt.service.adapters.languages import models_of
+from tagbelt.service.adapters.answering import models_of
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
 from tests.service.fake import FakeTagger

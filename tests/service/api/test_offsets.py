@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.api.offsets import convert
+from tagbelt.service.api.v1 import convert
 
 ENCODINGS = {"codepoint": ("utf-32-le", 4), "utf16": ("utf-16-le", 2), "utf8": ("utf-8", 1)}
 # Ordinary text of each width in UTF-8, and what joins and combines.

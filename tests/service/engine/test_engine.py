@@ -9,9 +9,16 @@ import pytest
 from tagbelt.inference import Annotation
 from tagbelt.service.engine.batch import gather
 from tagbelt.service.engine.engine import Engine
-from tagbelt.service.engine.job import DeadlineError, Failure, GoneError, Job
-from tagbelt.service.engine.pace import Pace
-from tagbelt.service.engine.queue import ClosedError, OverloadedError, Queue
+from tagbelt.service.engine.queue import (
+    ClosedError,
+    ExpiredError,
+    Failure,
+    GoneError,
+    Job,
+    Pace,
+    Queue,
+    QueueFullError,
+)
 from tagbelt.service.engine.recorder import Recorder, Work
 from tagbelt.service.models.served import Served
 from tests.service.fake import FakeTagger
@@ -151,7 +158,7 @@ def test_a_full_queue_refuses_at_once_and_recovers(bound):
             running = await occupied(made, tagger)
             waiting = [asyncio.create_task(made.run(job(served, "1234"))) for _ in range(2)]
             await until(lambda: len(made.queue) == 2)
-            with pytest.raises(OverloadedError):
+            with pytest.raises(QueueFullError):
                 await made.run(job(served, "1234"))
             assert made._recorder.reasons == ["queue_full"]
             assert (len(made.queue), made.queue.characters) == (2, 8)
@@ -168,12 +175,12 @@ def test_work_whose_time_is_over_is_answered_and_never_computed():
         tagger = FakeTagger()
         with engine() as made:
             running = await occupied(made, tagger)
-            with pytest.raises(DeadlineError):  # while the thread is busy
+            with pytest.raises(ExpiredError):  # while the thread is busy
                 await made.run(job(tagger, "late", seconds=0.01))
             assert len(made.queue) == 0
             tagger.gate.set()
             await running
-            with pytest.raises(DeadlineError):
+            with pytest.raises(ExpiredError):
                 await made.run(job(tagger, "too late", seconds=-1))
             assert made._recorder.reasons == ["deadline"] * 2
         assert tagger.calls == [["first"]]
@@ -188,7 +195,7 @@ def test_an_answer_that_comes_after_the_deadline_is_not_given():
             tagger.gate.clear()
             asked = asyncio.create_task(made.run(job(tagger, "slow", seconds=0.05)))
             await until(lambda: tagger.calls)
-            with pytest.raises(DeadlineError):
+            with pytest.raises(ExpiredError):
                 await asked
             tagger.gate.set()
 
@@ -358,7 +365,7 @@ def test_what_cannot_be_done_in_time_is_refused_at_once():
             waiting = asyncio.create_task(made.run(job(served, "y" * 100)))  # 0.2 s
             await until(lambda: len(made.queue) == 1)
             assert made.backlog_seconds > 0.15
-            with pytest.raises(OverloadedError):
+            with pytest.raises(QueueFullError):
                 await made.run(job(served, "z", seconds=0.1))
             assert made._recorder.reasons == ["too_late"]
             patient = asyncio.create_task(made.run(job(served, "z")))
@@ -387,7 +394,7 @@ def test_a_batch_leaves_out_what_would_be_late_by_its_end():
         parts = []
         assert gather(queue, 1000, pace, parts)
         assert [part.job for part in parts] == [hasty, long, patient]
-        with pytest.raises(DeadlineError):
+        with pytest.raises(ExpiredError):
             await late.future
 
     asyncio.run(main())

@@ -12,9 +12,15 @@ from tagbelt.data.checkpoint.artifact import CRF, EMBEDDINGS, SUMS, write_sums
 from tagbelt.data.types import Entity
 from tagbelt.errors import CheckpointError
 from tagbelt.service.models import loading
-from tagbelt.service.models.loading import checkpoint_loader, prepare
+from tagbelt.service.models.loading import (
+    SMOKE_TEXT,
+    SMOKE_TEXT_CHINESE,
+    checkpoint_loader,
+    prepare,
+    smoke,
+    warm,
+)
 from tagbelt.service.models.served import Served
-from tagbelt.service.models.smoke import SMOKE_TEXT, SMOKE_TEXT_CHINESE, smoke, warm
 from tagbelt.service.models.store import Place, Store
 from tests.service.fake import FakeTagger
 from tests.service.models.folders import real, write_header
@@ -94,14 +100,14 @@ def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path, damage, message
 
 def test_one_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
     path = real(tmp_path / "en" / "2")
-    read = loading.inference.Tagger.load
+    read = loading.tagbelt.inference.Tagger.load
 
     def slow_load(*args, **options):
         tagger = read(*args, **options)
         write_header(path, description="newer")
         return tagger
 
-    monkeypatch.setattr(loading.inference.Tagger, "load", slow_load)
+    monkeypatch.setattr(loading.tagbelt.inference.Tagger, "load", slow_load)
     with pytest.raises(CheckpointError, match="was changed while it was read; try again"):
         prepare(place_of(tmp_path), load)
     monkeypatch.undo()

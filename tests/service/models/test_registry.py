@@ -1,7 +1,7 @@
 import pytest
 
 from tagbelt.service.api.problems import ProblemError
-from tagbelt.service.models.registry import Loaded, Registry
+from tagbelt.service.models.registry import LoadedModel, Registry
 from tagbelt.service.models.served import Served
 from tests.service.fake import FakeTagger
 
@@ -66,7 +66,7 @@ def test_a_request_keeps_the_model_that_it_found():
     models = registry("en@1")
     found = models.get("en")
     new = served("en", "1")
-    models.swap(models.snapshot.changed(add=[Loaded(new)]))
+    models.swap(models.snapshot.changed(add=[LoadedModel(new)]))
     assert models.get("en") is new
     assert found is not new
     assert found.full_name == "en@1"

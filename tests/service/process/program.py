@@ -1,7 +1,7 @@
 """A server over a fake model, in processes of its own: `python program.py PLAN`.
 
-The plan is JSON: settings, and what the fake does. Everything but the model is real. A worker
-process runs this file too, with the plan in the environment.
+The plan is JSON: settings, and what the fake does, or the folder of real `models`. Everything else
+is real. A worker process runs this file too, with the plan in the environment.
 """
 
 import json
@@ -91,8 +91,9 @@ def patch(plan):
         app.state.models = Noted("models", folder)
         return app
 
-    server.open_app = open_app
     server.REST_SECONDS = plan.get("rest", server.REST_SECONDS)
+    if "models" not in plan:
+        server.open_app = open_app
 
 
 def say(text):
@@ -120,7 +121,7 @@ def main():
         patch(plan)
     try:
         with told("serve"):
-            run(settings, Path("models"), say=say)
+            run(settings, Path(plan.get("models", "models")), say=say)
     except typer.Exit as end:
         sys.exit(end.exit_code)
 

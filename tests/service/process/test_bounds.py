@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tagbelt.service.process.bounds import HEAD_BYTES
+from tagbelt.service.process.connection import HEAD_BYTES
 from tests.service.process.running import until
 from tests.service.process.test_drain import LIVEZ, connected, serving
 

@@ -135,7 +135,7 @@ def test_a_request_that_is_on_its_way_in_is_waited_for(cut):
 
 def begun(server):
     return any(
-        connection._is_begun or (connection.cycle and not connection.cycle.response_complete)
+        not connection._has_head or (connection.cycle and not connection.cycle.response_complete)
         for connection in server.server_state.open
     )
 

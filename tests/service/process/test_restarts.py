@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.process.restarts import HEALTHY_SECONDS, LONGEST_SECONDS, Restarts
+from tagbelt.service.process.spawn import HEALTHY_SECONDS, LONGEST_SECONDS, Restarts
 
 
 def test_the_waits_grow_from_none_to_half_a_minute():

@@ -3,7 +3,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.api.stream.lines import Line, lines
+from tagbelt.service.api.stream.tagging import BodyLine, lines
 
 
 def cut(chunks, limit):
@@ -20,7 +20,7 @@ def cut(chunks, limit):
 def oracle(body, limit):
     numbered = enumerate(body.split(b"\n"), 1)
     return [
-        Line(number, None if len(line) > limit else line.strip())
+        BodyLine(number, None if len(line) > limit else line.strip())
         for number, line in numbered
         if len(line) > limit or line.strip()
     ]
@@ -51,4 +51,4 @@ def test_a_line_that_never_ends_is_not_kept():
             held.extend(found)
 
     asyncio.run(main())
-    assert held == [Line(1, None), Line(2, b"short")]
+    assert held == [BodyLine(1, None), BodyLine(2, b"short")]

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.telemetry.ids import TraceParent, new_trace_id, parse_traceparent, request_id
+from tagbelt.service.telemetry.exchange import (
+    TraceParent,
+    new_trace_id,
+    parse_traceparent,
+    request_id,
+)
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tagbelt.service.telemetry.lines import LineHandler
+from tagbelt.service.telemetry.logs import LineHandler
 
 
 class Counted(io.StringIO):

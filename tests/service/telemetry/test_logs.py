@@ -13,9 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagbelt.service.settings import Settings
-from tagbelt.service.telemetry.access import MAX_TEXT, shortened
-from tagbelt.service.telemetry.context import current
-from tagbelt.service.telemetry.logs import JsonFormatter, TextFormatter, log_config
+from tagbelt.service.telemetry.exchange import current
+from tagbelt.service.telemetry.logs import (
+    MAX_TEXT,
+    JsonFormatter,
+    TextFormatter,
+    log_config,
+    shortened,
+)
 
 ROOT = Path(__file__).parents[3]
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)

@@ -11,14 +11,13 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
 from tagbelt.service.api.errors import HANDLERS
+from tagbelt.service.api.middleware import BodyLimit, FaultNet
 from tagbelt.service.engine.recorder import Work
-from tagbelt.service.middleware import BodyLimit, FaultNet
-from tagbelt.service.quietlog import logger
+from tagbelt.service.private_logging import logger
 from tagbelt.service.settings import Settings
-from tagbelt.service.telemetry import wiring
+from tagbelt.service.telemetry import observe
 from tagbelt.service.telemetry.metrics import Moment
-from tagbelt.service.telemetry.observe import Observe
-from tagbelt.service.telemetry.wiring import Telemetry
+from tagbelt.service.telemetry.observe import Observe, Telemetry
 from tests.service.conftest import Client
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -356,7 +355,7 @@ def test_metrics_are_served_in_the_format_that_is_asked_for(http):
 
 
 def test_gauges_are_kept_fresh_while_an_app_runs(monkeypatch, lines):
-    monkeypatch.setattr(wiring, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(observe, "REFRESH_SECONDS", 0.01)
     telemetry = Telemetry(Settings())
     looks = []
 

@@ -14,8 +14,7 @@ from tagbelt.errors import SettingsError
 from tagbelt.service.engine.recorder import Work
 from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.exchange import Exchange
-from tagbelt.service.telemetry.tracing import Tracing, make_tracing
-from tagbelt.service.telemetry.wiring import Telemetry
+from tagbelt.service.telemetry.observe import Telemetry, Tracing, make_tracing
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
@@ -39,6 +38,14 @@ class Route:
     path_format = "/v1/tag"
 
 
+async def no_receive():
+    raise AssertionError("nothing is received")
+
+
+async def no_send(_):
+    raise AssertionError("nothing is sent")
+
+
 def exchange(
     *headers: tuple[bytes, bytes], status: int = 200, work: Work | None = WORK
 ) -> Exchange:
@@ -55,7 +62,9 @@ def exchange(
             "route": Route(),
             "headers": headers,
             "state": {"work": work, "client_name": None},
-        }
+        },
+        no_receive,
+        no_send,
     )
     made.sent_status = status
     made.replied, made.ended = made.began + 0.045, made.began + 0.050
@@ -241,7 +250,7 @@ def test_the_end_does_not_wait_long_for_a_collector(monkeypatch):
 def test_without_an_endpoint_nothing_is_imported():
     program = (
         "import sys; from tagbelt.service.settings import Settings\n"
-        "from tagbelt.service.telemetry.wiring import Telemetry\n"
+        "from tagbelt.service.telemetry.observe import Telemetry\n"
         "Telemetry(Settings())\n"
         "assert not {'opentelemetry.sdk', 'requests', 'google.protobuf'} & set(sys.modules)"
     )

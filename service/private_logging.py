@@ -1,4 +1,4 @@
-"""Logging of failures without the texts that caused them."""
+"""Log failures without the texts that caused them."""
 
 import logging
 import traceback

@@ -1,4 +1,4 @@
-"""What every way of asking comes to: items in, for each an annotation or what is wrong with it."""
+"""Tag the items of a request: each gets an annotation, or a fault that says why not."""
 
 import asyncio
 import math
@@ -11,29 +11,87 @@ from starlette.requests import Request
 
 from tagbelt.inference import Annotation
 from tagbelt.service.api import problems
-from tagbelt.service.api.items import Fault, text_fault, token_list_fault
-from tagbelt.service.api.problems import FieldError, ProblemError
+from tagbelt.service.api.problems import FieldError, Kind, ProblemError
+from tagbelt.service.api.schemas import DIGEST_HEADER
 from tagbelt.service.engine.engine import Engine
-from tagbelt.service.engine.job import DeadlineError, Failure, GoneError, Job, Outcome
-from tagbelt.service.engine.queue import ClosedError, OverloadedError
+from tagbelt.service.engine.queue import (
+    ClosedError,
+    ExpiredError,
+    Failure,
+    GoneError,
+    Job,
+    Outcome,
+    QueueFullError,
+)
 from tagbelt.service.engine.recorder import Work
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import AUTO, Served
 from tagbelt.service.settings import Settings
 
-RETRY_AFTER_SECONDS = 1
+
+@dataclass(frozen=True, slots=True)
+class ItemFault:
+    """The reason why an item cannot be tagged. `detail` never quotes the item."""
+
+    kind: Kind
+    detail: str
+
+
+def text_fault(item: object, settings: Settings) -> ItemFault | None:
+    """Return the fault of an item of `texts`, or of `text`; None when it is good."""
+    if not isinstance(item, str):
+        return ItemFault(problems.NOT_TEXT, "this item must be a string")
+    return _length_fault(len(item), settings) or _surrogate_fault(item, "")
+
+
+def token_list_fault(item: object, settings: Settings) -> ItemFault | None:
+    """Return the fault of an item of `tokens`; None when it is good."""
+    if not isinstance(item, list):
+        return ItemFault(problems.NOT_TEXT, "this item must be a list of tokens")
+    if len(item) > settings.max_tokens:
+        return ItemFault(
+            problems.TOO_LONG,
+            f"this item has {len(item)} tokens and the limit is {settings.max_tokens}",
+        )
+    for index, token in enumerate(item):
+        if not isinstance(token, str):
+            return ItemFault(problems.NOT_TEXT, f"token {index} must be a string")
+        if fault := _surrogate_fault(token, f" of token {index}"):
+            return fault
+    return _length_fault(sum(map(len, item)), settings)
+
+
+def _length_fault(characters: int, settings: Settings) -> ItemFault | None:
+    if characters <= settings.max_characters:
+        return None
+    return ItemFault(
+        problems.TOO_LONG,
+        f"this item has {characters} characters and the limit is {settings.max_characters}; "
+        "split it between sentences",
+    )
+
+
+def _surrogate_fault(text: str, of: str) -> ItemFault | None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        detail = f"code point {error.start}{of} is half of a surrogate pair, U+{code:04X}"
+        return ItemFault(problems.NOT_UNICODE, detail)
+    return None
+
+
 # A reply about more than this takes long enough to make that other requests would notice.
 _LONG_TOKENS = 50_000
 MOST_READ = 2_000_000
 """Characters, or tokens, that one request may have read in all its n-best readings: seconds of
 work, and tens of megabytes of reply."""
 TIMEOUT_HEADER = "x-request-timeout"
-DIGEST_HEADER = "x-model-digest"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to tag: texts, or token lists. Nothing about the items is checked yet.
+    """A request to tag texts, or token lists. Nothing about the items is checked yet.
 
     `model` is a name, name@version, "auto" or None for the default one. `paths` is how many of
     the most probable readings are wanted of each item, besides the annotation.
@@ -45,7 +103,7 @@ class Query:
     marginals: bool = False
     paths: int = 0
     field: str = "texts"
-    """What the items are called in messages."""
+    """The name of the items in messages."""
     served: Served | None = None
     """The very model, whatever its name means by now."""
 
@@ -54,18 +112,18 @@ class Query:
 class Answer:
     """One outcome an item, in order, and the model that each went to."""
 
-    outcomes: Sequence[Annotation | Fault]
+    outcomes: Sequence[Annotation | ItemFault]
     served: Sequence[Served]
 
     @property
     def headers(self) -> dict[str, str]:
-        """Which models answered."""
+        """The headers that tell which models answered."""
         return {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
 
 
 async def rendered(answer: Answer, render: Callable[[], bytes]) -> bytes:
     """The body that `render` makes, in a thread when it takes long."""
-    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, Fault))
+    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, ItemFault))
     return await asyncio.to_thread(render) if size > _LONG_TOKENS else render()
 
 
@@ -94,7 +152,7 @@ class Tagging:
             return Answer((), served)
         work = _work(request, query, served)
         check = token_list_fault if query.tokens else text_fault
-        outcomes: list[Annotation | Fault | None] = [
+        outcomes: list[Annotation | ItemFault | None] = [
             check(item, self._settings) for item in query.items
         ]
         _check_readings(query, outcomes)
@@ -156,7 +214,7 @@ class Tagging:
     async def _run(
         self,
         request: Request,
-        outcomes: list[Annotation | Fault | None],
+        outcomes: list[Annotation | ItemFault | None],
         jobs: Sequence[tuple[Sequence[int], Job]],
         listen: bool,
     ) -> None:
@@ -167,9 +225,9 @@ class Tagging:
             for places, job in jobs:
                 for place, outcome in zip(places, await self._engine.run(job, gone), strict=True):
                     outcomes[place] = _fault(outcome)
-        except OverloadedError:
+        except QueueFullError:
             raise self._overloaded() from None
-        except DeadlineError:
+        except ExpiredError:
             detail = "the request was not answered within the time that it, or the server, allows"
             raise ProblemError(problems.DEADLINE, detail) from None
         except GoneError:
@@ -179,7 +237,7 @@ class Tagging:
 
     def _overloaded(self) -> ProblemError:
         backlog = self._engine.backlog_seconds
-        pause = max(RETRY_AFTER_SECONDS, math.ceil(backlog))
+        pause = max(problems.RETRY_AFTER_SECONDS, math.ceil(backlog))
         return ProblemError(
             problems.OVERLOADED,
             f"{len(self._engine.queue)} requests wait already, about {backlog:.2g} s of work; "
@@ -188,7 +246,7 @@ class Tagging:
         )
 
 
-def _check_readings(query: Query, outcomes: Sequence[Annotation | Fault | None]) -> None:
+def _check_readings(query: Query, outcomes: Sequence[Annotation | ItemFault | None]) -> None:
     """Raises ProblemError, 422, for more readings than can be found in good time."""
     if not query.paths:
         return
@@ -203,7 +261,7 @@ def _check_readings(query: Query, outcomes: Sequence[Annotation | Fault | None])
         raise ProblemError(problems.INVALID, detail, errors=[FieldError("/n_best", detail)])
 
 
-_FAILED = Fault(problems.INTERNAL, "the model failed on this item")
+_FAILED = ItemFault(problems.INTERNAL, "the model failed on this item")
 
 
 def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:
@@ -215,7 +273,7 @@ def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:
 
 
 def _shares(
-    served: Sequence[Served], outcomes: Sequence[Annotation | Fault | None]
+    served: Sequence[Served], outcomes: Sequence[Annotation | ItemFault | None]
 ) -> dict[Served, list[int]]:
     """For each model the places of its good items."""
     shares: dict[Served, list[int]] = {}
@@ -225,11 +283,11 @@ def _shares(
     return shares
 
 
-def _fault(outcome: Outcome) -> Annotation | Fault:
+def _fault(outcome: Outcome) -> Annotation | ItemFault:
     return _FAILED if isinstance(outcome, Failure) else outcome
 
 
-def _has_failed(outcome: Annotation | Fault | None) -> bool:
+def _has_failed(outcome: Annotation | ItemFault | None) -> bool:
     return outcome is _FAILED
 
 

@@ -25,7 +25,7 @@ def bearer(name: str) -> dict[str, str]:
     return {"authorization": f"Bearer {KEYS[name]}"}
 
 
-class Door:
+class GuardedApp:
     """`asked` are the client names of the requests that came through."""
 
     def __init__(self, *, clock: Any = None, **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""At the door: what is refused before it is read, and what comes in all the same."""
+"""Admission: requests that are refused before they are read, and those that come in anyway."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tagbelt.service.process.admission import Door
+from tagbelt.service.process.connection import Admission
 from tests.service.process.running import running, until
 
 
@@ -21,7 +21,7 @@ def scope(path, method="POST"):
 @pytest.mark.parametrize("path", ["/v1/tag", "/v1/tag/stream", "/", "/models/en", "/analyze"])
 def test_tagging_is_refused_while_the_engine_is_full(path):
     told = []
-    reply = Door(Engine(), told.append).refusal(scope(path))
+    reply = Admission(Engine(), told.append).refusal(scope(path))
     head, body = reply.split(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 429 ")
     assert f"content-length: {len(body)}".encode() in head
@@ -39,13 +39,13 @@ def test_tagging_is_refused_while_the_engine_is_full(path):
     ],
 )
 def test_everything_else_comes_in(asked):
-    assert Door(Engine(), pytest.fail).refusal(asked) is None
+    assert Admission(Engine(), pytest.fail).refusal(asked) is None
 
 
 def test_nothing_is_refused_while_there_is_room():
     engine = Engine()
     engine.is_full = False
-    assert Door(engine, pytest.fail).refusal(scope("/v1/tag")) is None
+    assert Admission(engine, pytest.fail).refusal(scope("/v1/tag")) is None
 
 
 def test_a_connection_goes_on_after_a_refusal(tmp_path):

@@ -1,12 +1,12 @@
-"""What surrounds every request: headers on the reply, a limit on the body, a net for faults."""
+"""The layers around every request: security headers, a limit on the body, a net for faults."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import ProblemError
-from tagbelt.service.quietlog import log_failure
+from tagbelt.service.private_logging import log_failure
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -45,8 +45,8 @@ class SecurityHeaders:
         headers = SECURITY_HEADERS | (TRANSPORT_SECURITY if over_tls else {})
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one connection on."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass one connection on."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -56,7 +56,7 @@ class SecurityHeaders:
                     headers.append(_NOT_CACHED)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        return self._app(scope, receive, send_with_headers)
 
 
 class FaultNet:
@@ -69,7 +69,7 @@ class FaultNet:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one connection on."""
+        """Pass one connection on."""
         started = False
 
         async def watched_send(message: Message) -> None:
@@ -95,7 +95,7 @@ class HeadAsGet:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one connection on."""
+        """Pass one connection on."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
@@ -124,11 +124,10 @@ class BodyLimit:
         self._max_bytes = max_bytes
         self._streams = streams
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one connection on."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass one connection on."""
         if scope["type"] != "http" or scope["path"] in self._streams:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         declared = _declared_length(scope)
         read = 0
         more = True
@@ -147,7 +146,7 @@ class BodyLimit:
                 raise self._too_large()
             return message
 
-        await self._app(scope, limited_receive, send)
+        return self._app(scope, limited_receive, send)
 
     def _too_large(self) -> ProblemError:
         return ProblemError(
@@ -158,7 +157,7 @@ class BodyLimit:
 
 
 def _declared_length(scope: Scope) -> int:
-    """What the request says its body's length is; 0 when it says nothing."""
+    """Return the length of the body as the request states it; 0 when it states none."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0

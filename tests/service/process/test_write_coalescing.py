@@ -1,6 +1,6 @@
 import asyncio
 
-from tagbelt.service.process.write_coalescing import JoinedTransport
+from tagbelt.service.process.connection import CoalescingTransport
 
 
 class Wire:
@@ -23,7 +23,7 @@ class Wire:
 def test_what_is_written_in_one_turn_is_one_piece():
     async def main():
         wire = Wire()
-        joined = JoinedTransport(wire, asyncio.get_running_loop())
+        joined = CoalescingTransport(wire, asyncio.get_running_loop())
         joined.write(b"head")
         joined.write(b"body")
         assert wire.sent == []
@@ -41,7 +41,7 @@ def test_what_is_written_in_one_turn_is_one_piece():
 def test_an_aborted_connection_sends_nothing_more():
     async def main():
         wire = Wire()
-        joined = JoinedTransport(wire, asyncio.get_running_loop())
+        joined = CoalescingTransport(wire, asyncio.get_running_loop())
         joined.write(b"lost")
         joined.abort()
         await asyncio.sleep(0)

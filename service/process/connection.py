@@ -1,0 +1,304 @@
+"""One connection: bounded in what it may send and how slowly, and never closed on a request.
+
+The web server knows no bounds: headers without an end would fill the memory, and requests that
+are begun and never finished would use up the connections that there can be. This subclass of its
+protocol adds them. It also refuses to tag while the engine is full, before a body is read; sends
+what is written in one turn of the event loop in one piece; and ends in order with the server.
+"""
+
+import asyncio
+import http
+import json
+import select
+import time
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from typing import Any, cast
+
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from tagbelt.service.api import problems
+from tagbelt.service.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, Kind, problem
+from tagbelt.service.engine.engine import Engine
+
+HEAD_BYTES = 65_536
+"""Most bytes of request line and headers, besides what comes with the first packet of them."""
+BYTES_PER_SECOND = 16_384
+"""A client that sends its body more slowly is given up; no line in use is that slow."""
+# Who has only just connected is about to ask.
+FRESH_SECONDS = 0.5
+
+MALFORMED = Kind("", 400, "Bad request", "")
+TOO_SLOW = Kind("", 408, "Request timeout", "")
+HEAD_TOO_LARGE = Kind("", 431, "Request header fields too large", "")
+
+# Changing the models is what may be needed most while the engine is full.
+_ADMIN = ("/v1/models", "/v1/reload")
+
+
+class Admission:
+    """Refuses tagging requests while the engine has as much waiting as it may.
+
+    `rejected` is called for each, with the reason.
+    """
+
+    def __init__(self, engine: Engine, rejected: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._rejected = rejected
+
+    def refusal(self, scope: Scope) -> bytes | None:
+        """Return the whole reply to a request that is refused, None for one that may come in."""
+        if not self._engine.is_full or scope["method"] != "POST":
+            return None
+        if scope["path"].startswith(_ADMIN):
+            return None
+        self._rejected("queue_full")
+        return _overloaded(scope["path"])
+
+
+@lru_cache(maxsize=64)
+def _overloaded(path: str) -> bytes:
+    detail = f"too much waits already; try again in {RETRY_AFTER_SECONDS} s"
+    reply = problems.response(problems.OVERLOADED, detail, path)
+    return _reply(reply.status_code, bytes(reply.body), (f"retry-after: {RETRY_AFTER_SECONDS}",))
+
+
+def _reply(status: int, body: bytes, headers: tuple[str, ...]) -> bytes:
+    """Return a problem as the bytes of a whole reply."""
+    head = (
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        f"content-type: {MEDIA_TYPE}",
+        f"content-length: {len(body)}",
+        *headers,
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+class CoalescingTransport:
+    """A transport that sends what is written in one turn of the event loop in one piece.
+
+    The head of a reply and its body then take one call of the kernel, and one packet, less. All but
+    writing and closing is left to the transport that it is made of.
+    """
+
+    __slots__ = ("_loop", "_pieces", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the transport."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send at the end of the turn."""
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Send what was written, and end."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End, whatever was written."""
+        self._pieces.clear()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._transport.write(data)
+
+
+class Connections(ServerState):
+    """The connections of a server, their limits, and whether the server is about to end.
+
+    `head` is how many seconds request line and headers may take, and `body` how many more the body
+    may, but for those of `streams`: paths that have a limit of their own.
+    """
+
+    def __init__(
+        self,
+        *,
+        head: float = 30.0,
+        body: float = 64.0,
+        streams: Collection[str] = frozenset(),
+        admission: Admission | None = None,
+    ) -> None:
+        super().__init__()
+        self.head_seconds = head
+        self.body_seconds = body
+        self.streams = streams
+        self.admission = admission
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """From now on the reply to a connection's last request ends the connection."""
+        self.is_draining = True
+        for connection in self.open:
+            connection.end_after_reply()
+
+    @property
+    def open(self) -> list["Connection"]:
+        """All that are open at this moment."""
+        return cast("list[Connection]", list(self.connections))
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. Whatever it refuses gets a problem as its reply, and ends the connection."""
+
+    server_state: Connections
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._since = time.monotonic()
+        # Of the request that is coming in: whether any of it is missing, and whether its head is.
+        self._has_message = False
+        self._has_head = True
+        self._head_bytes = 0
+        self._began = 0.0
+        self._limit: asyncio.TimerHandle | None = None
+        # The request whose reply we made the last one.
+        self._last: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected; while it says nothing it is as idle as between two requests."""
+        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self.loop)))
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._unset_keepalive_if_required()
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Data has come. Requests that come whole, as most do, need no clock."""
+        is_more_of_head = not self._has_head
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if is_more_of_head and not self._has_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(HEAD_TOO_LARGE, f"the headers have more than {HEAD_BYTES} bytes")
+                return
+        if not self._has_message:
+            self._stop_clock()
+        elif self._limit is None:
+            self._began = time.monotonic()
+            self._limit = self.loop.call_later(self.server_state.head_seconds, self._is_late)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._stop_clock()
+        self._has_message, self._has_head, self._head_bytes = True, False, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """All headers of a request are there; it may have come right behind another one."""
+        before = self.cycle
+        self._has_head = True
+        super().on_headers_complete()
+        if self.server_state.is_draining and self.cycle is not before:
+            if before is not None and before is self._last and not before.response_started:
+                before.keep_alive = True
+            self.end_after_reply()
+
+    def on_message_complete(self) -> None:
+        """All of a request is there."""
+        self._has_message = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Answer what is not HTTP, and end the connection."""
+        self._refuse(MALFORMED, "this is not a request as HTTP/1.1 knows it")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Have a request answered, or refuse it if the engine is full."""
+        admission, refusal = self.server_state.admission, None
+        # A connection that ends with its reply needs more care than this.
+        if admission is not None and cycle.keep_alive and not self.server_state.is_draining:
+            refusal = admission.refusal(cast(Scope, cycle.scope))
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(refusal)
+        self.on_response_complete()
+
+    def end_after_reply(self) -> None:
+        """Have the reply that is due say, and mean, that the connection ends with it.
+
+        One that has begun cannot say so any more; the connection is closed when it is idle.
+        """
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_started and cycle.keep_alive:
+            cycle.keep_alive = False
+            self._last = cycle
+
+    def close_if_idle(self) -> None:
+        """Close, unless a request is at work, on its way in, or to be expected."""
+        cycle = self.cycle
+        if cycle is None:
+            is_busy = time.monotonic() - self._since < FRESH_SECONDS
+        else:
+            is_busy = bool(self.pipeline) or not cycle.response_complete
+        if not is_busy and self._has_head and not self._has_input():
+            self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing came for long, unless something just did."""
+        if not self._has_input():
+            super().timeout_keep_alive_handler()
+
+    def _has_input(self) -> bool:
+        """Whether bytes, or the client's end, wait to be read."""
+        found = self.transport.get_extra_info("socket")
+        return found is not None and is_readable(found.fileno())
+
+    def _stop_clock(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _is_late(self) -> None:
+        """Time is up, unless it is for the body, or we ourselves have not read on."""
+        self._limit = None
+        state = self.server_state
+        allowed = state.head_seconds + (state.body_seconds if self._has_head else 0.0)
+        left = self._began + allowed - time.monotonic()
+        if self._has_head and (self.flow.read_paused or self.scope["path"] in state.streams):
+            left = max(left, state.head_seconds)
+        if left > 0:
+            self._limit = self.loop.call_later(left, self._is_late)
+            return
+        self._refuse(TOO_SLOW, f"the request was not all there within {allowed:g} s")
+
+    def _refuse(self, kind: Kind, detail: str) -> None:
+        """Say why, unless a reply has begun, and end the connection."""
+        self._stop_clock()
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            body = json.dumps(problem(kind, detail, "")).encode()
+            self.transport.write(_reply(kind.status, body, ("connection: close",)))
+        self.transport.close()
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether something waits to be read. A descriptor that is closed has nothing."""
+    if descriptor < 0:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
