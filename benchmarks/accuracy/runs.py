@@ -133,5 +133,5 @@ def _f1(row: Row, split: str) -> list[float]:
     return [run["scores"][split]["strict"]["f1"] for run in row["runs"]]
 
 
-def _side(runs: Sequence[Path]) -> Side:
+def _side(runs: Sequence[Path]) -> ComparedRuns:
     return ComparedRuns(runs[0].parent, tuple(run / CHECKPOINT for run in runs), tuple(runs))
