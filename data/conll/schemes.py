@@ -199,7 +199,7 @@ def allowed_transitions(tags: Sequence[str], scheme: Scheme) -> Transitions:
 
 
 class _Role(NamedTuple):
-    """What a tag says by itself."""
+    """The meaning of a tag by itself."""
 
     opens: bool
     closes: bool

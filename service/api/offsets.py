@@ -1,9 +1,8 @@
 """Offsets in the unit that the client counts in: code points, UTF-16 units or UTF-8 bytes."""
 
 from collections.abc import Iterable
-from typing import Literal
 
-OffsetUnit = Literal["codepoint", "utf16", "utf8"]
+from tagbelt.data.types import OffsetUnit
 
 
 def convert(text: str, positions: Iterable[int], unit: OffsetUnit) -> dict[int, int]:

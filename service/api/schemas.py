@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from tagbelt.service.api.offsets import OffsetUnit
+from tagbelt.data.types import OffsetUnit
 
 InputField = Literal["text", "texts", "tokens"]
 INPUT_FIELDS: tuple[InputField, ...] = ("text", "texts", "tokens")

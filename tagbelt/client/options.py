@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypedDict
 
-OffsetUnit = Literal["codepoint", "utf16", "utf8"]
+from tagbelt.data.types import OffsetUnit
+
 Include = Literal["tokens", "tags", "alternatives"]
 
 
