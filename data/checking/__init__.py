@@ -1,1 +1,1 @@
-"""What may be wrong with annotated files, told with file, line and severity, and their counts."""
+"""Find faults and oddities in annotated files, and count what the files hold."""

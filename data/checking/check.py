@@ -36,7 +36,7 @@ class CheckLimits:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the files hold, as far as they could be read, and what was found in them."""
+    """The files, as far as they could be read, and the findings in them."""
 
     files: list[AnnotatedFile]
     findings: Findings

@@ -60,7 +60,7 @@ class Example:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found; of each kind all are counted and the first `max_examples` kept."""
+    """The findings; of each kind all are counted and the first `max_examples` kept."""
 
     max_examples: int = 5
     counts: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What annotated files hold, in numbers."""
+"""Count sentences, tokens, entities and labels of annotated files."""
 
 from collections import Counter
 from collections.abc import Sequence

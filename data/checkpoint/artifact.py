@@ -42,7 +42,7 @@ CARD = "README.md"
 SUMS = "SHA256SUMS"
 
 NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
-"""What serving needs."""
+"""The files that serving needs."""
 
 OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
@@ -51,7 +51,7 @@ OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 
 
 class Header(BaseModel):
-    """What `config.json` says.
+    """The content of `config.json`.
 
     `tags` are the CRF's states in order, in `scheme`; `labels` the entity types. `model` is the
     architecture, which the runtime does not need to know. Sentences of more than `window`

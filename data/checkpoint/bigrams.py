@@ -17,7 +17,7 @@ UNKNOWN_PAIR = 0
 """Row of the table for pairs that the model does not know."""
 
 NOTHING = ""
-"""What the last token of a sentence pairs with. An empty token counts as nothing too."""
+"""The partner of the last token of a sentence. An empty token counts as nothing too."""
 
 Pair = tuple[str, str]
 

@@ -13,6 +13,7 @@ stops.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from operator import ne
 from typing import Literal, NamedTuple
 
@@ -75,6 +76,7 @@ def prefixes(scheme: Scheme) -> tuple[str, ...]:
     return tuple(sorted(set(_PREFIXES[scheme]) - {""}, key=_ORDER.index))
 
 
+@lru_cache(maxsize=1 << 12)
 def split_tag(tag: str) -> tuple[str, str]:
     """Split a tag into prefix and type: `("B", "PER")`; `("O", "")` for the outside.
 
@@ -92,6 +94,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     return prefix, label
 
 
+@lru_cache(maxsize=1 << 12)
 def check_tag(tag: str, scheme: Scheme | None) -> str | None:
     """Say why the scheme, or without one any scheme, does not have a tag; `None` if it has."""
     try:
@@ -196,7 +199,7 @@ def allowed_transitions(tags: Sequence[str], scheme: Scheme) -> Transitions:
 
 
 class _Role(NamedTuple):
-    """What a tag says by itself."""
+    """The meaning of a tag by itself."""
 
     opens: bool
     closes: bool

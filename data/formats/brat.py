@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tagbelt.data.formats.names import OffsetUnit
 from tagbelt.data.formats.record import (
     Losses,
     Mark,
@@ -14,6 +13,7 @@ from tagbelt.data.formats.record import (
     place,
     read_mark,
 )
+from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
 
 _NAME = re.compile(r"[\w-][\w.-]*")

@@ -12,13 +12,12 @@ from tagbelt.data.formats.align import Tokenizing, as_documents, to_records, to_
 from tagbelt.data.formats.brat import read_brat, write_brat
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
-from tagbelt.data.formats.names import Format, OffsetUnit
-from tagbelt.data.formats.record import Losses, Record
-from tagbelt.data.types import Sentence, Separator
+from tagbelt.data.formats.record import Format, Losses, Record
+from tagbelt.data.types import OffsetUnit, Sentence, Separator
 from tagbelt.errors import ConllError, DataError
 
-_UNITS = {Format.doccano: OffsetUnit.utf16, Format.doccano_entities: OffsetUnit.utf16}
-"""What a format's offsets count unless stated; the others count code points."""
+_UNITS: dict[Format, OffsetUnit] = {Format.doccano: "utf16", Format.doccano_entities: "utf16"}
+"""The unit of a format's offsets unless stated; the others count code points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class TargetOptions:
 
 @dataclass(slots=True)
 class Conversion:
-    """What is to be written: the text of a file, or the documents of a folder."""
+    """A result that is not written yet: the text of a file, or the documents of a folder."""
 
     losses: Losses
     text: str | None = None
@@ -130,7 +129,7 @@ def convert(
 def save(converted: Conversion, target: Path, writing: TargetOptions) -> None:
     """Write what was converted. Raises DataError for what a folder of documents cannot hold."""
     if converted.text is None:
-        write_brat(converted.documents, writing.unit or OffsetUnit.codepoint, target)
+        write_brat(converted.documents, writing.unit or "codepoint", target)
     else:
         target.write_bytes(converted.text.encode("utf-8"))
 
@@ -149,7 +148,7 @@ def _read_rows(source: Path, reading: SourceOptions) -> AnnotatedFile:
 def _read_texts(
     source: Path, source_format: Format, reading: SourceOptions, losses: Losses
 ) -> list[Record]:
-    unit = reading.unit or _UNITS.get(source_format, OffsetUnit.codepoint)
+    unit = reading.unit or _UNITS.get(source_format, "codepoint")
     if source_format is Format.brat:
         return read_brat(source, unit, losses)
     try:
@@ -169,7 +168,7 @@ def _render(
 ) -> str:
     if target is Format.conll:
         return _rows(records, reading, writing, losses)
-    offsets = writing.unit or _UNITS.get(target, OffsetUnit.codepoint)
+    offsets = writing.unit or _UNITS.get(target, "codepoint")
     if target is Format.labelstudio:
         return write_labelstudio(records, offsets)
     if target is Format.prodigy:

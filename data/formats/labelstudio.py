@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tagbelt.data.formats.lines import token_pairs
-from tagbelt.data.formats.names import OffsetUnit
 from tagbelt.data.formats.record import (
     Losses,
     Mark,
@@ -15,6 +14,7 @@ from tagbelt.data.formats.record import (
     read_mark,
     read_tokens,
 )
+from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
 
 
@@ -63,7 +63,7 @@ def _record(
 
 
 def _results(task: dict[str, Any], name: str, losses: Losses) -> list[Any]:
-    """What the annotation that counts says."""
+    """Return the regions of the annotation that counts."""
     annotations = task.get("annotations", task.get("completions")) or []
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         raise DataError(f"{name}: annotations: no list of objects")

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tagbelt.data.formats.names import OffsetUnit
 from tagbelt.data.formats.record import (
     Losses,
     Mark,
@@ -19,6 +18,7 @@ from tagbelt.data.formats.record import (
     read_mark,
     read_tokens,
 )
+from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
 
 _KNOWN = frozenset(

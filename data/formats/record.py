@@ -3,11 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import accumulate
 from typing import Any
 
-from tagbelt.data.formats.names import OffsetUnit
+from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
+
+
+class Format(StrEnum):
+    """The formats that are read and written. doccano-entities is Doccano's form with relations."""
+
+    conll = "conll"
+    doccano = "doccano"
+    doccano_entities = "doccano-entities"
+    labelstudio = "labelstudio"
+    prodigy = "prodigy"
+    brat = "brat"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,7 +51,7 @@ class Record:
 
 @dataclass(slots=True)
 class Losses:
-    """What a conversion cannot carry over; all are counted and the first of a kind kept."""
+    """The losses of a conversion; all are counted and the first of a kind kept."""
 
     max_examples: int = 10
     counts: Counter[str] = field(default_factory=Counter)
@@ -59,9 +71,9 @@ class Offsets:
     def __init__(self, text: str, unit: OffsetUnit) -> None:
         self._forth: list[int] | None = None
         self._length = len(text)
-        if unit is OffsetUnit.utf16 and any(c > "\uffff" for c in text):
+        if unit == "utf16" and any(c > "\uffff" for c in text):
             self._forth = list(accumulate((1 + (c > "\uffff") for c in text), initial=0))
-        elif unit is OffsetUnit.utf8 and not text.isascii():
+        elif unit == "utf8" and not text.isascii():
             self._forth = list(accumulate((len(c.encode("utf-8")) for c in text), initial=0))
         self._back = {n: point for point, n in enumerate(self._forth or ())}
 

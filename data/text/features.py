@@ -1,4 +1,4 @@
-"""What a word form shows on its surface: its shape, and the characters a network reads.
+"""The surface of a word form: its shape, and the characters that a network reads.
 
 Training and serving both call these functions, so a word means the same to both.
 """

@@ -9,7 +9,7 @@ import typer
 
 from tagbelt.commands.failures import told
 from tagbelt.commands.options import Columns, TagScheme
-from tagbelt.data.formats.names import Format, OffsetUnit
+from tagbelt.data.formats.record import Format
 
 app = typer.Typer(
     help="Check, count, convert, split and fetch annotated files.", no_args_is_help=True
@@ -27,6 +27,14 @@ Examples = Annotated[
     int, typer.Option("--examples", min=0, help="How many places are shown of each kind.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+class OffsetUnits(StrEnum):
+    """The members of `tagbelt.data.types.OffsetUnit`."""
+
+    codepoint = "codepoint"
+    utf16 = "utf16"
+    utf8 = "utf8"
 
 
 class Tokenizing(StrEnum):
@@ -109,11 +117,11 @@ def convert(
     to_scheme: Annotated[str, typer.Option(help="Tag scheme to write.")] = "IOB2",
     field: Annotated[str, typer.Option(help="Where the text is in JSON.")] = "text",
     offset_unit: Annotated[
-        OffsetUnit | None,
+        OffsetUnits | None,
         typer.Option(help="What the source's offsets count; Doccano's UTF-16, else code points."),
     ] = None,
     to_offset_unit: Annotated[
-        OffsetUnit | None, typer.Option(help="What the target's offsets count; as above.")
+        OffsetUnits | None, typer.Option(help="What the target's offsets count; as above.")
     ] = None,
     tokens: Annotated[
         Tokenizing, typer.Option(help="How texts that come without tokens are cut into them.")
@@ -156,14 +164,14 @@ def convert(
             scheme=tag_scheme(scheme),
             repair=repair,
             field=field,
-            unit=offset_unit,
+            unit=offset_unit.value if offset_unit else None,
             tokenizing=tokens.value,
         )
         writing = TargetOptions(
             scheme=tag_scheme(to_scheme) or Scheme.IOB2,
             separator=written_separator(to_separator),
             keep=kept_columns(columns, to_columns),
-            unit=to_offset_unit,
+            unit=to_offset_unit.value if to_offset_unit else None,
         )
         read_as = source_format or guess_source(source)
         write_as = target_format or guess_target(target)

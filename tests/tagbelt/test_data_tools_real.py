@@ -10,7 +10,7 @@ from tagbelt.data.checking.statistics import describe_files
 from tagbelt.data.conll.reading import annotate, read_tolerantly
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, save
-from tagbelt.data.formats.names import Format
+from tagbelt.data.formats.record import Format
 
 DATA = os.environ.get("TAGBELT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="TAGBELT_DATA is not set")

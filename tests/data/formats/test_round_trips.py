@@ -3,6 +3,7 @@
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -14,9 +15,8 @@ from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, save
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
-from tagbelt.data.formats.names import Format, OffsetUnit
-from tagbelt.data.formats.record import Losses, Mark, Record
-from tagbelt.data.types import Sentence, Span
+from tagbelt.data.formats.record import Format, Losses, Mark, Record
+from tagbelt.data.types import OffsetUnit, Sentence, Span
 
 LABELS = st.sampled_from(["PER", "ORG", "Fictional-Person"])
 CHARACTERS = st.one_of(
@@ -87,7 +87,7 @@ def records(draw):
     return Record(text, tuple(marks), fields={"note": draw(WORDS)})
 
 
-@given(st.lists(records(), max_size=4), st.sampled_from(OffsetUnit), st.booleans())
+@given(st.lists(records(), max_size=4), st.sampled_from(get_args(OffsetUnit)), st.booleans())
 def test_texts_through_json_lines(texts, unit, objects):
     for written in (write_doccano(texts, unit, objects=objects), write_prodigy(texts, unit)):
         losses = Losses()
@@ -98,7 +98,7 @@ def test_texts_through_json_lines(texts, unit, objects):
         ]
 
 
-@given(st.lists(records(), max_size=4), st.sampled_from(OffsetUnit))
+@given(st.lists(records(), max_size=4), st.sampled_from(get_args(OffsetUnit)))
 def test_texts_through_label_studio(texts, unit):
     losses = Losses()
     again = read_labelstudio("x", write_labelstudio(texts, unit), unit, losses, field="text")
@@ -108,7 +108,7 @@ def test_texts_through_label_studio(texts, unit):
     ]
 
 
-@given(st.lists(records(), min_size=1, max_size=4), st.sampled_from(OffsetUnit))
+@given(st.lists(records(), min_size=1, max_size=4), st.sampled_from(get_args(OffsetUnit)))
 @settings(max_examples=40)
 def test_texts_through_brat(texts, unit):
     from tagbelt.data.formats.brat import read_brat, write_brat
