@@ -5,15 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-<<<<<<< HEAD
+from tagbelt.data.types import OffsetUnit
+
 DIGEST_HEADER = "x-model-digest"
 """The header of a reply that tells which checkpoints answered: SHA-256, in hex."""
-=======
-from tagbelt.data.types import OffsetUnit
->>>>>>> data
 
-OffsetUnit = Literal["codepoint", "utf16", "utf8"]
-"""What offsets count in a text; the names are those of `tagbelt.data.formats.names.OffsetUnit`."""
 InputField = Literal["text", "texts", "tokens"]
 INPUT_FIELDS: tuple[InputField, ...] = ("text", "texts", "tokens")
 

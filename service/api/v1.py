@@ -8,6 +8,7 @@ from fastapi.openapi.models import Example
 from fastapi.responses import Response
 from pydantic_core import to_json
 
+from tagbelt.data.types import OffsetUnit
 from tagbelt.inference import Annotation, TagPath
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import JsonRoute
@@ -16,7 +17,6 @@ from tagbelt.service.api.problems import FieldError, ProblemError
 from tagbelt.service.api.schemas import (
     REPLY_EXAMPLE,
     REQUEST_EXAMPLES,
-    OffsetUnit,
     TagOptions,
     TagReply,
     TagRequest,

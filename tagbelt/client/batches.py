@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
-from tagbelt.service.api.schemas import OffsetUnit
+from tagbelt.data.types import OffsetUnit
 
 Item: TypeAlias = str | Sequence[str] | Mapping[str, Any]
 """A text, a token list, or an object with a "text" or "tokens" among its members."""
