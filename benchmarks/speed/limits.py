@@ -8,6 +8,9 @@ each direction, and emission [B, 2H] x [2H, K]. int8 is MatMulInteger with uint8
 weights, as the model's 8-bit operator has them; its emission stays float32. Weights are constants,
 so that the runtime packs them beforehand; outputs are allocated beforehand. Each product is timed
 for many B; at its best B it then takes turns with the whole tagger.
+
+The kernels' own limit stands beside that: the instructions by which the tier of this processor
+multiplies and adds bytes, in a loop that touches no memory.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +26,7 @@ from benchmarks.common.measure import Series, interleaved, ratio, spread
 from benchmarks.common.options import parser
 from benchmarks.common.options import run as run_program
 from benchmarks.common.record import Row, tell, write_result
-from benchmarks.speed.products import KINDS, Shape, shapes, timed
+from benchmarks.speed.products import KINDS, Shape, bare_loop, shapes, timed
 from benchmarks.speed.systems import Systems, opened, read_json
 from benchmarks.speed.taggers import Rounds, warmed
 from tagbelt.data.checkpoint.artifact import EMBEDDINGS
@@ -69,6 +72,9 @@ def measured(
     """
     found = survey(wanted, rows, rounds.least)
     calls = dict(taggers)
+    bare = bare_loop(wanted, rounds.least)
+    if bare is not None:
+        calls[bare.name] = bare.seconds
     for shape in wanted:
         for kind in shape.kinds:
             best = found[shape.name, kind]["rows"]
@@ -76,7 +82,10 @@ def measured(
     series = interleaved(calls, rounds.count, tell=tell)
     for (name, kind), row in found.items():
         row["seconds_per_token"] = spread(series[f"{name}/{kind}"])
-    return [*found.values(), *_limits(wanted, series)]
+    limits = list(_limits(wanted, series))
+    if bare is not None:
+        limits.append(_limit("int8", bare.name, series[bare.name], series["int8"]))
+    return [*found.values(), *limits]
 
 
 def _limits(wanted: Sequence[Shape], series: Series) -> Iterator[Row]:
@@ -87,15 +96,19 @@ def _limits(wanted: Sequence[Shape], series: Series) -> Iterator[Row]:
             if shape.name not in left_out
         ]
         seconds = [sum(values) for values in zip(*parts, strict=True)]
-        rates = [1 / value for value in seconds]
-        yield {
-            "system": kind,
-            "product": name,
-            "seconds_per_token": spread(seconds),
-            "rate": spread(rates),
-            "tagger": spread(series[kind]),
-            "share": ratio(series[kind], rates),
-        }
+        yield _limit(kind, name, seconds, series[kind])
+
+
+def _limit(kind: str, name: str, seconds: Sequence[float], tagger: Sequence[float]) -> Row:
+    rates = [1 / value for value in seconds]
+    return {
+        "system": kind,
+        "product": name,
+        "seconds_per_token": spread(seconds),
+        "rate": spread(rates),
+        "tagger": spread(tagger),
+        "share": ratio(tagger, rates),
+    }
 
 
 def _inputs(model: Path, network: dict[str, Any]) -> int:

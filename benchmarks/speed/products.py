@@ -1,7 +1,8 @@
 """The matrix products of a tagger's network, each alone in ONNX Runtime, and their time."""
 
+import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +12,11 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from tagbelt.inference.native import library
+from tagbelt.inference.native.quantised import TIERS, best_tier
+
 KINDS = ("int8", "float32")
+_BARE_ROUNDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,39 @@ def timed(shape: Shape, kind: str, rows: int, least: float) -> Callable[[], floa
         return passed / (passes * rows)
 
     return seconds
+
+
+@dataclass(frozen=True)
+class BareLoop:
+    """A tier's instructions alone: its name, and what returns the seconds of a token's products."""
+
+    name: str
+    seconds: Callable[[], float]
+
+
+def bare_loop(wanted: Iterable[Shape], least: float) -> BareLoop | None:
+    """The loop of this processor's tier; None where there is none, or no kernels.
+
+    The seconds are a mean over `least` seconds.
+    """
+    kernels, tier = library(), best_tier()
+    if kernels is None or tier is None:
+        return None
+    number, token = TIERS.index(tier), sum(s.inputs * s.outputs * s.times for s in wanted)
+    run = kernels.tagbelt_bare_products
+    run.restype, run.argtypes = ctypes.c_int64, (ctypes.c_int32, ctypes.c_int64)
+    if not run(number, 1):
+        return None
+
+    def seconds() -> float:
+        made, passed = 0, 0.0
+        began = time.perf_counter()
+        while not made or passed < least:
+            made += run(number, _BARE_ROUNDS)
+            passed = time.perf_counter() - began
+        return passed * token / made
+
+    return BareLoop(f"bare loop, {tier}", seconds)
 
 
 def _runner(shape: Shape, kind: str, rows: int) -> Callable[[], None]:

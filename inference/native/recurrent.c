@@ -221,3 +221,14 @@ PUBLIC void tagbelt_emissions(const struct network *n, int32_t tier, const uint8
     }
     if (t->close) t->close();
 }
+
+/* Multiply and add as a tier's products do, but in registers alone, for the limit of the processor:
+ * how many products were added, or 0 where that is not written. */
+PUBLIC int64_t tagbelt_bare_products(int32_t tier, int64_t rounds) {
+    const struct tier *t = tiers[tier];
+    if (!t->bare) return 0;
+    if (t->open) t->open();
+    const int64_t made = t->bare(rounds);
+    if (t->close) t->close();
+    return made;
+}

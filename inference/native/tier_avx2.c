@@ -127,6 +127,22 @@ TIER static void product_avx2(const struct product *m) {
     }
 }
 
+/* Not for work: the limit of the processor. */
+#define BARE(i)                                          \
+    IN_ORDER(x_even);                                    \
+    IN_ORDER(x_odd);                                     \
+    sum##i = add_avx2(sum##i, x_even, x_odd, even, odd); \
+    IN_ORDER(sum##i);
+
+TIER static int64_t bare_avx2(int64_t rounds) {
+    __m256i x_even = _mm256_set1_epi16(3), x_odd = x_even;
+    const __m256i even = x_even, odd = x_even;
+    __m256i sum0 = even, sum1 = even, sum2 = even, sum3 = even;
+    for (int64_t round = 0; round < rounds; round++) { BARE(0) BARE(1) BARE(2) BARE(3) }
+    __asm__ volatile("" : : "x"(sum0), "x"(sum1), "x"(sum2), "x"(sum3));
+    return rounds * 4 * 32;
+}
+
 TIER static inline void bytes_avx2(uint8_t *to, __m256 v) {
     const __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(ZERO));
     const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole),
@@ -145,5 +161,5 @@ TIER static inline void bytes_avx2(uint8_t *to, __m256 v) {
 #define PREPARE(pass, rows, count, chunks) prepare_avx2((pass)->prepared, rows, count, chunks)
 #include "tier.h"
 
-const struct tier tier_avx2 = {direction_avx2, tags_avx2, NULL, NULL, NULL};
+const struct tier tier_avx2 = {direction_avx2, tags_avx2, bare_avx2, NULL, NULL};
 #endif

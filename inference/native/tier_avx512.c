@@ -41,6 +41,21 @@ TIER static void product_vnni(const struct product *m) {
         switch ((rows < 4 ? rows : 4) * 8 + m->gates) { CASES(1) CASES(2) CASES(3) CASES(4) }
 }
 
+/* Not for work: the limit of the processor. */
+#define BARE(i)                                     \
+    sum##i = _mm512_dpbusd_epi32(sum##i, x, x); \
+    __asm__ volatile("" : "+v"(sum##i));
+
+TIER static int64_t bare_vnni(int64_t rounds) {
+    const __m512i x = _mm512_set1_epi8(3);
+    __m512i sum0 = x, sum1 = x, sum2 = x, sum3 = x, sum4 = x;
+    __m512i sum5 = x, sum6 = x, sum7 = x, sum8 = x, sum9 = x;
+    for (int64_t round = 0; round < rounds; round++) {
+        BARE(0) BARE(1) BARE(2) BARE(3) BARE(4) BARE(5) BARE(6) BARE(7) BARE(8) BARE(9)
+    }
+    return rounds * 10 * 64;
+}
+
 TIER static inline void bytes_vnni(uint8_t *to, __m512 v) {
     const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(ZERO));
     _mm_storeu_si128((void *)to, _mm512_cvtusepi32_epi8(whole));
@@ -56,7 +71,7 @@ TIER static inline void bytes_vnni(uint8_t *to, __m512 v) {
 #define FINISH product_vnni
 #include "tier.h"
 
-const struct tier tier_vnni = {direction_vnni, tags_vnni, NULL, NULL, NULL};
+const struct tier tier_vnni = {direction_vnni, tags_vnni, bare_vnni, NULL, NULL};
 
 #ifdef __linux__
 /* ---- AMX ---- */
@@ -138,6 +153,16 @@ __attribute__((target("amx-tile"))) static void open_tiles(void) {
 
 __attribute__((target("amx-tile"))) static void close_tiles(void) { _tile_release(); }
 
-const struct tier tier_amx = {direction_amx, tags_amx, NULL, open_tiles, close_tiles};
+__attribute__((target("amx-tile,amx-int8"))) static int64_t bare_amx(int64_t rounds) {
+    for (int64_t round = 0; round < rounds; round++) {
+        _tile_dpbusd(0, 4, 5);
+        _tile_dpbusd(1, 4, 5);
+        _tile_dpbusd(2, 4, 5);
+        _tile_dpbusd(3, 4, 5);
+    }
+    return rounds * 4 * LANES * LANES * CHUNK;
+}
+
+const struct tier tier_amx = {direction_amx, tags_amx, bare_amx, open_tiles, close_tiles};
 #endif
 #endif

@@ -38,6 +38,21 @@ TIER static void product_avxvnni(const struct product *m) {
         }
 }
 
+/* Not for work: the limit of the processor. */
+#define BARE(i)                                     \
+    sum##i = _mm256_dpbusd_avx_epi32(sum##i, x, x); \
+    __asm__ volatile("" : "+x"(sum##i));
+
+TIER static int64_t bare_avxvnni(int64_t rounds) {
+    const __m256i x = _mm256_set1_epi8(3);
+    __m256i sum0 = x, sum1 = x, sum2 = x, sum3 = x, sum4 = x;
+    __m256i sum5 = x, sum6 = x, sum7 = x, sum8 = x, sum9 = x;
+    for (int64_t round = 0; round < rounds; round++) {
+        BARE(0) BARE(1) BARE(2) BARE(3) BARE(4) BARE(5) BARE(6) BARE(7) BARE(8) BARE(9)
+    }
+    return rounds * 10 * 32;
+}
+
 TIER static inline __m256 reciprocal_avxvnni(__m256 v) {
     const __m256 guess = _mm256_rcp_ps(v); /* 12 bits; one step of Newton doubles them */
     return guess * (2.0f - v * guess);
@@ -60,5 +75,5 @@ TIER static inline void bytes_avxvnni(uint8_t *to, __m256 v) {
 #define FINISH product_avxvnni
 #include "tier.h"
 
-const struct tier tier_avxvnni = {direction_avxvnni, tags_avxvnni, NULL, NULL, NULL};
+const struct tier tier_avxvnni = {direction_avxvnni, tags_avxvnni, bare_avxvnni, NULL, NULL};
 #endif

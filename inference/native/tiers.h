@@ -100,7 +100,7 @@ struct tier {
     void (*direction)(const struct layer *, int, const struct pass *);
     void (*tags)(const struct network *, const struct pass *, const uint8_t *, int64_t, int,
                  float *);
-    int64_t (*bare)(int64_t);                /* see tagbelt_bare_products */
+    int64_t (*bare)(int64_t);           /* see tagbelt_bare_products; or NULL */
     void (*open)(void), (*close)(void); /* around any use, or NULL */
 };
 

@@ -3,6 +3,7 @@ import pytest
 from benchmarks.speed.limits import measured
 from benchmarks.speed.products import shapes
 from benchmarks.speed.taggers import Rounds
+from tagbelt.inference.native.quantised import PORTABLE, best_tier
 
 
 def test_the_limit_is_the_sum_of_the_products_and_the_share_a_part_of_it():
@@ -26,3 +27,16 @@ def test_the_limit_is_the_sum_of_the_products_and_the_share_a_part_of_it():
             speed = taggers[row["system"]]()
             shares = [speed * seconds for seconds in row["seconds_per_token"]["values"]]
             assert row["share"]["values"] == pytest.approx(shares)
+
+
+@pytest.mark.skipif(
+    best_tier() in (None, PORTABLE, "neon", "neondot"), reason="no tier with such a loop"
+)
+def test_the_limit_of_the_instructions_stands_beside_those_of_the_products():
+    taggers = {"int8": lambda: 10.0, "float32": lambda: 5.0}
+    rows = measured(shapes(310, 200, 13), (1,), taggers, Rounds(1, 0.0))
+    bare = [row for row in rows if row["product"].startswith("bare loop")]
+    assert [row["product"] for row in bare] == [f"bare loop, {best_tier()}"]
+    (rate,) = bare[0]["rate"]["values"]
+    assert rate > 1000  # half a million products each; the slowest processor adds a billion
+    assert bare[0]["share"]["values"] == pytest.approx([10.0 / rate])
