@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from tagbelt.data.types import Entity
 from tagbelt.inference.annotation import Annotation, Marginals, Phases, TagPath, UnscoredEntity
 from tagbelt.inference.crf.algorithms import find_spans
-from tagbelt.inference.crf.parameters import FloatArray
-from tagbelt.inference.crf.tags import TagTable
+from tagbelt.inference.crf.parameters import FloatArray, TagTable
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.inference.decoding.nbest import LazyList, TagSequence, best_choices
 from tagbelt.inference.inputs import TokenizedItem

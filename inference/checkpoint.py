@@ -23,8 +23,7 @@ from tagbelt.data.checkpoint.artifact import (
 from tagbelt.data.conll.schemes import allowed_transitions
 from tagbelt.errors import CheckpointError
 from tagbelt.inference.annotation import ModelInfo
-from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.tags import tag_table
+from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
 from tagbelt.inference.scoring.context import ContextLookup, context_of
 from tagbelt.inference.scoring.scorer import OnnxScorer, QuantisedScorer, WordVectors, open_graph

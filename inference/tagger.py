@@ -11,8 +11,7 @@ from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Entity
 from tagbelt.inference.annotation import Annotation, ModelInfo, Phases
 from tagbelt.inference.annotator import Annotator, iob2_names, tag_names
-from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.tags import tag_table
+from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.inference.inputs import TokenizedItem, check_item, check_sentences, checked_texts
 from tagbelt.inference.scoring.scorer import Scorer

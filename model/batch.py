@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR
-from tagbelt.data.checkpoint.vocabulary import UNKNOWN, Vocabulary
+from tagbelt.data.checkpoint.vocabulary import UNKNOWN, Vocabulary, pad, shape_id
 from tagbelt.data.lexicon.covering import Covers
-from tagbelt.data.text.features import pad, shape_id
 from tagbelt.model.cells.packed import batch_sizes, packed_order
 
 

@@ -1,4 +1,4 @@
-"""Which word forms and characters a model knows, and how a form is looked up.
+"""The word forms and characters that a model knows, and what it reads of any form.
 
 The vocabulary is frozen once a model is trained: nothing that is served can make it grow.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from tagbelt.data.checkpoint.bigrams import Bigrams
-from tagbelt.data.text.features import visible_characters
 
 if TYPE_CHECKING:
     from tagbelt.data.lexicon.gazetteer import Gazetteer
@@ -147,3 +146,56 @@ def build_vocabulary(
 def by_frequency(counts: Counter[str]) -> list[tuple[str, int]]:
     """Order counts from frequent to rare, equal ones by code point, so that no run differs."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+MAX_CHARACTERS = 64
+"""A longer word is read as its first and last 32 characters: enough to tell affixes from, and
+one 300,000-character "word" cannot make a batch of thousands expensive."""
+
+SHAPES = (
+    "padding",
+    "lower",
+    "title",
+    "upper",
+    "initial",
+    "mixed",
+    "number",
+    "letters-digits",
+    "punctuation",
+    "caseless",
+)
+_SHAPE_IDS = {name: index for index, name in enumerate(SHAPES)}
+
+
+def word_shape(form: str) -> str:
+    """Name the shape of a form: one of `SHAPES`, as in Collobert et al. 2011, with finer cases."""
+    if not any(map(str.isalnum, form)):
+        return "punctuation"
+    if any(map(str.isdigit, form)):
+        return "letters-digits" if any(map(str.isalpha, form)) else "number"
+    if form.islower():
+        return "lower"
+    if form.isupper():
+        return "initial" if sum(map(str.isalpha, form)) == 1 else "upper"
+    if form == form.lower() == form.upper():
+        return "caseless"
+    return "title" if form[0].isupper() and form[1:].islower() else "mixed"
+
+
+def shape_id(form: str) -> int:
+    """Return the index of a form's shape in `SHAPES`."""
+    return _SHAPE_IDS[word_shape(form)]
+
+
+def visible_characters(form: str) -> str:
+    """Return the characters of a form that a network reads; an empty form reads as a space."""
+    if len(form) <= MAX_CHARACTERS:
+        return form or " "
+    half = MAX_CHARACTERS // 2
+    return form[:half] + form[-half:]
+
+
+def pad(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Right-pad rows of ids with 0 to the width of the longest."""
+    width = max(map(len, rows), default=0)
+    return [[*row, *([0] * (width - len(row)))] for row in rows]

@@ -13,8 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagbelt.inference.crf import reference
-from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, rows_alive
-from tagbelt.inference.crf.tags import Spans, TagTable
+from tagbelt.inference.crf.parameters import (
+    CrfParameters,
+    FloatArray,
+    IntArray,
+    Spans,
+    TagTable,
+    rows_alive,
+)
 from tagbelt.inference.native import library
 
 _POINTER = ctypes.c_void_p

@@ -12,8 +12,14 @@ et al. 2001). Every step of time is one vector operation over the batch.
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, rows_alive
-from tagbelt.inference.crf.tags import Spans, TagTable
+from tagbelt.inference.crf.parameters import (
+    CrfParameters,
+    FloatArray,
+    IntArray,
+    Spans,
+    TagTable,
+    rows_alive,
+)
 
 
 def viterbi(

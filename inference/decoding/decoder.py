@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from tagbelt.inference.annotation import Phases
 from tagbelt.inference.crf.algorithms import find_spans, span_posteriors, token_marginals, viterbi
-from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray
-from tagbelt.inference.crf.tags import Spans, TagTable
+from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, Spans, TagTable
 from tagbelt.inference.decoding.nbest import TagSequence, best_paths
 from tagbelt.inference.scoring.scorer import PreparedTokens, Scorer
 from tagbelt.inference.threads import Workers

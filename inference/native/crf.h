@@ -65,7 +65,7 @@ struct crf {
     const double *start, *transitions, *end; /* [K], [K][K] (from, to), [K] */
 };
 
-/* How a scheme writes the entities of L labels in K tags; see TagTable in inference/crf/tags.py. */
+/* How a scheme writes the entities of L labels in K tags; see TagTable in inference/crf/parameters.py. */
 struct scheme {
     size tags, labels;
     const char *opens, *continues; /* [K] */

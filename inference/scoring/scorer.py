@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.data.checkpoint.vocabulary import Vocabulary
-from tagbelt.data.text.features import pad, shape_id
+from tagbelt.data.checkpoint.vocabulary import Vocabulary, pad, shape_id
 from tagbelt.inference.crf.parameters import IntArray
 from tagbelt.inference.native.quantised import QuantisedNetwork
 from tagbelt.inference.scoring.context import ContextLookup, ContextRows, check_size

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from tagbelt.data.checkpoint.bigrams import Bigrams
-from tagbelt.data.checkpoint.vocabulary import PADDING_CHARACTER, Vocabulary
+from tagbelt.data.checkpoint.vocabulary import PADDING_CHARACTER, SHAPES, Vocabulary
 from tagbelt.data.lexicon.covering import SETS
-from tagbelt.data.text.features import SHAPES
 from tagbelt.model.batch import Batch
 from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer

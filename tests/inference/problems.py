@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tagbelt.data.conll.schemes import Scheme, allowed_transitions, tag_set
-from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.tags import tag_table
+from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 
 SCHEMES = [Scheme.IOB2, Scheme.BIOES]
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from tagbelt.data.conll.schemes import Scheme, Transitions, allowed_transitions, tag_set
 from tagbelt.inference.crf import reference
 from tagbelt.inference.crf.algorithms import span_posteriors, token_marginals
-from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.crf.parameters import CrfParameters, Spans, tag_table
 from tagbelt.inference.crf.reference import LogChart
-from tagbelt.inference.crf.tags import Spans, tag_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 # Blocks are of 8 rows: fewer, exactly as many, one more, several.

@@ -12,9 +12,8 @@ from tagbelt.inference.crf.algorithms import (
     token_marginals,
     viterbi,
 )
-from tagbelt.inference.crf.parameters import CrfParameters
+from tagbelt.inference.crf.parameters import CrfParameters, Spans, tag_table
 from tagbelt.inference.crf.reference import LogChart
-from tagbelt.inference.crf.tags import Spans, tag_table
 from tests.inference.problems import (
     SCHEMES,
     all_paths,

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
-from tagbelt.data.checkpoint.vocabulary import UNKNOWN
-from tagbelt.data.text.features import MAX_CHARACTERS, shape_id
+from tagbelt.data.checkpoint.vocabulary import MAX_CHARACTERS, UNKNOWN, shape_id
 from tagbelt.model.batch import encode
 from tagbelt.model.cells.packed import batch_sizes, packed_order
 from tests.model.networks import KNOWN, UNSEEN, make_vocabulary

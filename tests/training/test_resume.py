@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tagbelt.errors import ConfigError
-from tagbelt.training.loop.state import check_same
+from tagbelt.training.run.checkpoint import check_same
 from tagbelt.training.run.train import train
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
 

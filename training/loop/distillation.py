@@ -22,8 +22,7 @@ from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Unit
 from tagbelt.errors import ConfigError
 from tagbelt.inference.checkpoint import load_checkpoint
-from tagbelt.inference.crf.parameters import CrfParameters, IntArray
-from tagbelt.inference.crf.tags import tag_table
+from tagbelt.inference.crf.parameters import CrfParameters, IntArray, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.inference.threads import available_threads
 from tagbelt.model.batch import Batch, EncodedSentences, ExpectedTags

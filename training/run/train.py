@@ -13,8 +13,7 @@ from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig
 from tagbelt.training.events import Callback, Ended, Epoch, Started, ignore
-from tagbelt.training.loop.state import PROGRESS, load_state, save_state
-from tagbelt.training.run.checkpoint import finish, save_best
+from tagbelt.training.run.checkpoint import PROGRESS, finish, load_state, save_best, save_state
 from tagbelt.training.run.prepare import Run, prepare
 from tagbelt.training.rundir import (
     BOARD,

@@ -24,8 +24,7 @@ from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.checkpoint import Precision, load_checkpoint
 from tagbelt.inference.crf.algorithms import find_spans, span_posteriors
-from tagbelt.inference.crf.parameters import CrfParameters
-from tagbelt.inference.crf.tags import Spans, tag_table
+from tagbelt.inference.crf.parameters import CrfParameters, Spans, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.model.checkpoint import load_network, save_checkpoint
 from tagbelt.model.network import Network

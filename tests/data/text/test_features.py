@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tagbelt.data.text.features import (
+from tagbelt.data.checkpoint.vocabulary import (
     MAX_CHARACTERS,
     SHAPES,
     pad,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from tagbelt.data.text.features import pad, shape_id
+from tagbelt.data.checkpoint.vocabulary import pad, shape_id
 from tagbelt.model import cells
 from tagbelt.model.batch import encode
 from tagbelt.model.config import CELLS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tagbelt.data.checkpoint.artifact import write_json
 from tagbelt.errors import ConfigError
 from tagbelt.training.corpus.corpus import load_run_data
-from tagbelt.training.loop.state import check_same
+from tagbelt.training.run.checkpoint import check_same
 from tagbelt.training.rundir import parse_saved, read_saved
 from tests.training.tiny import CHINESE, ENGLISH, EXAMPLES, tiny_config
 
