@@ -35,7 +35,9 @@ Jobs = Annotated[
         help="So many of the seeds side by side, on one thread each; see OUT/seed-1/train.log.",
     ),
 ]
-EndWithStdin = Annotated[bool, typer.Option("--end-with-stdin", hidden=True)]
+EndWithStdin = Annotated[
+    bool, typer.Option("--end-with-stdin", hidden=True, help="End when standard input does.")
+]
 
 
 def command(
