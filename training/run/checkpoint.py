@@ -1,4 +1,4 @@
-"""What a run keeps: the state that `--resume` goes on from, and the checkpoint of its best epoch."""
+"""What a run keeps: the state to resume from, and the checkpoint of its best epoch."""
 
 import hashlib
 import json
