@@ -103,7 +103,7 @@ def recurrent_nodes(
     if sentinel is not None:
         if not layer.network.has_onnx_8bit:
             raise ValueError(
-                f"sentinels need an LSTM cell, this layer's cell is {layer.network.name!r}"
+                f"sentinels need an LSTM cell, this layer's cell is {layer.network.kernel!r}"
             )
         weights = _with_sentinels(weights)
         x = _sentinel_columns(graph, x, sentinel)
