@@ -99,7 +99,7 @@ def test_spanish_dev_is_partly_in_train():
 
 def test_msra_has_a_very_long_sentence():
     test = paths("msra")[1]
-    findings = check_files([test], shown=100).findings
+    findings = check_files([test], max_examples=100).findings
     assert any("2427 tokens" in e.message for e in findings.examples["long-sentence"])
 
 
