@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 SWITCH = "TAGBELT_NATIVE"
-INTERFACE = 2
+INTERFACE = 3
 """What `tagbelt_interface` of the compiled kernels must say; raised with any change of a call."""
 
 

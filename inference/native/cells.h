@@ -105,7 +105,7 @@ TIER static inline __attribute__((always_inline)) void NAME(squash)(
 #define CELL_CASE(constant, name, gates, sigmoids) \
     case constant: NAME(squash)(b, constant, gates, lane); break;
 TIER static void NAME(units)(const struct block *b, int cell) {
-    for (int lane = 0; lane < LANES; lane += WIDTH) switch (cell) { CELLS(CELL_CASE) }
+    for (int lane = 0; lane < b->lanes; lane += WIDTH) switch (cell) { CELLS(CELL_CASE) }
 }
 #undef CELL_CASE
 

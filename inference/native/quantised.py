@@ -55,7 +55,7 @@ class KernelCell(NamedTuple):
 class _Layer(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("cell", "directions", "unit_blocks")),
-        *((name, ctypes.c_int32) for name in ("input_bytes", "chunks", "reserved")),
+        *((name, ctypes.c_int32) for name in ("input_bytes", "chunks", "hidden")),
         *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "peephole", "start")),
     ]
 
@@ -212,7 +212,7 @@ class QuantisedNetwork:
             -(-hidden // LANES),
             inputs.shape[3],
             _chunks(levels.shape[3]),
-            0,
+            hidden,
             self._pointer(_tiles(levels)),
             *(self._pointer(array) for array in _pack_gates(weights, index)),
             self._start(levels),

@@ -25,7 +25,7 @@ struct layer {
     int32_t unit_blocks; /* U */
     int32_t input_bytes;
     int32_t chunks;
-    int32_t reserved;
+    int32_t hidden; /* H units; the last block is filled up */
     const int8_t *tiles; /* [D][U][chunks][G][TILE] */
     const float *scale;  /* [D][U][G][LANES] */
     const float *bias;   /* [D][U][G][LANES]; what ZERO adds to the sums is taken off here */

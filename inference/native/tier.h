@@ -53,8 +53,8 @@ TIER static inline V NAME(sigmoid)(V half) { return 0.5f * NAME(tanh)(half) + 0.
 TIER static void NAME(tags)(const struct network *n, const struct pass *p, const uint8_t *states,
                             int64_t stride, int rows, float *scores) {
     int32_t sums[2 * LANES * LANES] __attribute__((aligned(64)));
-    struct product m = {.count = rows, .chunks = n->tag_chunks, .gates = 2, .room = p->room,
-                        .sums = sums};
+    struct product m = {.count = rows, .chunks = n->tag_chunks, .gates = 2, .lanes = LANES,
+                        .room = p->room, .sums = sums};
     m.rows = PREPARE(p, ((struct rows){states, stride}), rows, n->tag_chunks);
     for (int block = 0; block < n->tag_blocks; block++) {
         m.tiles = n->tag_tiles + (int64_t)block * n->tag_chunks * 2 * TILE;
@@ -95,6 +95,8 @@ TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, 
         const int64_t at = (int64_t)d * l->unit_blocks + unit;
         m.tiles = l->tiles + at * l->chunks * gates * TILE;
         m.start = l->start ? l->start + at * gates * LANES : NULL;
+        const int behind = l->hidden - unit * LANES;
+        m.lanes = b.lanes = behind < LANES ? behind : LANES;
         b.scale = l->scale + at * gates * LANES;
         b.bias = l->bias + at * gates * LANES;
         b.peephole = l->peephole ? l->peephole + at * (gates - 1) * LANES : NULL;

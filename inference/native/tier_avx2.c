@@ -48,9 +48,9 @@ struct words_avx2 {
     __m256i even[2], odd[2];
 };
 
-TIER INLINE struct words_avx2 widen_avx2(const int8_t *tile) {
-    struct words_avx2 w;
-    for (int half = 0; half < 2; half++) {
+TIER INLINE struct words_avx2 widen_avx2(const int8_t *tile, int halves) {
+    struct words_avx2 w = {0};
+    for (int half = 0; half < halves; half++) {
         const __m256i bytes = load32_avx2(tile + 32 * half);
         w.even[half] = _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
         w.odd[half] = _mm256_srai_epi16(bytes, 8);
@@ -73,7 +73,7 @@ enum words { WIDEN, WIDEN_AND_KEEP, KEPT };
     if (rows > i) {                                                                      \
         const __m256i own = _mm256_set1_epi32(four_bytes(x + i * stride + 2 * inputs));    \
         left##i = _mm256_sub_epi32(load32_avx2(start), own);                               \
-        right##i = _mm256_sub_epi32(load32_avx2(start + 8), own);                          \
+        if (halves > 1) right##i = _mm256_sub_epi32(load32_avx2(start + 8), own);                          \
     }
 #define ADD(i)                                                                      \
     if (rows > i) {                                                                 \
@@ -81,7 +81,7 @@ enum words { WIDEN, WIDEN_AND_KEEP, KEPT };
         const __m256i odd = _mm256_set1_epi32(four_bytes(x + i * stride + 4));      \
         left##i = add_avx2(left##i, even, odd, w.even[0], w.odd[0]);                \
         IN_ORDER(left##i);                                                          \
-        right##i = add_avx2(right##i, even, odd, w.even[1], w.odd[1]);              \
+        if (halves > 1) right##i = add_avx2(right##i, even, odd, w.even[1], w.odd[1]);              \
         IN_ORDER(right##i);                                                         \
     }
 #define CLOSE(i)                                                      \
@@ -90,8 +90,9 @@ enum words { WIDEN, WIDEN_AND_KEEP, KEPT };
         _mm256_storeu_si256((void *)(out + i * LANES + 8), right##i); \
     }
 
-/* Sums of `rows` rows, at most four, of one gate. */
-TIER INLINE void rows_avx2(const struct product *m, int gate, int row, int rows, enum words from) {
+/* Sums of `rows` rows, at most four, of one gate, eight or twice eight units. */
+TIER INLINE void rows_avx2(const struct product *m, int gate, int row, int rows, enum words from,
+                           int halves) {
     const int64_t stride = m->rows.stride;
     const uint8_t *x = m->rows.at + row * stride;
     const int8_t *tile = m->tiles + gate * TILE;
@@ -102,29 +103,34 @@ TIER INLINE void rows_avx2(const struct product *m, int gate, int row, int rows,
     OPEN(0) OPEN(1) OPEN(2) OPEN(3)
     for (int chunk = 0; chunk < m->chunks; chunk++, tile += m->gates * TILE)
         for (int k = 0; k < TILE; k += 4 * LANES, x += 8, kept++) {
-            const struct words_avx2 w = from == KEPT ? *kept : widen_avx2(tile + k);
+            const struct words_avx2 w = from == KEPT ? *kept : widen_avx2(tile + k, halves);
             if (from == WIDEN_AND_KEEP) *kept = w;
             ADD(0) ADD(1) ADD(2) ADD(3)
         }
     CLOSE(0) CLOSE(1) CLOSE(2) CLOSE(3)
 }
 
-TIER static void product_avx2(const struct product *m) {
+TIER INLINE void halves_avx2(const struct product *m, int halves) {
     for (int gate = 0; gate < m->gates; gate++) {
         int row = 0;
-        if (m->count > 4) rows_avx2(m, gate, 0, 4, WIDEN_AND_KEEP), row = 4;
-        for (; row + 4 <= m->count && row; row += 4) rows_avx2(m, gate, row, 4, KEPT);
+        if (m->count > 4) rows_avx2(m, gate, 0, 4, WIDEN_AND_KEEP, halves), row = 4;
+        for (; row + 4 <= m->count && row; row += 4) rows_avx2(m, gate, row, 4, KEPT, halves);
         if (row) switch (m->count - row) {
-            case 1: rows_avx2(m, gate, row, 1, KEPT); break;
-            case 2: rows_avx2(m, gate, row, 2, KEPT); break;
-            case 3: rows_avx2(m, gate, row, 3, KEPT);
+            case 1: rows_avx2(m, gate, row, 1, KEPT, halves); break;
+            case 2: rows_avx2(m, gate, row, 2, KEPT, halves); break;
+            case 3: rows_avx2(m, gate, row, 3, KEPT, halves);
         } else switch (m->count) {
-            case 1: rows_avx2(m, gate, 0, 1, WIDEN); break;
-            case 2: rows_avx2(m, gate, 0, 2, WIDEN); break;
-            case 3: rows_avx2(m, gate, 0, 3, WIDEN); break;
-            default: rows_avx2(m, gate, 0, 4, WIDEN);
+            case 1: rows_avx2(m, gate, 0, 1, WIDEN, halves); break;
+            case 2: rows_avx2(m, gate, 0, 2, WIDEN, halves); break;
+            case 3: rows_avx2(m, gate, 0, 3, WIDEN, halves); break;
+            default: rows_avx2(m, gate, 0, 4, WIDEN, halves);
         }
     }
+}
+
+TIER static void product_avx2(const struct product *m) {
+    if (m->lanes > LANES / 2) halves_avx2(m, 2);
+    else halves_avx2(m, 1);
 }
 
 /* Not for work: the limit of the processor. */

@@ -58,7 +58,7 @@ struct block {
     float *cells;
     uint8_t *out;
     int64_t stride, out_stride; /* from row to row of cells and out */
-    int rows;
+    int rows, lanes; /* rows and units that there are */
 };
 
 static inline int64_t padded_rows(int64_t rows) { return (rows + LANES - 1) / LANES * LANES; }
@@ -91,6 +91,7 @@ struct product {
     int count; /* at most LANES */
     const int8_t *tiles;
     int chunks, gates;
+    int lanes; /* of LANES sums of a row, those that are wanted */
     const int32_t *start; /* [gates][LANES], what sums start from; see `start` of struct layer */
     void *room;           /* for the tiles of a gate, as the tier wants them */
     int32_t *sums;

@@ -37,6 +37,7 @@ static struct layer layer(void) {
     l.unit_blocks = number();
     l.input_bytes = number();
     l.chunks = number();
+    l.hidden = number();
     l.tiles = array();
     l.scale = array();
     l.bias = array();

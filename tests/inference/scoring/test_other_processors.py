@@ -47,8 +47,15 @@ def written(network, table, rows, lengths):
     parts = [struct.pack("iii", TIERS.index(network.tier), *rows.shape)]
     parts.append(struct.pack("iiii", built.layers, built.tags, built.tag_blocks, built.tag_chunks))
     for layer in built.layer[: built.layers]:
-        numbers = (layer.cell, layer.directions, layer.unit_blocks, layer.input_bytes, layer.chunks)
-        parts.append(struct.pack("5i", *numbers))
+        numbers = (
+            layer.cell,
+            layer.directions,
+            layer.unit_blocks,
+            layer.input_bytes,
+            layer.chunks,
+            layer.hidden,
+        )
+        parts.append(struct.pack("6i", *numbers))
         for address in (layer.tiles, layer.scale, layer.bias, layer.peephole, layer.start):
             parts.append(packed(kept[address]))
     for address in (built.tag_tiles, built.tag_scale, built.tag_bias, built.tag_start):
