@@ -3,7 +3,6 @@
 import random
 import re
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -11,10 +10,6 @@ from urllib.parse import quote
 from starlette.types import Message, Receive, Scope, Send
 
 from tagbelt.service.engine.recorder import Work
-
-current: ContextVar[tuple[str, str] | None] = ContextVar("current", default=None)
-"""Its request id and its trace id, for the time of a request; not known in other threads."""
-
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(

@@ -8,13 +8,19 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tagbelt.service.private_logging import describe
 from tagbelt.service.settings import Settings
-from tagbelt.service.telemetry.exchange import Exchange, current
+
+if TYPE_CHECKING:  # the supervisor of worker processes logs too, and stays small without it
+    from tagbelt.service.telemetry.exchange import Exchange
+
+current: ContextVar[tuple[str, str] | None] = ContextVar("current", default=None)
+"""Request id and trace id of the request at hand; not known in other threads."""
 
 
 class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -174,7 +180,7 @@ class AccessLog:
     def __init__(self, *, texts: bool = False) -> None:
         self._texts = texts
 
-    def write(self, exchange: Exchange) -> None:
+    def write(self, exchange: "Exchange") -> None:
         """Logs one request: health checks and the like at debug, everything else at info."""
         level = logging.DEBUG if exchange.quiet else logging.INFO
         if not logger.isEnabledFor(level):

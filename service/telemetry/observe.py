@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tagbelt.errors import SettingsError
 from tagbelt.service.private_logging import log_failure
 from tagbelt.service.settings import ENV_PREFIX, Settings
-from tagbelt.service.telemetry.exchange import Exchange, current
-from tagbelt.service.telemetry.logs import AccessLog
+from tagbelt.service.telemetry.exchange import Exchange
+from tagbelt.service.telemetry.logs import AccessLog, current
 from tagbelt.service.telemetry.metrics import Metrics
 
 EXTRA = "otel"

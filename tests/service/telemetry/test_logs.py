@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagbelt.service.settings import Settings
-from tagbelt.service.telemetry.exchange import current
 from tagbelt.service.telemetry.logs import (
     MAX_TEXT,
     JsonFormatter,
     TextFormatter,
+    current,
     log_config,
     shortened,
 )
