@@ -26,7 +26,8 @@ def read_measured(results: Path = RESULTS, plan: Path = PLAN) -> Measured:
     """The plan, and the results that there are."""
     result = read_result(results, NAME) or {"rows": []}
     rows = {row["row"]: row for row in result["rows"]}
-    return Measured(read_plan(plan), rows, read_result(results, "accuracy_spacy"))
+    others = (read_result(results, name) for name in ("accuracy_spacy", "everyday"))
+    return Measured(read_plan(plan), rows, *others)
 
 
 def render(template: str, measured: Measured) -> str:

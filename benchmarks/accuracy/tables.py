@@ -25,11 +25,12 @@ FIGURES = ("precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class Measured:
-    """The plan, and what was measured of it: rows by name, and the comparison with spaCy."""
+    """The plan, what was measured of it by the rows' names, and what stands beside it."""
 
     plan: Plan
     rows: Mapping[str, Row]
     spacy: Mapping[str, Any] | None = None
+    everyday: Mapping[str, Any] | None = None
 
     def of(self, group: str) -> Iterator[tuple[Entry, Row]]:
         """The rows of a group that there are results for."""
@@ -287,6 +288,15 @@ def mapping(measured: Measured) -> str:
     return markdown(("types of", "taken as; all others left out"), body)
 
 
+def everyday(measured: Measured) -> str:
+    """F1 of each bundled model on the everyday sentences of its language, by group."""
+    if measured.everyday is None:
+        return NOT_MEASURED
+    rows = measured.everyday["rows"]
+    body = [[r["model"], r["group"], str(r["sentences"]), percent(r["f1"])] for r in rows]
+    return markdown(("model", "group", "sentences", "F1"), body)
+
+
 TABLES: Mapping[str, Table] = {
     "sets": sets,
     "commands": commands,
@@ -299,4 +309,5 @@ TABLES: Mapping[str, Table] = {
     "ablation Resume": partial(ablation, "Resume"),
     "spacy": spacy,
     "mapping": mapping,
+    "everyday": everyday,
 }

@@ -47,7 +47,9 @@ def measured(**changes):
     for entry in PLAN.entries:
         test = against(-0.5, 0.2, 0.0001) if entry.base else None
         rows[entry.name] = made(entry, changes.get(entry.name, 90.0), against=test)
-    return Measured(PLAN, rows, spacy())
+    score = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    everyday = [{"model": "en@1", "group": "all", "sentences": 3, **score}]
+    return Measured(PLAN, rows, spacy(), {"rows": everyday})
 
 
 def spacy():
