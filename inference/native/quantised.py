@@ -25,7 +25,7 @@ TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx", "neon", "neondot")
 """By their place in a mask of recurrent.c."""
 _PREFERRED = ("amx", "vnni", "avxvnni", "avx2", "neondot", "neon", PORTABLE)
 FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx", "neon", "dotprod")
-"""What a processor may have, by their place in a mask; "avx512" is F, BW, VL and DQ."""
+"""Features of a processor, by their place in a mask; "avx512" is F, BW, VL and DQ."""
 _CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
 """By their gates, for files without a name; a GRU has four of which the states reach but three."""
 

@@ -53,7 +53,7 @@ class Job:
     taken: int = 0
     """Items that a batch has taken."""
     price_of_token: int = field(init=False)
-    """What one token of this job takes of a batch's budget."""
+    """The part of a batch's budget that one token of this job takes."""
     weight: float = field(init=False)
     """The work left in it: characters times what each costs. Stays while the job waits."""
     outcomes: list[Outcome | None] = field(init=False)

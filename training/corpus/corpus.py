@@ -183,7 +183,7 @@ def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], t
 
 @dataclass(frozen=True)
 class _Part:
-    """What one file of a split gave."""
+    """The sentences of one file of a split, and what was repaired in it."""
 
     source: SourceFile
     sentences: tuple[Sentence, ...]

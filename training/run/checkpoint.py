@@ -1,4 +1,4 @@
-"""What a run keeps: the state to resume from, and the checkpoint of its best epoch."""
+"""Writes what a run keeps: the state to resume from, and the checkpoint of its best epoch."""
 
 import hashlib
 import json

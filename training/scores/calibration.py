@@ -107,7 +107,7 @@ def _error(parts: Sequence[tuple[int, float, float]]) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was done to a checkpoint: 1.0 left it as it was. The errors are those on dev."""
+    """The temperature that a checkpoint got: 1.0 left it as it was. The errors are those on dev."""
 
     temperature: float
     error_before: float
@@ -120,7 +120,7 @@ class Calibration:
 
     @classmethod
     def recorded(cls, header: Header) -> Self | None:
-        """What a header says of its calibration; None where it says nothing."""
+        """Read the calibration of a header; None where it has none."""
         if ERROR not in header.metrics:
             return None
         return cls(header.temperature, header.metrics[ERROR_BEFORE], header.metrics[ERROR])

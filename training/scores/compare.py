@@ -38,7 +38,7 @@ JudgedSplit = Literal["dev", "test"]
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """What stands on one side: the checkpoints of a run, of a series of seeds, or a bare one.
+    """One side of a comparison: the checkpoints of a run, of a series of seeds, or a bare one.
 
     `runs` are the directories of the runs that the checkpoints come from; none for a bare one.
     """
