@@ -12,7 +12,7 @@ from pathlib import Path
 
 SWITCH = "TAGBELT_NATIVE"
 INTERFACE = 3
-"""The number that `tagbelt_interface` of the compiled kernels must give; raised with any change of a call."""
+"""The number that `tagbelt_interface` of the compiled kernels gives; raised when a call changes."""
 
 
 @functools.cache
