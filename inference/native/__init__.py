@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 SWITCH = "TAGBELT_NATIVE"
-INTERFACE = 3
+INTERFACE = 4
 """The number that `tagbelt_interface` of the compiled kernels gives; raised when a call changes."""
 
 

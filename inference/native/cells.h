@@ -34,15 +34,20 @@ static const int32_t GATES_OF[] = {CELLS(GATES)};
 
 /* What the gates of a block of units become for its rows: from GATE(g), the sum of gate g before
  * activation, of which a sigmoid gate's is halved, and the row's `cells`, the state of the cell
- * before, `state` and the new `cells` are made. */
-#define ROWS(body)                                                         \
-    for (int row = 0; row < b->rows; row++) {                              \
-        const int32_t *sums = b->sums + row * LANES + lane;                \
-        float *cells = b->cells + row * b->stride + lane;                  \
-        V state;                                                           \
-        body;                                                              \
-        STORE_BYTES(b->out + row * b->out_stride + lane, state * 127.0f);  \
+ * before, `state` and the new `cells` are made. A body that is cut in two, by way of `cells`, keeps
+ * the processor busier: it looks ahead no further than a hundred operations. */
+#define EACH_ROW(body)                                        \
+    for (int row = 0; row < b->rows; row++) {                 \
+        const int32_t *sums = b->sums + row * LANES + lane;   \
+        float *cells = b->cells + row * b->stride + lane;     \
+        body;                                                 \
     }
+#define ROWS(body)                                                        \
+    EACH_ROW({                                                            \
+        V state;                                                          \
+        body;                                                             \
+        STORE_BYTES(b->out + row * b->out_stride + lane, state * 127.0f); \
+    })
 #define GATE(g) FUSED(NAME(load_sums)(sums + (g) * LANES * LANES), scale[g], bias[g])
 #define STORE_CELL(v) memcpy(cells, &(v), sizeof(V))
 
@@ -57,24 +62,30 @@ TIER static inline __attribute__((always_inline)) void NAME(squash)(
         peephole[gate] = b->peephole && gate < gates - 1
                              ? NAME(load)(b->peephole + gate * LANES + lane) : (V){0};
     if (cell == LSTM) {
-        ROWS({
+        EACH_ROW({
             V before = NAME(load)(cells);
             V g = NAME(tanh)(GATE(0));
             V i = NAME(sigmoid)(GATE(1) + peephole[0] * before);
             V f = NAME(sigmoid)(GATE(2) + peephole[1] * before);
             V c = f * before + i * g;
-            V o = NAME(sigmoid)(GATE(3) + peephole[2] * c);
             STORE_CELL(c);
+        })
+        ROWS({
+            V c = NAME(load)(cells);
+            V o = NAME(sigmoid)(GATE(3) + peephole[2] * c);
             state = o * NAME(tanh)(c);
         })
     } else if (cell == LSTM_COUPLED) {
-        ROWS({
+        EACH_ROW({
             V before = NAME(load)(cells);
             V g = NAME(tanh)(GATE(0));
             V f = NAME(sigmoid)(GATE(1) + peephole[0] * before);
             V c = f * (before - g) + g;
-            V o = NAME(sigmoid)(GATE(2) + peephole[1] * c);
             STORE_CELL(c);
+        })
+        ROWS({
+            V c = NAME(load)(cells);
+            V o = NAME(sigmoid)(GATE(2) + peephole[1] * c);
             state = o * NAME(tanh)(c);
         })
     } else if (cell == GRU) {
@@ -110,6 +121,7 @@ TIER static void NAME(units)(const struct block *b, int cell) {
 #undef CELL_CASE
 
 #undef ROWS
+#undef EACH_ROW
 #undef GATE
 #undef STORE_CELL
 

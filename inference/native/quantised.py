@@ -219,9 +219,9 @@ class QuantisedNetwork:
         )
 
     def _start(self, levels: NDArray[np.int8]) -> int | None:
-        """Address of what the sums start from in this tier, [D, U, G, 16] of int32."""
-        starts = _STARTS.get(self.tier)
-        return None if starts is None else self._pointer(_gate_blocks(starts(levels), np.int32))
+        """Address of what the sums start from in this tier, [D, U, G, n, 16] of int32."""
+        starts = [_gate_blocks(of(levels), np.int32) for of in _STARTS.get(self.tier, ())]
+        return self._pointer(np.stack(starts, axis=3)) if starts else None
 
     def _pointer(self, array: Array | None) -> int | None:
         if array is None:
@@ -325,15 +325,15 @@ def _minus_pair_products(levels: NDArray[np.int8]) -> Array:
 
 
 def _zero_products(levels: NDArray[np.int8]) -> Array:
-    """[D, G, H, I] -> [D, G, H], what rows of ZERO add up to: see tier_neon.c."""
+    """[D, G, H, I] -> [D, G, H], what rows of ZERO add up to: for tiers of signed bytes."""
     sums: Array = ZERO * levels.sum(3, dtype=np.int32)
     return sums
 
 
-_STARTS: dict[str, Callable[[NDArray[np.int8]], Array]] = {
-    "avx2": _minus_pair_products,
-    "neon": _zero_products,
-    "neondot": _zero_products,
+_STARTS: dict[str, tuple[Callable[[NDArray[np.int8]], Array], ...]] = {
+    "avx2": (_minus_pair_products, _zero_products),
+    "neon": (_zero_products,),
+    "neondot": (_zero_products,),
 }
 
 

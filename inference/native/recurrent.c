@@ -130,7 +130,7 @@ PUBLIC int32_t tagbelt_tiers(void) { return tagbelt_tiers_of(features()); }
 /* ---- entry points ---- */
 
 /* See INTERFACE in __init__.py. */
-PUBLIC int tagbelt_interface(void) { return 3; }
+PUBLIC int tagbelt_interface(void) { return 4; }
 
 static int64_t rounded(int64_t bytes) { return (bytes + CHUNK - 1) / CHUNK * CHUNK; }
 

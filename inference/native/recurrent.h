@@ -30,7 +30,7 @@ struct layer {
     const float *scale;  /* [D][U][G][LANES] */
     const float *bias;   /* [D][U][G][LANES]; what ZERO adds to the sums is taken off here */
     const float *peephole; /* [D][U][G - 1][LANES], or NULL */
-    const int32_t *start; /* [D][U][G][LANES], what sums start from; NULL in tiers without it */
+    const int32_t *start; /* [D][U][G][STARTS][LANES], what sums start from; NULL in tiers without */
 };
 
 /* All that stands behind the word vectors. K tags in `tag_blocks` blocks of LANES; a weight is
@@ -44,7 +44,7 @@ struct network {
     const int8_t *tag_tiles; /* [tag_blocks][tag_chunks][2][TILE] */
     const float *tag_scale;  /* [tag_blocks][2][LANES] */
     const float *tag_bias;   /* [tag_blocks][LANES] */
-    const int32_t *tag_start; /* [tag_blocks][2][LANES], as `start` */
+    const int32_t *tag_start; /* [tag_blocks][2][STARTS][LANES], as `start` */
 };
 
 #endif

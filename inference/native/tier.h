@@ -6,7 +6,8 @@
  *   FINISH      (product): compute its sums,
  * and, if the tier has them,
  *   START       (product): a first half of that; between the two other work may stand,
- *   PREPARE     (pass, rows, count, chunks): the rows as products read them.
+ *   PREPARE     (pass, rows, count, chunks): the rows as products read them,
+ *   STARTS      how many numbers it has for a sum to start from, 1 unless given.
  */
 
 #ifndef START
@@ -14,6 +15,9 @@
 #endif
 #ifndef PREPARE
 #define PREPARE(pass, rows, count, chunks) (rows)
+#endif
+#ifndef STARTS
+#define STARTS 1
 #endif
 
 typedef float NAME(floats) __attribute__((vector_size(WIDTH * 4)));
@@ -58,7 +62,7 @@ TIER static void NAME(tags)(const struct network *n, const struct pass *p, const
     m.rows = PREPARE(p, ((struct rows){states, stride}), rows, n->tag_chunks);
     for (int block = 0; block < n->tag_blocks; block++) {
         m.tiles = n->tag_tiles + (int64_t)block * n->tag_chunks * 2 * TILE;
-        m.start = n->tag_start ? n->tag_start + block * 2 * LANES : NULL;
+        m.start = n->tag_start ? n->tag_start + block * 2 * STARTS * LANES : NULL;
         START(&m);
         FINISH(&m);
         const float *scale = n->tag_scale + block * 2 * LANES;
@@ -94,7 +98,7 @@ TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, 
     for (int unit = 0; unit < l->unit_blocks; unit++) {
         const int64_t at = (int64_t)d * l->unit_blocks + unit;
         m.tiles = l->tiles + at * l->chunks * gates * TILE;
-        m.start = l->start ? l->start + at * gates * LANES : NULL;
+        m.start = l->start ? l->start + at * gates * STARTS * LANES : NULL;
         const int behind = l->hidden - unit * LANES;
         m.lanes = b.lanes = behind < LANES ? behind : LANES;
         b.scale = l->scale + at * gates * LANES;
@@ -150,3 +154,4 @@ TIER static void NAME(direction)(const struct layer *l, int d, const struct pass
 #undef START
 #undef FINISH
 #undef PREPARE
+#undef STARTS

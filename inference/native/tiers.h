@@ -92,7 +92,7 @@ struct product {
     const int8_t *tiles;
     int chunks, gates;
     int lanes; /* of LANES sums of a row, those that are wanted */
-    const int32_t *start; /* [gates][LANES], what sums start from; see `start` of struct layer */
+    const int32_t *start; /* [gates][STARTS][LANES], what sums start from, as in struct layer */
     void *room;           /* for the tiles of a gate, as the tier wants them */
     int32_t *sums;
 };
