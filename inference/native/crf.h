@@ -38,6 +38,7 @@
 enum {
     MOST_LANES = 4,   /* 8, with AVX-512, are hardly faster and waste more on a lone row */
     LEAST_LANES = 2,  /* what every processor has */
+    WIDE = 4,         /* tags of a group: sums of each are in a register */
     LONG = 8192,      /* rows of more steps go in the smallest blocks: tables are large enough */
 };
 
@@ -74,11 +75,25 @@ struct scheme {
     const char *continuing;        /* [L][K] */
 };
 
-/* The moves into (or out of) each tag: those from list[first[k]] to list[first[k + 1] - 1]. */
+/* Tags that are computed together, up to WIDE of them: their moves come from (or lead to) the same
+ * `others`, each of which is read once for all. In BIOES: all that may follow O, and each label's I
+ * and E. */
+struct group {
+    size tags[WIDE], count;
+    size moves;
+    const size *others; /* [moves] */
+    double *values;     /* [moves][WIDE], `none` where there is no tag */
+};
+
+/* The moves into (or out of) each tag: those from list[first[k]] to list[first[k + 1] - 1]; and the
+ * same by groups. */
 struct moves {
     size *first;   /* [K + 1] */
     size *other;   /* the tag at the other end, rising */
     double *value;
+    struct group *groups;
+    size group_count;
+    double *wide; /* the groups' values */
 };
 
 static inline int lengths_fit(const struct batch *batch) {
@@ -109,6 +124,42 @@ static inline void moves_free(struct moves *moves) {
     free(moves->first);
     free(moves->other);
     free(moves->value);
+    free(moves->groups);
+    free(moves->wide);
+}
+
+/* The group that tag `tag` joins: one with its `others` and room, else a new one. */
+static inline struct group *group_for(struct moves *moves, size tag) {
+    const size *others = moves->other + moves->first[tag];
+    const size count = moves->first[tag + 1] - moves->first[tag];
+    struct group *group = moves->groups, *end = group + moves->group_count;
+    for (; group < end; group++)
+        if (group->count < WIDE && group->moves == count &&
+            !memcmp(group->others, others, (size_t)count * sizeof *others))
+            return group;
+    moves->group_count++;
+    *group = (struct group){.others = others, .moves = count};
+    return group;
+}
+
+/* Group the tags, from the lists of their moves. */
+static inline int groups_init(struct moves *moves, size tags, double none) {
+    moves->group_count = 0;
+    moves->groups = tables(tags, 1, sizeof(struct group));
+    moves->wide = tables(moves->first[tags], WIDE, sizeof(double));
+    if (!moves->groups || !moves->wide) return 0;
+    double *values = moves->wide;
+    for (size tag = 0; tag < tags; tag++) {
+        struct group *group = group_for(moves, tag);
+        if (!group->count) {
+            group->values = values;
+            for (size i = 0; i < group->moves * WIDE; i++) *values++ = none;
+        }
+        for (size move = 0; move < group->moves; move++)
+            group->values[move * WIDE + group->count] = moves->value[moves->first[tag] + move];
+        group->tags[group->count++] = tag;
+    }
+    return 1;
 }
 
 /* From value [K][K] (from, to), leaving out those that are `none`. */
@@ -117,6 +168,8 @@ static inline int moves_init(struct moves *moves, const double *value, size tags
     moves->first = tables(tags + 1, 1, sizeof(size));
     moves->other = tables(tags, tags, sizeof(size));
     moves->value = tables(tags, tags, sizeof(double));
+    moves->groups = NULL;
+    moves->wide = NULL;
     if (!moves->first || !moves->other || !moves->value) return 0;
     size count = 0;
     for (size tag = 0; tag < tags; tag++) {
@@ -129,7 +182,7 @@ static inline int moves_init(struct moves *moves, const double *value, size tags
         }
     }
     moves->first[tags] = count;
-    return 1;
+    return groups_init(moves, tags, none);
 }
 
 #endif

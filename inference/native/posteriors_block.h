@@ -2,22 +2,32 @@
 
 #include "lanes.h"
 
-/* x to exp(x), for x <= 0, to a few units in the last place: x = n log 2 + r, and r by its series.
- * What is below 1e-307 may come out as any such number. */
-TIER INLINE void NAME(exponential)(V *x) {
+/* Numbers whose exponentials are computed side by side: one alone waits for each of its sums. */
+#define ABREAST 8
+
+/* x[i] to exp(x[i]), for x <= 0, to a few units in the last place: x = n log 2 + r, and r by its
+ * series. What is below 1e-307 may come out as any such number. */
+TIER INLINE void NAME(exponentials)(V *x, int count) {
     static const double series[] = {
         1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
         1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      1.0 / 2,     1.0, 1.0};
     const double shift = 0x1.8p52; /* a sum of this size is rounded to a whole number */
-    V floor = (V){0} - 708.0;
-    NAME(raise)(&floor, *x);
-    V whole = floor * 0x1.71547652b82fep0 + shift;
-    V n = whole - shift;
-    V r = (floor - n * 0x1.62e42fefap-1) - n * 0x1.cf79abc9e3b3ap-40;
-    V sum = r * (1.0 / 6227020800) + series[0];
-    for (int i = 1; i < 13; i++) sum = sum * r + series[i];
-    BITS power = ((BITS)whole + 1023) << 52; /* the bits of 2^n */
-    *x = sum * (V)power;
+    V whole[ABREAST], r[ABREAST], sum[ABREAST];
+    for (int i = 0; i < count; i++) {
+        V floor = (V){0} - 708.0;
+        NAME(raise)(&floor, x[i]);
+        whole[i] = floor * 0x1.71547652b82fep0 + shift;
+        const V n = whole[i] - shift;
+        r[i] = (floor - n * 0x1.62e42fefap-1) - n * 0x1.cf79abc9e3b3ap-40;
+        sum[i] = r[i] * (1.0 / 6227020800) + series[0];
+    }
+#pragma GCC unroll 1 /* else GCC computes one number after the other again */
+    for (int term = 1; term < 13; term++)
+        for (int i = 0; i < count; i++) sum[i] = sum[i] * r[i] + series[term];
+    for (int i = 0; i < count; i++) {
+        const BITS power = ((BITS)whole[i] + 1023) << 52; /* the bits of 2^n */
+        x[i] = sum[i] * (V)power;
+    }
 }
 
 /* Fill `local` with exp(emission - the step's largest one); 1 after a row's end, to stay in
@@ -32,13 +42,28 @@ TIER INLINE void NAME(load_local)(const struct chart *chart, const struct batch 
         for (size step = 0; step < chart->lengths[row]; step++, own += batch->step_stride)
             for (size tag = 0; tag < tags; tag++, cell += LANES) *cell = own[tag];
     }
-    for (size step = 0; step < chart->steps; step++, local += tags) {
-        V peak = local[0];
-        for (size tag = 1; tag < tags; tag++) NAME(raise)(&peak, local[tag]);
-        for (size tag = 0; tag < tags; tag++) {
-            local[tag] -= peak;
-            NAME(exponential)(&local[tag]);
+    V *const end = local + chart->steps * tags;
+    for (V *now = local; now < end; now += tags) {
+        V peak = now[0];
+        for (size tag = 1; tag < tags; tag++) NAME(raise)(&peak, now[tag]);
+        for (size tag = 0; tag < tags; tag++) now[tag] -= peak;
+    }
+    for (; local + ABREAST <= end; local += ABREAST) NAME(exponentials)(local, ABREAST);
+    for (; local < end; local++) NAME(exponentials)(local, 1);
+}
+
+/* To [K]: for each tag, the sum of `from` [K] at the other ends of its moves times their values. */
+TIER INLINE void NAME(sum_moves)(V *to, const V *from, const struct moves *moves) {
+    const struct group *const end = moves->groups + moves->group_count;
+    for (const struct group *group = moves->groups; group < end; group++) {
+        V sum[WIDE] = {0};
+        const double *value = group->values;
+        for (size move = 0; move < group->moves; move++, value += WIDE) {
+            const V other = from[group->others[move]];
+            for (int i = 0; i < WIDE; i++) sum[i] += other * value[i];
         }
+        for (int i = 0; i < WIDE; i++)
+            if (i < group->count) to[group->tags[i]] = sum[i];
     }
 }
 
@@ -46,14 +71,11 @@ TIER INLINE void NAME(run_forward)(const struct chart *chart, const struct model
     const size tags = model->tags;
     V *now = (V *)chart->forward, *local = (V *)chart->local, *scales = (V *)chart->scales;
     for (size step = 0; step < chart->steps; step++, now += tags, local += tags) {
-        const V *before = step ? now - tags : NULL;
+        if (step) NAME(sum_moves)(now, now - tags, &model->into);
+        else for (size tag = 0; tag < tags; tag++) now[tag] = (V){0} + model->start[tag];
         V total = {0};
         for (size tag = 0; tag < tags; tag++) {
-            V sum = (V){0} + (step ? 0.0 : model->start[tag]);
-            const size stop = step ? model->into.first[tag + 1] : 0;
-            for (size move = model->into.first[tag]; move < stop; move++)
-                sum += before[model->into.other[move]] * model->into.value[move];
-            now[tag] = sum * local[tag];
+            now[tag] *= local[tag];
             total += now[tag];
         }
         const V scale = scales[step] = 1.0 / total;
@@ -86,13 +108,8 @@ TIER INLINE void NAME(run_backward)(struct chart *chart, const struct model *mod
     const V *local = (const V *)chart->local + chart->steps * tags;
     for (size step = chart->steps - 1; step >= 0; step--) {
         now -= tags;
-        for (size tag = 0; tag < tags; tag++) {
-            V sum = {0};
-            const size first = model->out.first[tag], stop = model->out.first[tag + 1];
-            for (size move = first; move < stop && step + 1 < chart->steps; move++)
-                sum += after[model->out.other[move]] * model->out.value[move];
-            now[tag] = sum;
-        }
+        if (step + 1 < chart->steps) NAME(sum_moves)(now, after, &model->out);
+        else memset(now, 0, (size_t)tags * sizeof(V));
         NAME(close_rows)(chart, model, step);
         local -= tags;
         V total = {0};
@@ -117,6 +134,7 @@ TIER static void NAME(fill)(struct chart *chart, const struct batch *batch,
     NAME(run_backward)(chart, model, after);
 }
 
+#undef ABREAST
 #undef V
 #undef BITS
 #undef NAME

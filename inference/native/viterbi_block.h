@@ -30,11 +30,17 @@ TIER INLINE void NAME(forward_best)(V *scores, size steps, size tags, const doub
     for (size step = 1; step < steps; step++) {
         const V *before = scores;
         scores += tags;
-        for (size tag = 0; tag < tags; tag++) {
-            V best = (V){0} - INFINITY;
-            for (size move = into->first[tag]; move < into->first[tag + 1]; move++)
-                NAME(raise)(&best, before[into->other[move]] + into->value[move]);
-            scores[tag] += best;
+        const struct group *const end = into->groups + into->group_count;
+        for (const struct group *group = into->groups; group < end; group++) {
+            V best[WIDE];
+            for (int i = 0; i < WIDE; i++) best[i] = (V){0} - INFINITY;
+            const double *value = group->values;
+            for (size move = 0; move < group->moves; move++, value += WIDE) {
+                const V from = before[group->others[move]];
+                for (int i = 0; i < WIDE; i++) NAME(raise)(&best[i], from + value[i]);
+            }
+            for (int i = 0; i < WIDE; i++)
+                if (i < group->count) scores[group->tags[i]] += best[i];
         }
     }
 }
