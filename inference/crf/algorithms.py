@@ -21,7 +21,7 @@ from tagbelt.inference.crf.parameters import (
     TagTable,
     rows_alive,
 )
-from tagbelt.inference.native import library
+from tagbelt.inference.native import address, library
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_ssize_t
@@ -163,7 +163,7 @@ class CrfKernels:
         batch = _Batch(emissions, lengths, crf)
         paths = np.zeros(batch.shape, np.intp)
         best = np.empty(batch.shape[1])
-        code = self._viterbi(_packed(crf), *batch.arguments, _address(paths), _address(best))
+        code = self._viterbi(_packed(crf), *batch.arguments, address(paths), address(best))
         if code > 0:
             raise ValueError(
                 f"row {code - 1} has no path of finite score: its emissions are not finite"
@@ -180,10 +180,10 @@ class CrfKernels:
         found = np.empty((4, paths.size), np.intp)  # at most one a token
         count = self._find_spans(
             _packed_table(table),
-            _address(paths),
+            address(paths),
             *paths.shape,
-            _address(lengths),
-            _address(found),
+            address(lengths),
+            address(found),
         )
         if count < 0:
             raise ValueError("paths that no decoder made: a length or a tag is out of range")
@@ -216,9 +216,9 @@ class CrfKernels:
             _packed(crf),
             _packed_table(table),
             *batch.arguments,
-            *map(_address, columns),
+            *map(address, columns),
             count,
-            _address(result),
+            address(result),
         )
         batch.check(lost)
         return result, lost
@@ -234,9 +234,7 @@ class CrfKernels:
         steps = int(lengths[0]) if len(lengths) else 0
         result = np.zeros((max(0, min(steps, len(emissions))), *emissions.shape[1:]))
         lost = np.zeros(len(lengths), np.bool_)
-        code = self._token_marginals(
-            _packed(crf), *batch.arguments, _address(result), _address(lost)
-        )
+        code = self._token_marginals(_packed(crf), *batch.arguments, address(result), address(lost))
         batch.check(code)
         return result, np.flatnonzero(lost)
 
@@ -263,12 +261,12 @@ class _Batch:
         steps, rows, _ = emissions.shape
         self.shape = (steps, rows)
         self.arguments = (
-            _address(self._emissions),
+            address(self._emissions),
             strides[0] // _FLOAT,
             strides[1] // _FLOAT,
             steps,
             rows,
-            _address(self._lengths),
+            address(self._lengths),
         )
 
     def check(self, code: int) -> None:
@@ -289,22 +287,11 @@ def crf_kernels() -> CrfKernels | None:
     return None if kernels is None else CrfKernels(kernels)
 
 
-def _address(array: NDArray[np.generic]) -> int:
-    """Return the address of a contiguous array.
-
-    Three times as fast as `array.ctypes.data` if it is writable.
-    """
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # read-only, empty
-        return array.ctypes.data
-
-
 @functools.lru_cache(maxsize=64)
 def _packed(crf: CrfParameters) -> _Crf:
     """Lay a CRF out as the functions take it; its arrays are frozen and live as long."""
     arrays = [np.ascontiguousarray(a) for a in (crf.start, crf.transitions, crf.end)]
-    packed = _Crf(len(crf.start), *map(_address, arrays))
+    packed = _Crf(len(crf.start), *map(address, arrays))
     packed.arrays = arrays
     return packed
 
@@ -318,6 +305,6 @@ def _packed_table(table: TagTable) -> _Scheme:
     flags = [np.array(a, np.bool_) for a in (table.opens, table.continues)]
     numbers = [np.array(a, np.intp) for a in (table.label, table.places)]
     arrays = [*flags, *numbers, np.array(table.continuing, np.bool_)]
-    packed = _Scheme(size, len(table.labels), *map(_address, arrays))
+    packed = _Scheme(size, len(table.labels), *map(address, arrays))
     packed.arrays = arrays
     return packed

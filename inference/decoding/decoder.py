@@ -169,6 +169,9 @@ class Decoder:
     def _batches(self, block: _Block) -> Iterator[Callable[[], _Scored]]:
         """Yield the batches of a block, each to be scored by a call."""
         lengths = block.lengths
+        if len(lengths) == 1 and lengths[0] <= self._limit:  # has tokens, else there is no block
+            yield partial(_score, self._whole, block, np.zeros(1, np.intp))
+            return
         short = ((lengths > 0) & (lengths <= self._limit)).nonzero()[0]
         for part in batches(lengths[short], self._budget):
             yield partial(_score, self._whole, block, short[part])
@@ -230,6 +233,8 @@ def _score(
 
 def _places(starts: IntArray, lengths: IntArray) -> IntArray:
     """Return where the tokens of sentences stand: [T, B], -1 after a sentence's end."""
+    if len(lengths) == 1:  # a lone sentence should not pay for what others would need
+        return np.arange(starts[0], starts[0] + lengths[0])[:, None]
     steps = np.arange(lengths[0])[:, None]
     return np.where(steps < lengths, steps + starts, -1)
 

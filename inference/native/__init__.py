@@ -10,6 +10,9 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 SWITCH = "TAGBELT_NATIVE"
 INTERFACE = 4
 """The number that `tagbelt_interface` of the compiled kernels gives; raised when a call changes."""
@@ -31,3 +34,14 @@ def library() -> ctypes.CDLL | None:
                 return kernels
             warnings.warn(f"{path} does not fit: install Tagbelt again", stacklevel=2)
     return None
+
+
+def address(array: NDArray[np.generic]) -> int:
+    """Return the address of a contiguous array.
+
+    Three times as fast as `array.ctypes.data` if it is writable.
+    """
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # read-only, empty
+        return array.ctypes.data

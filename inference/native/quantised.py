@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.inference.native import library
+from tagbelt.inference.native import address, library
 
 LANES, CHUNK, ZERO = 16, 64, 128
 LIMIT = 127
@@ -159,19 +159,19 @@ class QuantisedNetwork:
             raise ValueError(f"rows are {table.dtype} {table.shape[1:]}, not bytes [{self.inputs}]")
         if not _falling(lengths, steps, sentences):
             raise ValueError(f"{len(lengths)} lengths do not fall from {steps} to at least 1")
-        if rows.min() < 0 or rows.max() >= len(table):
-            raise ValueError(f"a row outside a table of {len(table)}")
         table, rows = np.ascontiguousarray(table), np.ascontiguousarray(rows, np.int64)
+        if rows.view(np.uint64).max() >= len(table):  # those below 0 are the largest
+            raise ValueError(f"a row outside a table of {len(table)}")
         lengths = np.ascontiguousarray(lengths, np.int32)
         scores = np.zeros((steps, sentences, self.tags), np.float32)
         self._emissions(
             self._network,
             TIERS.index(self.tier),
-            table.ctypes.data,
-            rows.ctypes.data,
-            lengths.ctypes.data,
+            address(table),
+            address(rows),
+            address(lengths),
             sentences,
-            scores.ctypes.data,
+            address(scores),
             self._room(steps, sentences),
         )
         return scores
@@ -182,7 +182,7 @@ class QuantisedNetwork:
         room: Bytes | None = getattr(self._local, "room", None)
         if room is None or len(room) < size:
             room = self._local.room = np.empty(size, np.uint8)
-        return int(room.ctypes.data)
+        return address(room)
 
     def _build(self, weights: Weights) -> _Network:
         layers = [self._layer(i, weights) for i in range(_layers(weights))]
@@ -404,5 +404,5 @@ def _chunks(inputs: int) -> int:
 def _falling(lengths: IntArray, steps: int, sentences: int) -> bool:
     if lengths.shape != (sentences,) or sentences == 0:
         return False
-    ordered = bool((lengths[1:] <= lengths[:-1]).all())
+    ordered = sentences == 1 or bool((lengths[1:] <= lengths[:-1]).all())
     return ordered and int(lengths[0]) == steps and int(lengths[-1]) >= 1
