@@ -31,7 +31,6 @@ BYTES_PER_SECOND = 16_384
 # Who has only just connected is about to ask.
 FRESH_SECONDS = 0.5
 
-MALFORMED = Kind("", 400, "Bad request", "")
 TOO_SLOW = Kind("", 408, "Request timeout", "")
 HEAD_TOO_LARGE = Kind("", 431, "Request header fields too large", "")
 
@@ -222,7 +221,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answer what is not HTTP, and end the connection."""
-        self._refuse(MALFORMED, "this is not a request as HTTP/1.1 knows it")
+        self._refuse(problems.BAD_REQUEST, "this is not a request as HTTP/1.1 knows it")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Have a request answered, or refuse it if the engine is full."""
