@@ -75,9 +75,7 @@ def install(
     check_exposure(settings, ring)
     for warning in ring.warnings():
         logger.warning("%s", warning)
-    app.add_middleware(
-        Guard, ring=ring, settings=settings, routes=app.routes, rejected=rejected
-    )
+    app.add_middleware(Guard, ring=ring, settings=settings, routes=app.routes, rejected=rejected)
     if settings.cors_origins:
         # In front of the guard: a preflight brings no key, and refusals must be readable too.
         # Without credentials, since keys are sent by hand; then any request header may be sent.

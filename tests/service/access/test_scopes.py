@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from starlette.routing import Match, Route
 
 from tagbelt.service.access.guard import ANY, TABLE, need_of, need_of_request
@@ -20,6 +19,7 @@ def route_of(scope):
     """The route that answers a request."""
     found = (route for route in APP.routes if route.matches(scope)[0] is Match.FULL)
     return next(found, None)
+
 
 EXAMPLES = [
     ("GET", "/livez", Need.PROBE),
