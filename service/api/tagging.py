@@ -5,12 +5,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from tagbelt.inference import Annotation
 from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import aside
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
 from tagbelt.service.api.schemas import DIGEST_HEADER
 from tagbelt.service.engine.engine import Engine
@@ -22,6 +23,7 @@ from tagbelt.service.engine.queue import (
     Job,
     Outcome,
     QueueFullError,
+    size_of,
 )
 from tagbelt.service.engine.recorder import Work
 from tagbelt.service.models.registry import Registry
@@ -53,12 +55,21 @@ def token_list_fault(item: object, settings: Settings) -> ItemFault | None:
             problems.TOO_LONG,
             f"this item has {len(item)} tokens and the limit is {settings.max_tokens}",
         )
-    for index, token in enumerate(item):
+    return _token_fault(item) or _length_fault(sum(map(len, item)), settings)
+
+
+def _token_fault(tokens: list[Any]) -> ItemFault | None:
+    try:
+        "".join(tokens).encode("utf-8")  # halves of two tokens never pair up
+        return None
+    except (TypeError, UnicodeEncodeError):
+        pass
+    for index, token in enumerate(tokens):
         if not isinstance(token, str):
             return ItemFault(problems.NOT_TEXT, f"token {index} must be a string")
         if fault := _surrogate_fault(token, f" of token {index}"):
             return fault
-    return _length_fault(sum(map(len, item)), settings)
+    return None
 
 
 def _length_fault(characters: int, settings: Settings) -> ItemFault | None:
@@ -81,11 +92,14 @@ def _surrogate_fault(text: str, of: str) -> ItemFault | None:
     return None
 
 
-# A reply about more than this takes long enough to make that other requests would notice.
-_LONG_TOKENS = 50_000
+# A reply that says more than this takes so long to make that other requests would notice.
+_LONG_REPLY = 5_000
+# What the likely tags of a token take of it beside the token itself.
+_ALTERNATIVES = 5
 MOST_READ = 2_000_000
 """Characters, or tokens, that one request may have read in all its n-best readings: seconds of
 work, and tens of megabytes of reply."""
+Reply = TypeVar("Reply")
 TIMEOUT_HEADER = "x-request-timeout"
 
 
@@ -121,10 +135,18 @@ class Answer:
         return {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
 
 
-async def rendered(answer: Answer, render: Callable[[], bytes]) -> bytes:
-    """The body that `render` makes, in a thread when it takes long."""
-    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, ItemFault))
-    return await asyncio.to_thread(render) if size > _LONG_TOKENS else render()
+async def rendered(answer: Answer, render: Callable[[], Reply]) -> Reply:
+    """The body, or parts of one, that `render` makes, in a thread when it takes long."""
+    size = sum(map(_reply_size, answer.outcomes))
+    return await asyncio.to_thread(render) if size > _LONG_REPLY else render()
+
+
+def _reply_size(outcome: Annotation | ItemFault) -> int:
+    """Return how much there is to say of an item, in tokens."""
+    if isinstance(outcome, ItemFault):
+        return 1
+    times = 1 + len(outcome.paths or ()) + _ALTERNATIVES * (outcome.marginals is not None)
+    return len(outcome.tokens) * times
 
 
 async def ask(request: Request, query: Query) -> Answer:
@@ -146,15 +168,12 @@ class Tagging:
 
         With `listen` a client that leaves ends the work; not where the body is still being read.
         """
-        self._check_count(query)
+        check_count(len(query.items), query.field, self._settings)
         served = self._models(query)
         if not query.items:
             return Answer((), served)
         work = _work(request, query, served)
-        check = token_list_fault if query.tokens else text_fault
-        outcomes: list[Annotation | ItemFault | None] = [
-            check(item, self._settings) for item in query.items
-        ]
+        outcomes = await self._faults(query)
         _check_readings(query, outcomes)
         deadline = time.monotonic() + self._timeout(request)
         shares = _shares(served, outcomes)
@@ -168,13 +187,13 @@ class Tagging:
             raise ProblemError(problems.INTERNAL, detail)
         return Answer([outcome or _FAILED for outcome in outcomes], served)
 
-    def _check_count(self, query: Query) -> None:
-        if len(query.items) > self._settings.max_items:
-            raise ProblemError(
-                problems.TOO_MANY_ITEMS,
-                f"{query.field} holds {len(query.items)} items and the limit is "
-                f"{self._settings.max_items} a request; send them in several requests",
-            )
+    async def _faults(self, query: Query) -> list[Annotation | ItemFault | None]:
+        """The faults of the items, in order; to look through many tokens is left to a thread."""
+        check = token_list_fault if query.tokens else text_fault
+        tokens = sum(len(item) for item in query.items if isinstance(item, list))
+        return await aside(
+            tokens if query.tokens else 0, lambda: [check(i, self._settings) for i in query.items]
+        )
 
     def _models(self, query: Query) -> Sequence[Served]:
         """The model of each item; of no items, the one that would answer."""
@@ -200,7 +219,6 @@ class Tagging:
     def _job(
         self, served: Served, items: Sequence[Any], query: Query, deadline: float, work: Work
     ) -> Job:
-        sizes = (sum(map(len, item)) if query.tokens else len(item) for item in items)
         return Job(
             served,
             items,
@@ -208,7 +226,7 @@ class Tagging:
             work,
             marginals=query.marginals,
             paths=query.paths,
-            characters=sum(sizes),
+            characters=sum(map(size_of, items)),
         )
 
     async def _run(
@@ -243,6 +261,16 @@ class Tagging:
             f"{len(self._engine.queue)} requests wait already, about {backlog:.2g} s of work; "
             f"try again in {pause} s",
             headers={"retry-after": str(pause)},
+        )
+
+
+def check_count(count: int, field: str, settings: Settings) -> None:
+    """Raises ProblemError, 422, for more items than a request may have, good or bad."""
+    if count > settings.max_items:
+        raise ProblemError(
+            problems.TOO_MANY_ITEMS,
+            f"{field} holds {count} items and the limit is "
+            f"{settings.max_items} a request; send them in several requests",
         )
 
 

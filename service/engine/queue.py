@@ -34,6 +34,14 @@ _MARGINALS_PRICE = 5
 _PATH_PRICE = 2
 
 
+def size_of(item: str | Sequence[str]) -> int:
+    """Return what an item weighs: its characters and its tokens, "" among them, and itself.
+
+    Of a text the tokens are not known yet; there a token's end mostly is a space, which counts.
+    """
+    return 1 + len(item) + (0 if isinstance(item, str) else sum(map(len, item)))
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """Items for one model, made on an event loop and worked on by the inference thread.
@@ -49,6 +57,7 @@ class Job:
     marginals: bool = False
     paths: int = 0
     characters: int = 0
+    """Its size, as `size_of` counts items."""
     arrived: float = field(default_factory=time.monotonic)
     taken: int = 0
     """Items that a batch has taken."""
@@ -214,7 +223,9 @@ class Pace:
         self._seconds = 0.0
 
     def add(self, work: float, seconds: float) -> None:
-        """A batch was done. From one thread at a time."""
+        """A batch was done. From one thread at a time. Of one without work nothing is learnt."""
+        if work <= 0:
+            return
         self._seconds = _KEPT * self._seconds + seconds
         self._work = _KEPT * self._work + work
 

@@ -167,7 +167,7 @@ class _Parser(httptools.HttpRequestParser):
         self.set_dangerous_leniencies(lenient_data_after_close=True)
         self._connection = connection
 
-    def feed_data(self, data: bytes | memoryview) -> None:
+    def feed_data(self, data: Any) -> None:
         """Read on. Raises HttpParserError."""
         parser = self
         while True:

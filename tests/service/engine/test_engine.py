@@ -18,6 +18,7 @@ from tagbelt.service.engine.queue import (
     Pace,
     Queue,
     QueueFullError,
+    size_of,
 )
 from tagbelt.service.engine.recorder import Recorder, Work
 from tagbelt.service.models.served import Served
@@ -410,3 +411,47 @@ def test_the_pace_is_that_of_the_big_batches():
     for _ in range(120):
         pace.add(work=10, seconds=0.01)
     assert pace.seconds_for(10) == pytest.approx(0.01, rel=0.2)
+
+
+def test_a_batch_without_weight_teaches_nothing():
+    pace = Pace()
+    pace.add(work=0, seconds=60.0)
+    assert pace.seconds_for(100) == 0
+    pace.add(work=100, seconds=1.0)
+    for _ in range(100):
+        pace.add(work=0, seconds=60.0)
+    assert pace.seconds_for(100) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("item", ["", [], [""], [""] * 1000, ["Ada", "", "in"]])
+def test_what_is_empty_weighs_what_it_takes(item):
+    tokens = len(item) if isinstance(item, list) else 0
+    assert size_of(item) == 1 + tokens + len("".join(item))
+
+
+def test_empty_tokens_fill_the_queue_and_are_part_of_the_backlog():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine(max_waiting_characters=2500, max_waiting_seconds=1.0) as made:
+            made._pace.add(work=1000, seconds=0.1)
+            running = await occupied(made, tagger)
+
+            def empty():
+                return Job(
+                    served,
+                    [[""] * 1000],
+                    time.monotonic() + 30,
+                    Work(),
+                    characters=size_of([""] * 1000),
+                )
+
+            waiting = [asyncio.create_task(made.run(empty())) for _ in range(2)]
+            await until(lambda: len(made.queue) == 2)
+            assert made.backlog_seconds == pytest.approx(0.2, rel=0.1)
+            with pytest.raises(QueueFullError):
+                await made.run(empty())
+            tagger.gate.set()
+            await asyncio.gather(running, *waiting)
+
+    asyncio.run(main())
