@@ -148,7 +148,7 @@ async def ask_except(request: Request, query: Query, faults: Mapping[int, ItemFa
     answer = await ask(request, replace(query, items=good))
     rest = iter(answer.outcomes)
     outcomes = [faults.get(place) or next(rest) for place in range(len(query.items))]
-    return Answer(outcomes, [answer.served[0]] * len(outcomes))
+    return Answer(outcomes, [answer.served[0]] * len(outcomes), answer.warnings)
 
 
 def all_good(answer: Answer, field: str, *, single: bool) -> Sequence[Annotation]:

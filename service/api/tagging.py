@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,8 +14,8 @@ from tagbelt.inference import Annotation
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import aside
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
-from tagbelt.service.api.schemas import DIGEST_HEADER
-from tagbelt.service.engine.engine import Engine
+from tagbelt.service.api.schemas import DIGEST_HEADER, WARNING_HEADER
+from tagbelt.service.engine.engine import Engine, Gone
 from tagbelt.service.engine.queue import (
     ClosedError,
     ExpiredError,
@@ -23,10 +24,13 @@ from tagbelt.service.engine.queue import (
     Job,
     Outcome,
     QueueFullError,
+    ReplyTooLargeError,
+    most_tokens,
     size_of,
 )
 from tagbelt.service.engine.recorder import Work
 from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.routing import foreign_script
 from tagbelt.service.models.served import AUTO, Served
 from tagbelt.service.settings import Settings
 
@@ -96,9 +100,6 @@ def _surrogate_fault(text: str, of: str) -> ItemFault | None:
 _LONG_REPLY = 5_000
 # What the likely tags of a token take of it beside the token itself.
 _ALTERNATIVES = 5
-MOST_READ = 2_000_000
-"""Characters, or tokens, that one request may have read in all its n-best readings: seconds of
-work, and tens of megabytes of reply."""
 Reply = TypeVar("Reply")
 TIMEOUT_HEADER = "x-request-timeout"
 
@@ -128,11 +129,36 @@ class Answer:
 
     outcomes: Sequence[Annotation | ItemFault]
     served: Sequence[Served]
+    warnings: Sequence[str] = ()
+    """Why it may not be what it seems."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that tell which models answered."""
-        return {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
+        """The headers that tell which models answered, and of warnings."""
+        found = {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
+        return found | warning_header(self.warnings)
+
+
+def warning_header(warnings: Sequence[str]) -> dict[str, str]:
+    """Return the header that tells of warnings; none without any."""
+    value = "; ".join(warnings).encode("ascii", "backslashreplace").decode()
+    return {WARNING_HEADER: value} if value else {}
+
+
+def script_warning(item: object, served: Served) -> str | None:
+    """Return what to say of an item in a script that its model was not made for."""
+    script = foreign_script(item, served.info.language)
+    if script is None:
+        return None
+    return f"most letters are {script}, and {served.full_name} is for {served.info.language!r}"
+
+
+def _script_warnings(items: Sequence[object], served: Sequence[Served]) -> list[str]:
+    """The warnings about all items, each once, with the number of items that it is about."""
+    found = Counter(filter(None, map(script_warning, items, served)))
+    if len(items) == 1:
+        return list(found)
+    return [f"{number} of {len(items)} inputs: {what}" for what, number in found.items()]
 
 
 async def rendered(answer: Answer, render: Callable[[], Reply]) -> Reply:
@@ -174,18 +200,21 @@ class Tagging:
             return Answer((), served)
         work = _work(request, query, served)
         outcomes = await self._faults(query)
-        _check_readings(query, outcomes)
+        if query.tokens:
+            _check_reply(query, outcomes)
         deadline = time.monotonic() + self._timeout(request)
         shares = _shares(served, outcomes)
         jobs = [
             (places, self._job(model, [query.items[p] for p in places], query, deadline, work))
             for model, places in shares.items()
         ]
-        await self._run(request, outcomes, jobs, listen)
+        gone = _departure(request) if listen else None
+        await self._run(query, outcomes, jobs, gone)
         if jobs and all(_has_failed(outcomes[p]) for places, _ in jobs for p in places):
             detail = "the model failed on every item of this request"
             raise ProblemError(problems.INTERNAL, detail)
-        return Answer([outcome or _FAILED for outcome in outcomes], served)
+        warnings = _script_warnings(query.items, served)
+        return Answer([outcome or _FAILED for outcome in outcomes], served, warnings)
 
     async def _faults(self, query: Query) -> list[Annotation | ItemFault | None]:
         """The faults of the items, in order; to look through many tokens is left to a thread."""
@@ -231,13 +260,12 @@ class Tagging:
 
     async def _run(
         self,
-        request: Request,
+        query: Query,
         outcomes: list[Annotation | ItemFault | None],
         jobs: Sequence[tuple[Sequence[int], Job]],
-        listen: bool,
+        gone: Gone | None,
     ) -> None:
         """Put the outcomes of the jobs in their places."""
-        gone = _departure(request) if listen else None
         try:
             # One after the other is as good: the engine works on one batch at a time.
             for places, job in jobs:
@@ -245,6 +273,8 @@ class Tagging:
                     outcomes[place] = _fault(outcome)
         except QueueFullError:
             raise self._overloaded() from None
+        except ReplyTooLargeError as error:
+            raise _reply_too_large(query, error.tokens) from None
         except ExpiredError:
             detail = "the request was not answered within the time that it, or the server, allows"
             raise ProblemError(problems.DEADLINE, detail) from None
@@ -274,19 +304,25 @@ def check_count(count: int, field: str, settings: Settings) -> None:
         )
 
 
-def _check_readings(query: Query, outcomes: Sequence[Annotation | ItemFault | None]) -> None:
-    """Raises ProblemError, 422, for more readings than can be found in good time."""
-    if not query.paths:
-        return
+def _check_reply(query: Query, outcomes: Sequence[Annotation | ItemFault | None]) -> None:
+    """Raises ProblemError, 422, when a reply about these token lists would be too large.
+
+    Of texts the tokens are not known yet: the engine looks at them.
+    """
+    most = most_tokens(query.marginals, query.paths)
     pairs = zip(query.items, outcomes, strict=True)
-    size = sum(len(item) for item, fault in pairs if fault is None and isinstance(item, str | list))
-    if query.paths * size > MOST_READ:
-        unit = "tokens" if query.tokens else "characters"
-        detail = (
-            f"{query.paths} readings of {size} {unit} are too many: the limit is "
-            f"{MOST_READ // query.paths} {unit}; send them in several requests, or lower n_best"
-        )
-        raise ProblemError(problems.INVALID, detail, errors=[FieldError("/n_best", detail)])
+    tokens = sum(len(i) for i, fault in pairs if fault is None and isinstance(i, list))
+    if most is not None and tokens > most:
+        raise _reply_too_large(query, most)
+
+
+def _reply_too_large(query: Query, most: int) -> ProblemError:
+    field, remedy = ("n_best", "lower n_best") if query.paths else ("include", "ask for less")
+    detail = (
+        "the reply would be too large: with what is asked for of each token the limit is "
+        f"{most} tokens; send them in several requests, or {remedy}"
+    )
+    return ProblemError(problems.INVALID, detail, errors=[FieldError(f"/{field}", detail)])
 
 
 _FAILED = ItemFault(problems.INTERNAL, "the model failed on this item")
@@ -319,7 +355,7 @@ def _has_failed(outcome: Annotation | ItemFault | None) -> bool:
     return outcome is _FAILED
 
 
-def _departure(request: Request) -> Callable[[], Any]:
+def _departure(request: Request) -> Gone:
     """Returns when the client has left; only once the body was read."""
 
     async def gone() -> None:

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tagbelt.inference import Annotation, Phases, TokenizedItem
-from tagbelt.service.engine.queue import ExpiredError, Failure, Job, Outcome, Pace, Queue, deliver
+from tagbelt.service.engine.queue import (
+    ExpiredError,
+    Failure,
+    Job,
+    Outcome,
+    Pace,
+    Queue,
+    ReplyTooLargeError,
+    deliver,
+    most_tokens,
+)
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.models.served import Served
 from tagbelt.service.private_logging import log_failure
@@ -50,7 +60,7 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
         waited = time.monotonic() - job.arrived if job.taken == 0 else None
         parts.append(part := Part(job, job.taken, waited))
         budget -= _read(part, budget)
-        if job.taken < len(job.items):
+        if job.taken < len(job.items) and not job.is_over:
             queue.put_back(job)
             break
     return bool(parts)
@@ -80,12 +90,27 @@ def _read(part: Part, budget: int) -> int:
             log_failure("an item could not be read", error)
             reading = None
         part.readings.append(reading)
+        if reading is not None and _is_too_much(part, reading.tokens):
+            break
     job.taken += len(part.readings)
     share = len(part.readings) / max(1, len(job.items))
     part.weight = job.characters * job.price_of_token * share
     job.weight -= part.weight
     part.seconds = time.perf_counter() - started
     return cost
+
+
+def _is_too_much(part: Part, tokens: int) -> bool:
+    """Count tokens of a job; give it up, before it is tagged, if its reply would be too large."""
+    job = part.job
+    job.tokens += tokens
+    most = most_tokens(job.marginals, job.paths)
+    if most is None or job.tokens <= most:
+        return False
+    job.error = ReplyTooLargeError(most)
+    deliver([job])
+    part.readings.clear()
+    return True
 
 
 def tag(parts: Sequence[Part], recorder: Recorder) -> bool:

@@ -34,6 +34,29 @@ _MARGINALS_PRICE = 5
 _PATH_PRICE = 2
 
 
+# Of a reply's size: what the likely tags of a token take beside a tag, and an entity, of a reading.
+_ALTERNATIVES_SIZE = 4
+MOST_TOLD = 500_000
+"""Tags that a reply may tell of all its tokens, in all readings; likely tags count as four.
+
+At the worst each begins an entity, and takes some 600 bytes while the reply is made.
+"""
+
+
+def most_tokens(marginals: bool, paths: int) -> int | None:
+    """Return how many tokens a reply may be about; None when it tells no more than entities."""
+    price = _ALTERNATIVES_SIZE * marginals + paths
+    return MOST_TOLD // price if price else None
+
+
+class ReplyTooLargeError(Exception):
+    """The reply would be larger than it may be: it may be about so many tokens."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(tokens)
+        self.tokens = tokens
+
+
 def size_of(item: str | Sequence[str]) -> int:
     """Return what an item weighs: its characters and its tokens, "" among them, and itself.
 
@@ -61,6 +84,8 @@ class Job:
     arrived: float = field(default_factory=time.monotonic)
     taken: int = 0
     """Items that a batch has taken."""
+    tokens: int = 0
+    """Tokens of these items."""
     price_of_token: int = field(init=False)
     """The part of a batch's budget that one token of this job takes."""
     weight: float = field(init=False)

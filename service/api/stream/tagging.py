@@ -12,8 +12,9 @@ from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import aside, parse_json
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
 from tagbelt.service.api.schemas import StreamLine, TagOptions
-from tagbelt.service.api.tagging import Answer, ItemFault, Query, Tagging, rendered
+from tagbelt.service.api.tagging import Answer, ItemFault, Query, Tagging, rendered, script_warning
 from tagbelt.service.api.v1 import result
+from tagbelt.service.engine.queue import most_tokens
 from tagbelt.service.models.served import AUTO, Served
 
 
@@ -102,6 +103,9 @@ class Stream:
         self._patience = patience
         self._max_line_bytes = max_line_bytes
         self._next_line = 1
+        # What is too much for one reply is told in several chunks; a token has a byte at least.
+        most = most_tokens(*_wanted(options))
+        self._chunk_bytes = CHUNK_BYTES if most is None else min(CHUNK_BYTES, most)
 
     async def answer(self) -> AsyncGenerator[bytes]:
         """The lines of the answer. A stream that must end early says so in its last line."""
@@ -136,7 +140,7 @@ class Stream:
         async for found in lines(self._body(), limit=self._max_line_bytes):
             for line in found:
                 length = len(line.content or b"")
-                if chunk and (len(chunk) >= CHUNK_LINES or size + length > CHUNK_BYTES):
+                if chunk and (len(chunk) >= CHUNK_LINES or size + length > self._chunk_bytes):
                     yield chunk
                     chunk, size = [], 0
                 chunk.append(line)
@@ -207,12 +211,13 @@ class Stream:
 
     async def _ask(self, items: Sequence[object], is_tokens: bool) -> Answer:
         """Waits where others are turned away: the stream was accepted, and reads no further."""
+        marginals, paths = _wanted(self._options)
         query = Query(
             items,
             tokens=is_tokens,
             model=self._options.model,
-            marginals="alternatives" in self._options.include,
-            paths=self._options.n_best or 0,
+            marginals=marginals,
+            paths=paths,
             served=self._served,
         )
         while True:
@@ -230,7 +235,14 @@ class Stream:
         members = result(entry.item, outcome, self._options, is_tokens=is_tokens)
         if self._options.model == AUTO:
             members["model"] = answer.served[index].full_name
+        if warning := script_warning(entry.item, answer.served[index]):
+            members["warnings"] = [warning]
         return _written(_head(entry.line, entry.id) | members)
+
+
+def _wanted(options: TagOptions) -> tuple[bool, int]:
+    """Return whether likely tags are wanted, and how many readings."""
+    return "alternatives" in options.include, options.n_best or 0
 
 
 def _written(result: dict[str, Any]) -> bytes:
