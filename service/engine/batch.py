@@ -1,7 +1,7 @@
 """Make a batch of the jobs that wait, and tag it so that one bad item fails alone."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tagbelt.inference import Annotation, Phases, TokenizedItem
@@ -126,7 +126,7 @@ def tag(parts: Sequence[Part], recorder: Recorder) -> bool:
 def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
     phases = Phases(tokenize=sum(part.seconds for part in parts))
     readings = [reading for part in parts for reading in part.readings if reading is not None]
-    outcomes = iter(_annotate(served, readings, phases))
+    outcomes = iter(_annotate(served, readings, phases, lambda: _go_on(parts)))
     for part in parts:
         for place, reading in enumerate(part.readings, part.first):
             part.job.outcomes[place] = Failure() if reading is None else next(outcomes)
@@ -135,26 +135,45 @@ def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
     _record(served, parts, phases, recorder)
 
 
+class _AbandonedError(Exception):
+    """Nobody waits for any of it any more."""
+
+
+def _go_on(parts: Sequence[Part]) -> None:
+    """Raise _AbandonedError once every job of a batch is late, or its client has left."""
+    now = time.monotonic()
+    if all(part.job.is_over or now >= part.job.deadline for part in parts):
+        raise _AbandonedError
+
+
 def _annotate(
-    served: Served, readings: Sequence[TokenizedItem], phases: Phases
+    served: Served,
+    readings: Sequence[TokenizedItem],
+    phases: Phases,
+    go_on: Callable[[], None],
 ) -> Sequence[Outcome]:
     """The outcome of each reading: a batch that fails is tried again item by item."""
     if not readings:
         return []
     try:
-        return _annotate_all(served, readings, phases)
+        return _annotate_all(served, readings, phases, go_on)
+    except _AbandonedError:
+        return [Failure()] * len(readings)
     except Exception as error:
         if len(readings) == 1:
             log_failure("an item failed", error)
             return [Failure()]
         log_failure("a batch failed and is tried again item by item", error)
-    return [outcome for one in readings for outcome in _annotate(served, [one], phases)]
+    return [outcome for one in readings for outcome in _annotate(served, [one], phases, go_on)]
 
 
 def _annotate_all(
-    served: Served, readings: Sequence[TokenizedItem], phases: Phases
+    served: Served,
+    readings: Sequence[TokenizedItem],
+    phases: Phases,
+    go_on: Callable[[], None],
 ) -> Sequence[Annotation]:
-    annotations = served.tagger.annotate_items(readings, phases)
+    annotations = served.tagger.annotate_items(readings, phases, go_on)
     if len(annotations) != len(readings):
         raise RuntimeError(f"{len(readings)} items in, {len(annotations)} annotations out")
     return annotations

@@ -353,9 +353,9 @@ def test_the_account_of_a_request():
 
 def test_what_cannot_be_done_in_time_is_refused_at_once():
     class Slow(FakeTagger):
-        def annotate_items(self, readings, phases=None):
+        def annotate_items(self, readings, phases=None, between=lambda: None):
             time.sleep(0.002 * sum(len(reading.text) for reading in readings))
-            return super().annotate_items(readings, phases)
+            return super().annotate_items(readings, phases, between)
 
     async def main():
         tagger = Slow()
@@ -453,5 +453,44 @@ def test_empty_tokens_fill_the_queue_and_are_part_of_the_backlog():
                 await made.run(empty())
             tagger.gate.set()
             await asyncio.gather(running, *waiting)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", ["deadline", "client"])
+def test_what_nobody_waits_for_any_more_is_not_worked_on_to_its_end(end):
+    async def main():
+        tagger = FakeTagger()
+        gone = asyncio.Event()
+        with engine() as made:
+            tagger.gate.clear()
+            seconds = 0.2 if end == "deadline" else 30.0
+            late = asyncio.create_task(made.run(job(tagger, *"abc", seconds=seconds), gone.wait))
+            await until(lambda: tagger.calls)
+            if end == "client":
+                gone.set()
+            with pytest.raises(ExpiredError if end == "deadline" else GoneError):
+                await late
+            tagger.gate.set()
+            assert texts(await made.run(job(tagger, "next"))) == ["next"]
+            assert tagger.annotated == 1
+            assert [len(call) for call in tagger.calls] == [3, 1]
+
+    asyncio.run(main())
+
+
+def test_a_batch_goes_on_for_whoever_still_waits():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine() as made:
+            running = await occupied(made, tagger)
+            late = asyncio.create_task(made.run(job(served, "late", seconds=0.2)))
+            patient = asyncio.create_task(made.run(job(served, "patient")))
+            await until(lambda: len(made.queue) == 2)
+            tagger.gate.set()
+            await running
+            await asyncio.gather(late, return_exceptions=True)
+            assert texts(await patient) == ["patient"]
 
     asyncio.run(main())
