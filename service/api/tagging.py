@@ -121,6 +121,8 @@ class Query:
     """The name of the items in messages."""
     served: Served | None = None
     """The very model, whatever its name means by now."""
+    work: Work | None = None
+    """Where to add to, when this is not all that the request asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +333,11 @@ _FAILED = ItemFault(problems.INTERNAL, "the model failed on this item")
 def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:
     """The account of this request, where telemetry finds it."""
     names = dict.fromkeys(one.full_name for one in served)
-    work = Work(model=",".join(names), items=len(query.items), texts=query.items)
+    work = query.work or Work()
+    known = filter(None, work.model.split(","))
+    work.model = ",".join(dict.fromkeys([*known, *names]))
+    work.items += len(query.items)
+    work.texts = work.texts or query.items
     request.scope.setdefault("state", {})["work"] = work
     return work
 

@@ -15,6 +15,7 @@ from tagbelt.service.api.schemas import StreamLine, TagOptions
 from tagbelt.service.api.tagging import Answer, ItemFault, Query, Tagging, rendered, script_warning
 from tagbelt.service.api.v1 import result
 from tagbelt.service.engine.queue import most_tokens
+from tagbelt.service.engine.recorder import Work
 from tagbelt.service.models.served import AUTO, Served
 
 
@@ -103,6 +104,7 @@ class Stream:
         self._patience = patience
         self._max_line_bytes = max_line_bytes
         self._next_line = 1
+        self._work = Work()
         # What is too much for one reply is told in several chunks; a token has a byte at least.
         most = most_tokens(*_wanted(options))
         self._chunk_bytes = CHUNK_BYTES if most is None else min(CHUNK_BYTES, most)
@@ -219,6 +221,7 @@ class Stream:
             marginals=marginals,
             paths=paths,
             served=self._served,
+            work=self._work,
         )
         while True:
             try:
@@ -226,6 +229,7 @@ class Stream:
             except ProblemError as error:
                 if error.kind is not problems.OVERLOADED:
                     raise
+                self._work.items -= len(items)  # they are asked for again
             await asyncio.sleep(_BUSY_SECONDS)
 
     def _result(self, entry: _Entry, answer: Answer, index: int, is_tokens: bool) -> bytes:
