@@ -97,12 +97,12 @@ def parse_json(raw: bytes, schema: type[Schema], parts: int = MOST_PARTS) -> Sch
             return schema.model_validate_json(raw)
         except ValidationError as error:
             if error.error_count() > 1 or error.errors()[0]["type"] != "json_invalid":
-                raise invalid(error) from None
+                raise invalid(error, schema) from None
     # The fast parser refuses half surrogate pairs for the whole body: that is for items to say.
     try:
         return schema.model_validate(_loads(raw, parts if has_many else None))
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, schema) from None
 
 
 class _CountingDecoder(json.JSONDecoder):
@@ -150,12 +150,17 @@ def _loads(raw: bytes, parts: int | None) -> object:
     raise ProblemError(problems.MALFORMED, detail)
 
 
-def invalid(error: ValidationError) -> ProblemError:
+def invalid(error: ValidationError, schema: type[BaseModel]) -> ProblemError:
     """The problem of a body that does not fit its schema: a pointer for each field at fault."""
-    errors = [_field_error(details) for details in error.errors(include_url=False)]
+    errors = [_field_error(details, schema) for details in error.errors(include_url=False)]
     detail = ": ".join(filter(None, (errors[0].pointer, errors[0].detail)))
     return ProblemError(problems.INVALID, detail, errors=errors)
 
 
-def _field_error(details: ErrorDetails) -> FieldError:
-    return FieldError(problems.pointer(details["loc"]), details["msg"])
+def _field_error(details: ErrorDetails, schema: type[BaseModel]) -> FieldError:
+    place, said = details["loc"], details["msg"]
+    if details["type"] == "extra_forbidden":
+        said = "there is no such field"
+        if len(place) == 1:
+            said += f", only: {', '.join(schema.model_fields)}"
+    return FieldError(problems.pointer(place), said)
