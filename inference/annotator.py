@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
@@ -73,9 +73,12 @@ class Annotator:
         return pool.entities_of_items()
 
     def annotate(
-        self, items: Sequence[TokenizedItem], phases: Phases | None = None
+        self,
+        items: Sequence[TokenizedItem],
+        phases: Phases | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> list[Annotation]:
-        """Return one annotation an item, in order."""
+        """Return one annotation an item, in order; see `Tagger.annotate_items`."""
         pool = _AnnotatedPool(items)
 
         def add(batch: DecodedBatch) -> None:
@@ -85,9 +88,10 @@ class Annotator:
             self._add_marginals(batch, pool)
             self._add_paths(batch, pool)
 
-        deque(self._decoder.run(pool.words, add, phases), maxlen=0)
+        for _ in self._decoder.run(pool.words, add, phases):
+            between()
         began = perf_counter()
-        result = pool.annotations()
+        result = pool.annotations(between)
         if phases is not None:
             phases.add(decode=perf_counter() - began)
         return result
@@ -168,17 +172,20 @@ class _AnnotatedPool(_Pool):
         self.paths = np.array([owner.paths for owner in self.owners], np.intp)
         self.results = [_SentenceResult() for _ in self.sentences]
 
-    def annotations(self) -> list[Annotation]:
-        """Put together what was found in each item's sentences."""
+    def annotations(self, between: Callable[[], None]) -> list[Annotation]:
+        """Put together what was found in each item's sentences; paths are searched for here."""
         result, end = [], 0
         for item, entities in zip(self.items, self.entities_of_items(), strict=True):
             first, end = end, end + len(item.sentences)
-            result.append(_annotation(item, entities, self.results[first:end]))
+            result.append(_annotation(item, entities, self.results[first:end], between))
         return result
 
 
 def _annotation(
-    item: TokenizedItem, entities: Sequence[Entity], results: Sequence[_SentenceResult]
+    item: TokenizedItem,
+    entities: Sequence[Entity],
+    results: Sequence[_SentenceResult],
+    between: Callable[[], None],
 ) -> Annotation:
     sentences = item.sentences
     return Annotation(
@@ -187,11 +194,13 @@ def _annotation(
         tags=_joined([result.tags for result in results]),
         entities=tuple(entities),
         marginals=_joined([result.marginals for result in results]) if item.marginals else None,
-        paths=_best_paths(results, item.paths) if item.paths else None,
+        paths=_best_paths(results, item.paths, between) if item.paths else None,
     )
 
 
-def _best_paths(results: Iterable[_SentenceResult], wanted: int) -> tuple[TagPath, ...]:
+def _best_paths(
+    results: Iterable[_SentenceResult], wanted: int, between: Callable[[], None]
+) -> tuple[TagPath, ...]:
     """Return the best ways to tag an item, from those of its sentences, which are independent.
 
     No two have the same tags: what differs in a model's scheme differs in IOB2 (`tag_table` sees
@@ -203,6 +212,7 @@ def _best_paths(results: Iterable[_SentenceResult], wanted: int) -> tuple[TagPat
         tags = _joined([path.tags for path in chosen])
         entities = _joined([path.entities for path in chosen])
         paths.append(TagPath(math.exp(log), tags, entities))
+        between()
     return tuple(paths)
 
 

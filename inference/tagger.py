@@ -1,7 +1,7 @@
 """The tagger: texts or tokens in, entities and tags out."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -170,14 +170,18 @@ class Tagger:
         return TokenizedItem.of(item, self.info.unit, marginals=marginals, paths=paths)
 
     def annotate_items(
-        self, items: Sequence[TokenizedItem], phases: Phases | None = None
+        self,
+        items: Sequence[TokenizedItem],
+        phases: Phases | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> list[Annotation]:
         """Return one annotation an item, in order; they are worked on together.
 
         Texts, token lists and what is wanted of them may be mixed in any way: an item's annotation
-        does not depend on the others. The seconds that it took are added to `phases`.
+        does not depend on the others. The seconds that it took are added to `phases`. `between` is
+        called between the steps of the work; what it raises ends the work.
         """
-        return self._annotator.annotate(items, phases)
+        return self._annotator.annotate(items, phases, between)
 
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the tokens looked up since this was made, and those of them that were computed."""

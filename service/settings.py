@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     max_tokens: int = Field(default=20_000, ge=1)
     """Tokens in one token list."""
 
+    unknown_labels: Literal["refuse", "warn"] = "refuse"
+    """What becomes of a request for entity types of which the model has none."""
+
     # How much may wait, and for how long.
     max_waiting: int = Field(default=512, ge=1)
     """Requests that may wait for inference; one more is answered with 429."""

@@ -1,13 +1,14 @@
-"""The guard in front of every request: checks its host, its key, its scope and its rate."""
+"""The guard in front of every request: checks its path, host, key, scope and rate."""
 
 import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tagbelt.service.access.hosts import HostRule, host_name, is_local_name
@@ -21,6 +22,8 @@ from tagbelt.service.settings import ENV_PREFIX, Settings
 AUTHORIZATION = b"authorization"
 API_KEY = b"x-api-key"
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 # What RFC 6750 allows in a bearer token, and no longer than anybody's keys.
 _KEY = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
 _AWS_KEY = re.compile(rb"(?:^|[\s,])Credential=([^/,\s]+)/")
@@ -32,7 +35,7 @@ ANY = "*"
 
 
 class ScopeRow(NamedTuple):
-    """A method, or ANY, and a path; one that ends in /* stands for all below it."""
+    """A method, or ANY, and the path of a route; one that ends in /* stands for all below it."""
 
     method: str
     path: str
@@ -52,11 +55,23 @@ TABLE = (
     ScopeRow(ANY, "/v1/reload", Need.ADMIN),
     ScopeRow("GET", "/v1/models/*", Need.TAG),
     ScopeRow(ANY, "/v1/models/*", Need.ADMIN),
-    ScopeRow(ANY, "/*", Need.TAG),
+    ScopeRow("GET", "/v1/models", Need.TAG),
+    ScopeRow("POST", "/v1/tag", Need.TAG),
+    ScopeRow("POST", "/v1/tag/stream", Need.TAG),
+    ScopeRow("GET", "/v2", Need.TAG),
+    ScopeRow(ANY, "/v2/*", Need.TAG),
+    ScopeRow("POST", "/analyze", Need.TAG),
+    ScopeRow("GET", "/supportedentities", Need.TAG),
+    ScopeRow("GET", "/recognizers", Need.TAG),
+    ScopeRow("POST", "/aws", Need.TAG),
+    ScopeRow("POST", "/aws/", Need.TAG),
+    ScopeRow("POST", "/service/*", Need.TAG),
+    ScopeRow("POST", "/", Need.TAG),
+    ScopeRow("POST", "/models/*", Need.TAG),
 )
 """A whole path wins over /*, and of those the first. HEAD needs what GET does.
 
-The last row takes in paths that nothing is served at, so that they tell strangers nothing.
+A route that no row lists needs an admin, so that one that is forgotten here lets nobody in.
 """
 
 _WHOLE = {(row.method, row.path): row.need for row in TABLE if not row.path.endswith("/*")}
@@ -66,7 +81,11 @@ _BELOW = tuple(
 
 
 def need_of(method: str, path: str) -> Need:
-    """Return what a request needs; `path` is decoded, or a template of the document."""
+    """Return what calling a route needs; `path` is the route's, such as /v1/models/{name}."""
+    return _listed(method, path) or Need.ADMIN
+
+
+def _listed(method: str, path: str) -> Need | None:
     if method == "HEAD":
         method = "GET"
     found = _WHOLE.get((method, path)) or _WHOLE.get((ANY, path))
@@ -75,7 +94,24 @@ def need_of(method: str, path: str) -> Need:
     for row_method, prefix, need in _BELOW:
         if row_method in (method, ANY) and path.startswith(prefix):
             return need
-    return Need.TAG  # a path without a slash: OPTIONS *
+    return None
+
+
+def need_of_request(scope: Scope, routes: Sequence[BaseRoute]) -> Need:
+    """Return what a request needs: decided by the route that will answer it, never by its text.
+
+    What no route answers needs a key for tagging, so that 404 and 405 tell strangers nothing.
+    """
+    asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+    nearest: Need | None = None
+    for route in routes:
+        match, _ = route.matches(asked)
+        path = getattr(route, "path", "")
+        if match is Match.FULL:
+            return need_of(asked["method"], path)
+        if match is Match.PARTIAL and nearest is None:
+            nearest = _listed(asked["method"], path)
+    return nearest or Need.TAG
 
 
 class CredentialError(ValueError):
@@ -144,11 +180,16 @@ class Guard:
         ring: KeyRing,
         settings: Settings,
         *,
+        routes: Sequence[BaseRoute],
         rejected: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`rejected` is told of every refusal, by one of REASONS; `clock` is in seconds."""
+        """`routes` are those of the app that the requests go to.
+
+        `rejected` is told of every refusal, by one of REASONS; `clock` is in seconds.
+        """
         self._app = app
+        self._routes = routes
         self._ring = ring
         self._rejected = rejected
         self._limiter = Limiter(clock=clock)
@@ -164,6 +205,11 @@ class Guard:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a connection on, or answer it with a problem."""
         if scope["type"] == "http":
+            if _CONTROL.search(scope["path"]):
+                detail = "the path holds a control character"
+                return problems.response(problems.BAD_REQUEST, detail, scope["path"])(
+                    scope, receive, send
+                )
             try:
                 self._check(scope)
             except ProblemError as error:
@@ -181,7 +227,7 @@ class Guard:
             logger.info("a request was refused, %s: %s", reason, error.detail)
 
     def _check(self, scope: Scope) -> None:
-        need = need_of(scope["method"], scope["path"])
+        need = need_of_request(scope, self._routes)
         if need is Need.PROBE:
             return
         headers = pick(scope["headers"], _HEADERS)

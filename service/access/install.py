@@ -11,7 +11,7 @@ from tagbelt.service.access.hosts import check_exposure
 from tagbelt.service.access.keyfile import Need
 from tagbelt.service.access.keys import KeyRing, logger
 from tagbelt.service.api.problems import KINDS, MEDIA_TYPE
-from tagbelt.service.api.schemas import DIGEST_HEADER
+from tagbelt.service.api.schemas import DIGEST_HEADER, WARNING_HEADER
 from tagbelt.service.settings import Settings
 
 SCHEMES: dict[str, Any] = {
@@ -59,7 +59,13 @@ def _titles(status: int) -> str:
     return "; ".join(kind.title for kind in KINDS if kind.status == status)
 
 
-EXPOSED = ("Retry-After", "Server-Timing", DIGEST_HEADER.title(), "X-Request-ID")
+EXPOSED = (
+    "Retry-After",
+    "Server-Timing",
+    DIGEST_HEADER.title(),
+    "X-Request-ID",
+    WARNING_HEADER.title(),
+)
 """Reply headers that scripts of other origins may read."""
 
 
@@ -75,7 +81,7 @@ def install(
     check_exposure(settings, ring)
     for warning in ring.warnings():
         logger.warning("%s", warning)
-    app.add_middleware(Guard, ring=ring, settings=settings, rejected=rejected)
+    app.add_middleware(Guard, ring=ring, settings=settings, routes=app.routes, rejected=rejected)
     if settings.cors_origins:
         # In front of the guard: a preflight brings no key, and refusals must be readable too.
         # Without credentials, since keys are sent by hand; then any request header may be sent.

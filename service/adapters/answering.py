@@ -16,7 +16,7 @@ from tagbelt.inference import Annotation
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import read_json
 from tagbelt.service.api.problems import MEDIA_TYPE, ProblemError
-from tagbelt.service.api.tagging import Answer, ItemFault, Query, ask
+from tagbelt.service.api.tagging import Answer, ItemFault, Query, ask, check_count
 from tagbelt.service.api.v1 import SCORE_DIGITS
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
@@ -141,13 +141,14 @@ def described_errors(
 
 async def ask_except(request: Request, query: Query, faults: Mapping[int, ItemFault]) -> Answer:
     """As `ask`, with the outcome of some items known already. Raises ProblemError."""
+    check_count(len(query.items), query.field, request.app.state.settings)
     if not faults:
         return await ask(request, query)
     good = [item for place, item in enumerate(query.items) if place not in faults]
     answer = await ask(request, replace(query, items=good))
     rest = iter(answer.outcomes)
     outcomes = [faults.get(place) or next(rest) for place in range(len(query.items))]
-    return Answer(outcomes, [answer.served[0]] * len(outcomes))
+    return Answer(outcomes, [answer.served[0]] * len(outcomes), answer.warnings)
 
 
 def all_good(answer: Answer, field: str, *, single: bool) -> Sequence[Annotation]:

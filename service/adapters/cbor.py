@@ -9,6 +9,8 @@ import struct
 from typing import Any
 
 MAX_DEPTH = 32
+MAX_VALUES = 5_000
+"""Values, those within others among them, that one body may have; one for us has some dozens."""
 _BREAK = object()
 _INDEFINITE = 31
 _SIMPLE: dict[int, object] = {20: False, 21: True, 22: None, 23: None, _INDEFINITE: _BREAK}
@@ -31,11 +33,15 @@ class _Reader:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self.place = 0
+        self._values = 0
 
     def value(self, depth: int) -> Any:
         """The next value, or _BREAK."""
         if depth > MAX_DEPTH:
             raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise ValueError(f"it has more than {MAX_VALUES} values")
         initial = self._take(1)[0]
         major, minor = initial >> 5, initial & 31
         if major == 7:

@@ -30,7 +30,7 @@ from tagbelt.service.adapters.comprehend_shapes import (
     DetectEntitiesRequest,
 )
 from tagbelt.service.api import problems
-from tagbelt.service.api.bodies import check_encoding, parse_json
+from tagbelt.service.api.bodies import check_encoding, parse_aside
 from tagbelt.service.api.problems import Kind, ProblemError
 from tagbelt.service.api.tagging import Answer, ItemFault, Query, ask, rendered
 
@@ -100,7 +100,7 @@ class ComprehendRoute(AdapterRoute):
         """The body, as the operation that the request names has it. Raises ProblemError."""
         schema = operation(request.headers.get(TARGET_HEADER, ""))
         check_encoding(request)
-        return parse_json(await request.body(), schema)
+        return await parse_aside(request, await request.body(), schema)
 
 
 class TargetedRoute(ComprehendRoute):

@@ -48,7 +48,7 @@ class CborRoute(ComprehendRoute):
         try:
             return schema.model_validate(await _loads(await request.body()))
         except ValidationError as error:
-            raise invalid(error) from None
+            raise invalid(error, schema) from None
         except ValueError as error:
             raise ProblemError(problems.MALFORMED, f"the body is not CBOR: {error}") from None
 

@@ -21,6 +21,7 @@ from tagbelt.service.adapters.answering import (
     listed,
     rounded,
 )
+from tagbelt.service.api.bodies import check_encoding, parse_aside, read_json
 from tagbelt.service.api.tagging import Query, ask, rendered
 
 OUTSIDE = "O"
@@ -111,8 +112,20 @@ class HuggingFaceError(BaseModel):
 Entries = list[EntityGroup] | list[TokenEntity]
 
 
+class HuggingFaceRoute(AdapterRoute):
+    """A route whose body is JSON also where the request does not say so, as with this API."""
+
+    @staticmethod
+    async def read(request: Request, schema: Any) -> Any:
+        """The body. Raises ProblemError."""
+        if request.headers.get("content-type"):
+            return await read_json(request, schema)
+        check_encoding(request)
+        return await parse_aside(request, await request.body(), schema)
+
+
 router = APIRouter(
-    route_class=AdapterRoute,
+    route_class=HuggingFaceRoute,
     tags=["Hugging Face"],
     responses=described_errors(HuggingFaceError),
 )

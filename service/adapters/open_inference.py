@@ -41,7 +41,7 @@ class OpenInferenceRoute(AdapterRoute):
     async def read(request: Request, _: Any) -> Any:
         """The body, with binary data or without. Raises ProblemError."""
         check_encoding(request)
-        return read_request(await request.body(), request.headers.get(LENGTH_HEADER))
+        return await read_request(request, request.headers.get(LENGTH_HEADER))
 
 
 router = APIRouter(
@@ -193,7 +193,7 @@ def _metadata(request: Request, name: str) -> Response:
 
 async def _infer(body: InferRequest, request: Request, model: str) -> Response:
     wanted = wanted_outputs(body)
-    items, faults = texts_of(body)
+    items, faults = texts_of(body, request.app.state.settings)
     answer = await ask_except(request, Query(items, model=model, field=INPUT), faults)
     head = _model_members(answer, model)
     if body.id is not None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic_core import to_json
+from starlette.requests import Request
 
 from tagbelt.inference import Annotation
 from tagbelt.service.adapters.answering import rounded
@@ -18,9 +19,10 @@ from tagbelt.service.adapters.open_inference_shapes import (
 )
 from tagbelt.service.adapters.tensors import BYTES, Tensor, flat, pack, unpack_strings
 from tagbelt.service.api import problems
-from tagbelt.service.api.bodies import parse_json
+from tagbelt.service.api.bodies import parse_aside
 from tagbelt.service.api.problems import ProblemError
-from tagbelt.service.api.tagging import ItemFault
+from tagbelt.service.api.tagging import ItemFault, check_count
+from tagbelt.service.settings import Settings
 
 # More digits than any body's length has.
 _DIGITS = 20
@@ -30,16 +32,18 @@ def _invalid(detail: str) -> ProblemError:
     return ProblemError(problems.INVALID, detail)
 
 
-def read_request(raw: bytes, stated: str | None) -> InferRequest:
+async def read_request(request: Request, stated: str | None) -> InferRequest:
     """A request, with the binary data that follows its JSON. Raises ProblemError.
 
     `stated` is the header that says how long the JSON is; None when all of it is.
     """
+    raw = await request.body()
     length = len(raw) if stated is None else _length(stated)
     if length > len(raw):
         detail = f"Inference-Header-Content-Length is {length}; the body has {len(raw)} bytes"
         raise _invalid(detail)
-    return parse_json(raw[:length], InferRequest).followed_by(raw[length:])
+    read = await parse_aside(request, raw[:length], InferRequest)
+    return read.followed_by(raw[length:])
 
 
 def _length(stated: str) -> int:
@@ -48,10 +52,11 @@ def _length(stated: str) -> int:
     raise _invalid("Inference-Header-Content-Length must be a number of bytes")
 
 
-def texts_of(body: InferRequest) -> tuple[list[Any], dict[int, ItemFault]]:
+def texts_of(body: InferRequest, settings: Settings) -> tuple[list[Any], dict[int, ItemFault]]:
     """The items of the tensor `text`, and what is wrong with those that are no text.
 
-    Raises ProblemError for a tensor that is not as the model's metadata says.
+    Raises ProblemError for a tensor that is not as the model's metadata says, and for one of more
+    items than a request may have.
     """
     names = [one.name for one in body.inputs]
     if names != [INPUT]:
@@ -59,22 +64,25 @@ def texts_of(body: InferRequest) -> tuple[list[Any], dict[int, ItemFault]]:
     tensor = body.inputs[0]
     if tensor.datatype != BYTES:
         raise _invalid(f"the datatype of {INPUT!r} must be {BYTES}, not {tensor.datatype!r}")
-    items, faults = _elements(tensor, body.blob)
+    items, faults = _elements(tensor, body.blob, settings)
     if tensor.shape not in ([len(items)], [len(items), 1]):
         raise _invalid(f"{INPUT!r} has {len(items)} elements and the shape {tensor.shape}")
     return items, faults
 
 
-def _elements(tensor: RequestInput, blob: bytes) -> tuple[list[Any], dict[int, ItemFault]]:
+def _elements(
+    tensor: RequestInput, blob: bytes, settings: Settings
+) -> tuple[list[Any], dict[int, ItemFault]]:
     size = tensor.parameter(BINARY_SIZE)
     if size is None:
         if tensor.data is None or blob:
             raise _invalid(f"{INPUT!r} must have either data or {BINARY_SIZE}, and bytes to it")
+        check_count(len(tensor.data), INPUT, settings)
         return flat(tensor.data), {}
     if tensor.data is not None or size != len(blob):
         raise _invalid(f"{INPUT!r} has {BINARY_SIZE} {size!r}; {len(blob)} bytes follow the JSON")
     try:
-        strings = unpack_strings(blob)
+        strings = unpack_strings(blob, settings.max_items)
     except ValueError as error:
         raise _invalid(f"{INPUT!r}: {error}") from None
     items, faults = [], {}

@@ -1,6 +1,7 @@
 """Presidio Analyzer's API, with a model in the place of its recognizers."""
 
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from tagbelt.service.api import problems
 from tagbelt.service.api.problems import ProblemError
 from tagbelt.service.api.tagging import Query, ask, rendered
 from tagbelt.service.models.served import Served
+from tagbelt.service.settings import ENV_PREFIX
 
 # What Presidio calls the types that most models have; others are in capitals, as its own are.
 ENTITY_TYPES = {
@@ -162,9 +164,11 @@ async def analyze(
     """
     check_honoured(body)
     served = chosen_model(request, body)
+    unknown = _check_entities(request, body, served)
     single = isinstance(body.text, str)
     query = Query(listed(body.text), model=served.name, field="text")
     answer = await ask(request, query)
+    answer = replace(answer, warnings=(*unknown, *answer.warnings))
     good = all_good(answer, query.field, single=single)
 
     def render() -> bytes:
@@ -224,11 +228,37 @@ def check_honoured(body: AnalyzeRequest) -> None:
 
 
 def chosen_model(request: Request, body: AnalyzeRequest) -> Served:
-    """The model that answers. Raises ProblemError, 404, when none has what is asked for."""
-    for served in _speakers(request, body.language):
-        if not body.entities or not entity_types(served).isdisjoint(body.entities):
-            return served
-    raise ProblemError(problems.UNKNOWN_MODEL, NO_RECOGNIZER)
+    """The model that answers: the first that has most of what is asked for.
+
+    Raises ProblemError, 404, when none has any of it.
+    """
+    models = _speakers(request, body.language)
+    if not body.entities:
+        return models[0]
+    wanted = set(body.entities)
+    best = max(models, key=lambda served: len(wanted & entity_types(served)))
+    if wanted.isdisjoint(entity_types(best)):
+        raise ProblemError(problems.UNKNOWN_MODEL, NO_RECOGNIZER)
+    return best
+
+
+def _check_entities(request: Request, body: AnalyzeRequest, served: Served) -> list[str]:
+    """What to warn of: entities that the model does not have.
+
+    Raises ProblemError, 422, for such an entity unless the settings say to warn.
+    """
+    known = entity_types(served)
+    unknown = sorted(set(body.entities or ()) - known)
+    if not unknown:
+        return []
+    detail = (
+        f"entities: {served.full_name} does not find {', '.join(map(repr, unknown))}, only: "
+        f"{', '.join(sorted(known))}"
+    )
+    if request.app.state.settings.unknown_labels == "warn":
+        return [detail]
+    detail += f"; {ENV_PREFIX}UNKNOWN_LABELS=warn answers without them"
+    raise ProblemError(problems.INVALID, detail)
 
 
 def _speakers(request: Request, language: str | None) -> list[Served]:

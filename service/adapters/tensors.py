@@ -6,6 +6,7 @@ The binary form is little-endian and row-major; a string is its length in four b
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 BYTES, INT32, FP32 = "BYTES", "INT32", "FP32"
@@ -38,9 +39,15 @@ def pack_strings(strings: Sequence[bytes]) -> bytes:
     return b"".join(_LENGTH.pack(len(one)) + one for one in strings)
 
 
-def unpack_strings(blob: bytes) -> list[bytes]:
-    """The elements of a BYTES tensor. Raises ValueError when its lengths do not fit."""
-    return list(_strings(blob))
+def unpack_strings(blob: bytes, most: int) -> list[bytes]:
+    """The elements of a BYTES tensor.
+
+    Raises ValueError when its lengths do not fit, and when there are more than `most`.
+    """
+    strings = list(islice(_strings(blob), most + 1))
+    if len(strings) > most:
+        raise ValueError(f"it has more than {most} elements")
+    return strings
 
 
 def _strings(blob: bytes) -> Iterator[bytes]:

@@ -1,8 +1,11 @@
 """Reading a JSON body into a schema, in one step where it is good and with care where it is not."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine
+from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any, TypeVar, get_type_hints
 
 from fastapi import Request
@@ -17,6 +20,17 @@ from tagbelt.service.api.problems import FieldError, ProblemError
 _JSON = re.compile(r"application/(.+\+)?json", re.IGNORECASE)
 
 Schema = TypeVar("Schema", bound=BaseModel)
+T = TypeVar("T")
+
+LARGE = 16_384
+"""Bytes, or tokens, that are looked through on the event loop; more take milliseconds."""
+MOST_PARTS = 5_000
+"""Lists, objects and their members that one body may have, besides two for each item."""
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """What `work` returns; it is called in a thread when there are so many bytes or tokens."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
 
 
 class JsonRoute(APIRoute):
@@ -45,7 +59,13 @@ async def read_json(request: Request, schema: type[Schema]) -> Schema:
     if content_type != "application/json":
         check_content_type(content_type)
     check_encoding(request)
-    return parse_json(raw, schema)
+    return await parse_aside(request, raw, schema)
+
+
+async def parse_aside(request: Request, raw: bytes, schema: type[Schema]) -> Schema:
+    """As `parse_json`; a large body is left to a thread, so that other requests go on."""
+    parts = MOST_PARTS + 2 * request.app.state.settings.max_items
+    return await aside(len(raw), lambda: parse_json(raw, schema, parts))
 
 
 def check_content_type(stated: str) -> None:
@@ -65,23 +85,62 @@ def check_encoding(request: Request) -> None:
         raise ProblemError(problems.MEDIA, detail, headers={"accept-encoding": "identity"})
 
 
-def parse_json(raw: bytes, schema: type[Schema]) -> Schema:
-    """JSON in UTF-8 as `schema` describes it. Raises ProblemError, 400 or 422."""
-    try:
-        return schema.model_validate_json(raw)
-    except ValidationError as error:
-        if error.errors(include_url=False)[0]["type"] != "json_invalid":
-            raise invalid(error) from None
+def parse_json(raw: bytes, schema: type[Schema], parts: int = MOST_PARTS) -> Schema:
+    """JSON in UTF-8 as `schema` describes it. Raises ProblemError, 400 or 422.
+
+    It has at most so many lists, objects and members: what holds more is made to take long.
+    """
+    # The most that there may be; of a text, some of these are characters in it.
+    has_many = sum(map(raw.count, (b"[", b"{", b":"))) > parts
+    if not has_many:
+        try:
+            return schema.model_validate_json(raw)
+        except ValidationError as error:
+            if error.error_count() > 1 or error.errors()[0]["type"] != "json_invalid":
+                raise invalid(error, schema) from None
     # The fast parser refuses half surrogate pairs for the whole body: that is for items to say.
     try:
-        return schema.model_validate(_loads(raw))
+        return schema.model_validate(_loads(raw, parts if has_many else None))
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, schema) from None
 
 
-def _loads(raw: bytes) -> object:
+class _CountingDecoder(json.JSONDecoder):
+    """Reads JSON in small steps, between which other threads go on, and counts its parts."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self._parts = self._left = parts
+        self.parse_object = self._object
+        self.parse_array = self._array
+        self.scan_once = py_make_scanner(self)
+
+    def _object(self, start: tuple[str, int], strict: bool, scan: Any, *more: Any) -> Any:
+        def counted(text: str, place: int) -> Any:
+            self._count()
+            return scan(text, place)
+
+        self._count()
+        return JSONObject(start, strict, counted, *more)
+
+    def _array(self, start: tuple[str, int], scan: Any) -> Any:
+        self._count()
+        return JSONArray(start, scan)
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            detail = (
+                f"the body has more than {self._parts} lists, objects and members; "
+                "send it in several requests"
+            )
+            raise ProblemError(problems.INVALID, detail)
+
+
+def _loads(raw: bytes, parts: int | None) -> object:
     try:
-        return json.loads(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        return json.loads(text) if parts is None else _CountingDecoder(parts).decode(text)
     except json.JSONDecodeError as error:
         detail = f"the body is not JSON: {error.msg} at character {error.pos}"
     except (UnicodeDecodeError, RecursionError):
@@ -91,12 +150,17 @@ def _loads(raw: bytes) -> object:
     raise ProblemError(problems.MALFORMED, detail)
 
 
-def invalid(error: ValidationError) -> ProblemError:
+def invalid(error: ValidationError, schema: type[BaseModel]) -> ProblemError:
     """The problem of a body that does not fit its schema: a pointer for each field at fault."""
-    errors = [_field_error(details) for details in error.errors(include_url=False)]
+    errors = [_field_error(details, schema) for details in error.errors(include_url=False)]
     detail = ": ".join(filter(None, (errors[0].pointer, errors[0].detail)))
     return ProblemError(problems.INVALID, detail, errors=errors)
 
 
-def _field_error(details: ErrorDetails) -> FieldError:
-    return FieldError(problems.pointer(details["loc"]), details["msg"])
+def _field_error(details: ErrorDetails, schema: type[BaseModel]) -> FieldError:
+    place, said = details["loc"], details["msg"]
+    if details["type"] == "extra_forbidden":
+        said = "there is no such field"
+        if len(place) == 1:
+            said += f", only: {', '.join(schema.model_fields)}"
+    return FieldError(problems.pointer(place), said)

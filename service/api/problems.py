@@ -30,6 +30,8 @@ class Kind:
         return f"/docs#{self.slug}" if self.slug else "about:blank"
 
 
+# Of what is no request as HTTP has it; it leads to no place in the documentation.
+BAD_REQUEST = Kind("", 400, "Bad request", "")
 MALFORMED = Kind("malformed-json", 400, "Malformed JSON", "The body is not JSON in UTF-8.")
 UNAUTHORIZED = Kind(
     "unauthorized",

@@ -10,6 +10,9 @@ from tagbelt.data.types import OffsetUnit
 DIGEST_HEADER = "x-model-digest"
 """The header of a reply that tells which checkpoints answered: SHA-256, in hex."""
 
+WARNING_HEADER = "x-tagbelt-warning"
+"""The header of a reply that may not be what it seems; it says why."""
+
 InputField = Literal["text", "texts", "tokens"]
 INPUT_FIELDS: tuple[InputField, ...] = ("text", "texts", "tokens")
 
@@ -248,6 +251,10 @@ class StreamedResult(Tagged):
 
     line: int = Field(description="Its number, from 1; blank lines are counted, not answered.")
     id: str | int | None = Field(default=None, description="That of the line, if it had one.")
+    warnings: list[str] | None = Field(
+        default=None,
+        description="Why the result may not be what it seems, if there is reason to doubt.",
+    )
 
 
 class StreamedFailure(Failed):
@@ -278,6 +285,10 @@ class TagReply(_Reply):
     )
     offset_unit: Literal[OffsetUnit, "token"] = Field(description="What start and end count.")
     results: list[Tagged | Failed] = Field(description="One for each input, in order.")
+    warnings: list[str] | None = Field(
+        default=None,
+        description="Why the results may not be what they seem, if there is reason to doubt.",
+    )
 
 
 class ModelCard(ModelName):

@@ -3,17 +3,19 @@
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from tagbelt.inference import Annotation
 from tagbelt.service.api import problems
+from tagbelt.service.api.bodies import aside
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
-from tagbelt.service.api.schemas import DIGEST_HEADER
-from tagbelt.service.engine.engine import Engine
+from tagbelt.service.api.schemas import DIGEST_HEADER, WARNING_HEADER
+from tagbelt.service.engine.engine import Engine, Gone
 from tagbelt.service.engine.queue import (
     ClosedError,
     ExpiredError,
@@ -22,9 +24,13 @@ from tagbelt.service.engine.queue import (
     Job,
     Outcome,
     QueueFullError,
+    ReplyTooLargeError,
+    most_tokens,
+    size_of,
 )
 from tagbelt.service.engine.recorder import Work
 from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.routing import foreign_script
 from tagbelt.service.models.served import AUTO, Served
 from tagbelt.service.settings import Settings
 
@@ -53,12 +59,21 @@ def token_list_fault(item: object, settings: Settings) -> ItemFault | None:
             problems.TOO_LONG,
             f"this item has {len(item)} tokens and the limit is {settings.max_tokens}",
         )
-    for index, token in enumerate(item):
+    return _token_fault(item) or _length_fault(sum(map(len, item)), settings)
+
+
+def _token_fault(tokens: list[Any]) -> ItemFault | None:
+    try:
+        "".join(tokens).encode("utf-8")  # halves of two tokens never pair up
+        return None
+    except (TypeError, UnicodeEncodeError):
+        pass
+    for index, token in enumerate(tokens):
         if not isinstance(token, str):
             return ItemFault(problems.NOT_TEXT, f"token {index} must be a string")
         if fault := _surrogate_fault(token, f" of token {index}"):
             return fault
-    return _length_fault(sum(map(len, item)), settings)
+    return None
 
 
 def _length_fault(characters: int, settings: Settings) -> ItemFault | None:
@@ -81,11 +96,11 @@ def _surrogate_fault(text: str, of: str) -> ItemFault | None:
     return None
 
 
-# A reply about more than this takes long enough to make that other requests would notice.
-_LONG_TOKENS = 50_000
-MOST_READ = 2_000_000
-"""Characters, or tokens, that one request may have read in all its n-best readings: seconds of
-work, and tens of megabytes of reply."""
+# A reply that says more than this takes so long to make that other requests would notice.
+_LONG_REPLY = 5_000
+# What the likely tags of a token take of it beside the token itself.
+_ALTERNATIVES = 5
+Reply = TypeVar("Reply")
 TIMEOUT_HEADER = "x-request-timeout"
 
 
@@ -106,6 +121,8 @@ class Query:
     """The name of the items in messages."""
     served: Served | None = None
     """The very model, whatever its name means by now."""
+    work: Work | None = None
+    """Where to add to, when this is not all that the request asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +131,50 @@ class Answer:
 
     outcomes: Sequence[Annotation | ItemFault]
     served: Sequence[Served]
+    warnings: Sequence[str] = ()
+    """Why it may not be what it seems."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that tell which models answered."""
-        return {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
+        """The headers that tell which models answered, and of warnings."""
+        found = {DIGEST_HEADER: ", ".join(dict.fromkeys(one.digest for one in self.served))}
+        return found | warning_header(self.warnings)
 
 
-async def rendered(answer: Answer, render: Callable[[], bytes]) -> bytes:
-    """The body that `render` makes, in a thread when it takes long."""
-    size = sum(len(one.tokens) for one in answer.outcomes if not isinstance(one, ItemFault))
-    return await asyncio.to_thread(render) if size > _LONG_TOKENS else render()
+def warning_header(warnings: Sequence[str]) -> dict[str, str]:
+    """Return the header that tells of warnings; none without any."""
+    value = "; ".join(warnings).encode("ascii", "backslashreplace").decode()
+    return {WARNING_HEADER: value} if value else {}
+
+
+def script_warning(item: object, served: Served) -> str | None:
+    """Return what to say of an item in a script that its model was not made for."""
+    script = foreign_script(item, served.info.language)
+    if script is None:
+        return None
+    return f"most letters are {script}, and {served.full_name} is for {served.info.language!r}"
+
+
+def _script_warnings(items: Sequence[object], served: Sequence[Served]) -> list[str]:
+    """The warnings about all items, each once, with the number of items that it is about."""
+    found = Counter(filter(None, map(script_warning, items, served)))
+    if len(items) == 1:
+        return list(found)
+    return [f"{number} of {len(items)} inputs: {what}" for what, number in found.items()]
+
+
+async def rendered(answer: Answer, render: Callable[[], Reply]) -> Reply:
+    """The body, or parts of one, that `render` makes, in a thread when it takes long."""
+    size = sum(map(_reply_size, answer.outcomes))
+    return await asyncio.to_thread(render) if size > _LONG_REPLY else render()
+
+
+def _reply_size(outcome: Annotation | ItemFault) -> int:
+    """Return how much there is to say of an item, in tokens."""
+    if isinstance(outcome, ItemFault):
+        return 1
+    times = 1 + len(outcome.paths or ()) + _ALTERNATIVES * (outcome.marginals is not None)
+    return len(outcome.tokens) * times
 
 
 async def ask(request: Request, query: Query) -> Answer:
@@ -146,35 +196,35 @@ class Tagging:
 
         With `listen` a client that leaves ends the work; not where the body is still being read.
         """
-        self._check_count(query)
+        check_count(len(query.items), query.field, self._settings)
         served = self._models(query)
         if not query.items:
             return Answer((), served)
         work = _work(request, query, served)
-        check = token_list_fault if query.tokens else text_fault
-        outcomes: list[Annotation | ItemFault | None] = [
-            check(item, self._settings) for item in query.items
-        ]
-        _check_readings(query, outcomes)
+        outcomes = await self._faults(query)
+        if query.tokens:
+            _check_reply(query, outcomes)
         deadline = time.monotonic() + self._timeout(request)
         shares = _shares(served, outcomes)
         jobs = [
             (places, self._job(model, [query.items[p] for p in places], query, deadline, work))
             for model, places in shares.items()
         ]
-        await self._run(request, outcomes, jobs, listen)
+        gone = _departure(request) if listen else None
+        await self._run(query, outcomes, jobs, gone)
         if jobs and all(_has_failed(outcomes[p]) for places, _ in jobs for p in places):
             detail = "the model failed on every item of this request"
             raise ProblemError(problems.INTERNAL, detail)
-        return Answer([outcome or _FAILED for outcome in outcomes], served)
+        warnings = _script_warnings(query.items, served)
+        return Answer([outcome or _FAILED for outcome in outcomes], served, warnings)
 
-    def _check_count(self, query: Query) -> None:
-        if len(query.items) > self._settings.max_items:
-            raise ProblemError(
-                problems.TOO_MANY_ITEMS,
-                f"{query.field} holds {len(query.items)} items and the limit is "
-                f"{self._settings.max_items} a request; send them in several requests",
-            )
+    async def _faults(self, query: Query) -> list[Annotation | ItemFault | None]:
+        """The faults of the items, in order; to look through many tokens is left to a thread."""
+        check = token_list_fault if query.tokens else text_fault
+        tokens = sum(len(item) for item in query.items if isinstance(item, list))
+        return await aside(
+            tokens if query.tokens else 0, lambda: [check(i, self._settings) for i in query.items]
+        )
 
     def _models(self, query: Query) -> Sequence[Served]:
         """The model of each item; of no items, the one that would answer."""
@@ -200,7 +250,6 @@ class Tagging:
     def _job(
         self, served: Served, items: Sequence[Any], query: Query, deadline: float, work: Work
     ) -> Job:
-        sizes = (sum(map(len, item)) if query.tokens else len(item) for item in items)
         return Job(
             served,
             items,
@@ -208,18 +257,17 @@ class Tagging:
             work,
             marginals=query.marginals,
             paths=query.paths,
-            characters=sum(sizes),
+            characters=sum(map(size_of, items)),
         )
 
     async def _run(
         self,
-        request: Request,
+        query: Query,
         outcomes: list[Annotation | ItemFault | None],
         jobs: Sequence[tuple[Sequence[int], Job]],
-        listen: bool,
+        gone: Gone | None,
     ) -> None:
         """Put the outcomes of the jobs in their places."""
-        gone = _departure(request) if listen else None
         try:
             # One after the other is as good: the engine works on one batch at a time.
             for places, job in jobs:
@@ -227,6 +275,8 @@ class Tagging:
                     outcomes[place] = _fault(outcome)
         except QueueFullError:
             raise self._overloaded() from None
+        except ReplyTooLargeError as error:
+            raise _reply_too_large(query, error.tokens) from None
         except ExpiredError:
             detail = "the request was not answered within the time that it, or the server, allows"
             raise ProblemError(problems.DEADLINE, detail) from None
@@ -246,19 +296,35 @@ class Tagging:
         )
 
 
-def _check_readings(query: Query, outcomes: Sequence[Annotation | ItemFault | None]) -> None:
-    """Raises ProblemError, 422, for more readings than can be found in good time."""
-    if not query.paths:
-        return
-    pairs = zip(query.items, outcomes, strict=True)
-    size = sum(len(item) for item, fault in pairs if fault is None and isinstance(item, str | list))
-    if query.paths * size > MOST_READ:
-        unit = "tokens" if query.tokens else "characters"
-        detail = (
-            f"{query.paths} readings of {size} {unit} are too many: the limit is "
-            f"{MOST_READ // query.paths} {unit}; send them in several requests, or lower n_best"
+def check_count(count: int, field: str, settings: Settings) -> None:
+    """Raises ProblemError, 422, for more items than a request may have, good or bad."""
+    if count > settings.max_items:
+        raise ProblemError(
+            problems.TOO_MANY_ITEMS,
+            f"{field} holds {count} items and the limit is "
+            f"{settings.max_items} a request; send them in several requests",
         )
-        raise ProblemError(problems.INVALID, detail, errors=[FieldError("/n_best", detail)])
+
+
+def _check_reply(query: Query, outcomes: Sequence[Annotation | ItemFault | None]) -> None:
+    """Raises ProblemError, 422, when a reply about these token lists would be too large.
+
+    Of texts the tokens are not known yet: the engine looks at them.
+    """
+    most = most_tokens(query.marginals, query.paths)
+    pairs = zip(query.items, outcomes, strict=True)
+    tokens = sum(len(i) for i, fault in pairs if fault is None and isinstance(i, list))
+    if most is not None and tokens > most:
+        raise _reply_too_large(query, most)
+
+
+def _reply_too_large(query: Query, most: int) -> ProblemError:
+    field, remedy = ("n_best", "lower n_best") if query.paths else ("include", "ask for less")
+    detail = (
+        "the reply would be too large: with what is asked for of each token the limit is "
+        f"{most} tokens; send them in several requests, or {remedy}"
+    )
+    return ProblemError(problems.INVALID, detail, errors=[FieldError(f"/{field}", detail)])
 
 
 _FAILED = ItemFault(problems.INTERNAL, "the model failed on this item")
@@ -267,7 +333,11 @@ _FAILED = ItemFault(problems.INTERNAL, "the model failed on this item")
 def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:
     """The account of this request, where telemetry finds it."""
     names = dict.fromkeys(one.full_name for one in served)
-    work = Work(model=",".join(names), items=len(query.items), texts=query.items)
+    work = query.work or Work()
+    known = filter(None, work.model.split(","))
+    work.model = ",".join(dict.fromkeys([*known, *names]))
+    work.items += len(query.items)
+    work.texts = work.texts or query.items
     request.scope.setdefault("state", {})["work"] = work
     return work
 
@@ -291,7 +361,7 @@ def _has_failed(outcome: Annotation | ItemFault | None) -> bool:
     return outcome is _FAILED
 
 
-def _departure(request: Request) -> Callable[[], Any]:
+def _departure(request: Request) -> Gone:
     """Returns when the client has left; only once the body was read."""
 
     async def gone() -> None:

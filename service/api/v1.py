@@ -1,6 +1,7 @@
 """POST /v1/tag: from a request to a query, and from annotations to the JSON of the reply."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
@@ -163,9 +164,10 @@ async def tag(
     `error` in its place and the others are tagged. Limits are stated in the errors. The header
     `X-Request-Timeout` (seconds) says how long the answer is worth waiting for.
     """
-    check_labels(request.app.state.registry, body)
+    unknown = check_labels(request, body)
     query = query_of(body)
     answer = await ask(request, query)
+    answer = replace(answer, warnings=(*unknown, *answer.warnings))
     headers = answer.headers
     content = await rendered(answer, lambda: reply(body, query, answer))
     return Response(content, media_type="application/json", headers=headers)
@@ -184,10 +186,14 @@ def query_of(body: TagRequest) -> Query:
     )
 
 
-def check_labels(registry: Registry, body: TagOptions) -> None:
-    """Raises ProblemError, 422, for a label that no model which may answer has."""
+def check_labels(request: Request, body: TagOptions) -> list[str]:
+    """What to warn of: labels that no model which may answer has.
+
+    Raises ProblemError, 422, for such a label unless the settings say to warn.
+    """
+    registry: Registry = request.app.state.registry
     if body.labels is None:
-        return
+        return []
     models = registry.served if body.model == AUTO else [registry.get(body.model)]
     known = [label for served in models for label in served.labels]
     names = " or ".join(repr(served.name) for served in models)
@@ -196,22 +202,28 @@ def check_labels(registry: Registry, body: TagOptions) -> None:
         for index, label in enumerate(body.labels)
         if label not in known
     ]
-    if unknown:
-        detail = f"{unknown[0].detail}, which has: {', '.join(dict.fromkeys(known))}"
-        raise ProblemError(problems.INVALID, detail, errors=unknown)
+    if not unknown:
+        return []
+    detail = f"{unknown[0].detail}, which has: {', '.join(dict.fromkeys(known))}"
+    if request.app.state.settings.unknown_labels == "warn":
+        return [detail]
+    raise ProblemError(problems.INVALID, detail, errors=unknown)
 
 
 def reply(body: TagOptions, query: Query, answer: Answer) -> bytes:
     """The JSON that schemas.TagReply describes."""
-    return to_json(
+    head = to_json(
         {
             "model": _model(answer.served),
             "offset_unit": "token" if query.tokens else body.offset_unit,
-            "results": [
-                result_of(body, query, answer, index) for index in range(len(answer.outcomes))
-            ],
         }
     )
+    # One by one: the objects of a large reply take ten times as much memory as its text.
+    results = b",".join(
+        to_json(result_of(body, query, answer, index)) for index in range(len(answer.outcomes))
+    )
+    warnings = b',"warnings":' + to_json(answer.warnings) if answer.warnings else b""
+    return head[:-1] + b',"results":[' + results + b"]" + warnings + b"}"
 
 
 def result_of(body: TagOptions, query: Query, answer: Answer, index: int) -> dict[str, Any]:

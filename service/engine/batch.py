@@ -1,11 +1,21 @@
 """Make a batch of the jobs that wait, and tag it so that one bad item fails alone."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tagbelt.inference import Annotation, Phases, TokenizedItem
-from tagbelt.service.engine.queue import ExpiredError, Failure, Job, Outcome, Pace, Queue, deliver
+from tagbelt.service.engine.queue import (
+    ExpiredError,
+    Failure,
+    Job,
+    Outcome,
+    Pace,
+    Queue,
+    ReplyTooLargeError,
+    deliver,
+    most_tokens,
+)
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.models.served import Served
 from tagbelt.service.private_logging import log_failure
@@ -50,7 +60,7 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
         waited = time.monotonic() - job.arrived if job.taken == 0 else None
         parts.append(part := Part(job, job.taken, waited))
         budget -= _read(part, budget)
-        if job.taken < len(job.items):
+        if job.taken < len(job.items) and not job.is_over:
             queue.put_back(job)
             break
     return bool(parts)
@@ -80,12 +90,27 @@ def _read(part: Part, budget: int) -> int:
             log_failure("an item could not be read", error)
             reading = None
         part.readings.append(reading)
+        if reading is not None and _is_too_much(part, reading.tokens):
+            break
     job.taken += len(part.readings)
     share = len(part.readings) / max(1, len(job.items))
     part.weight = job.characters * job.price_of_token * share
     job.weight -= part.weight
     part.seconds = time.perf_counter() - started
     return cost
+
+
+def _is_too_much(part: Part, tokens: int) -> bool:
+    """Count tokens of a job; give it up, before it is tagged, if its reply would be too large."""
+    job = part.job
+    job.tokens += tokens
+    most = most_tokens(job.marginals, job.paths)
+    if most is None or job.tokens <= most:
+        return False
+    job.error = ReplyTooLargeError(most)
+    deliver([job])
+    part.readings.clear()
+    return True
 
 
 def tag(parts: Sequence[Part], recorder: Recorder) -> bool:
@@ -101,7 +126,7 @@ def tag(parts: Sequence[Part], recorder: Recorder) -> bool:
 def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
     phases = Phases(tokenize=sum(part.seconds for part in parts))
     readings = [reading for part in parts for reading in part.readings if reading is not None]
-    outcomes = iter(_annotate(served, readings, phases))
+    outcomes = iter(_annotate(served, readings, phases, lambda: _go_on(parts)))
     for part in parts:
         for place, reading in enumerate(part.readings, part.first):
             part.job.outcomes[place] = Failure() if reading is None else next(outcomes)
@@ -110,26 +135,45 @@ def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
     _record(served, parts, phases, recorder)
 
 
+class _AbandonedError(Exception):
+    """Nobody waits for any of it any more."""
+
+
+def _go_on(parts: Sequence[Part]) -> None:
+    """Raise _AbandonedError once every job of a batch is late, or its client has left."""
+    now = time.monotonic()
+    if all(part.job.is_over or now >= part.job.deadline for part in parts):
+        raise _AbandonedError
+
+
 def _annotate(
-    served: Served, readings: Sequence[TokenizedItem], phases: Phases
+    served: Served,
+    readings: Sequence[TokenizedItem],
+    phases: Phases,
+    go_on: Callable[[], None],
 ) -> Sequence[Outcome]:
     """The outcome of each reading: a batch that fails is tried again item by item."""
     if not readings:
         return []
     try:
-        return _annotate_all(served, readings, phases)
+        return _annotate_all(served, readings, phases, go_on)
+    except _AbandonedError:
+        return [Failure()] * len(readings)
     except Exception as error:
         if len(readings) == 1:
             log_failure("an item failed", error)
             return [Failure()]
         log_failure("a batch failed and is tried again item by item", error)
-    return [outcome for one in readings for outcome in _annotate(served, [one], phases)]
+    return [outcome for one in readings for outcome in _annotate(served, [one], phases, go_on)]
 
 
 def _annotate_all(
-    served: Served, readings: Sequence[TokenizedItem], phases: Phases
+    served: Served,
+    readings: Sequence[TokenizedItem],
+    phases: Phases,
+    go_on: Callable[[], None],
 ) -> Sequence[Annotation]:
-    annotations = served.tagger.annotate_items(readings, phases)
+    annotations = served.tagger.annotate_items(readings, phases, go_on)
     if len(annotations) != len(readings):
         raise RuntimeError(f"{len(readings)} items in, {len(annotations)} annotations out")
     return annotations

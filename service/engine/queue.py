@@ -34,6 +34,37 @@ _MARGINALS_PRICE = 5
 _PATH_PRICE = 2
 
 
+# Of a reply's size: what the likely tags of a token take beside a tag, and an entity, of a reading.
+_ALTERNATIVES_SIZE = 4
+MOST_TOLD = 500_000
+"""Tags that a reply may tell of all its tokens, in all readings; likely tags count as four.
+
+At the worst each begins an entity, and takes some 600 bytes while the reply is made.
+"""
+
+
+def most_tokens(marginals: bool, paths: int) -> int | None:
+    """Return how many tokens a reply may be about; None when it tells no more than entities."""
+    price = _ALTERNATIVES_SIZE * marginals + paths
+    return MOST_TOLD // price if price else None
+
+
+class ReplyTooLargeError(Exception):
+    """The reply would be larger than it may be: it may be about so many tokens."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(tokens)
+        self.tokens = tokens
+
+
+def size_of(item: str | Sequence[str]) -> int:
+    """Return what an item weighs: its characters and its tokens, "" among them, and itself.
+
+    Of a text the tokens are not known yet; there a token's end mostly is a space, which counts.
+    """
+    return 1 + len(item) + (0 if isinstance(item, str) else sum(map(len, item)))
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """Items for one model, made on an event loop and worked on by the inference thread.
@@ -49,9 +80,12 @@ class Job:
     marginals: bool = False
     paths: int = 0
     characters: int = 0
+    """Its size, as `size_of` counts items."""
     arrived: float = field(default_factory=time.monotonic)
     taken: int = 0
     """Items that a batch has taken."""
+    tokens: int = 0
+    """Tokens of these items."""
     price_of_token: int = field(init=False)
     """The part of a batch's budget that one token of this job takes."""
     weight: float = field(init=False)
@@ -214,7 +248,9 @@ class Pace:
         self._seconds = 0.0
 
     def add(self, work: float, seconds: float) -> None:
-        """A batch was done. From one thread at a time."""
+        """A batch was done. From one thread at a time. Of one without work nothing is learnt."""
+        if work <= 0:
+            return
         self._seconds = _KEPT * self._seconds + seconds
         self._work = _KEPT * self._work + work
 

@@ -1,7 +1,8 @@
-"""Tell Chinese from other languages by the script of a text, to choose between two models."""
+"""The script of a text: chooses between two models, and tells when it is not the model's."""
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 LOOKED_AT = 2000
 """Characters at the start of an item that decide."""
@@ -31,15 +32,79 @@ def speaks_chinese(language: str) -> bool:
     return re.split("[-_]", language.lower(), maxsplit=1)[0] in _CHINESE
 
 
-def _start(item: object) -> str:
+# Scripts that one language or several are written in, by ranges of their letters.
+_SCRIPTS = {
+    "Latin": "A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
+    "Greek": "\u0370-\u03ff\u1f00-\u1fff",
+    "Cyrillic": "\u0400-\u052f\u1c80-\u1c8f\u2de0-\u2dff\ua640-\ua69f",
+    "Armenian": "\u0530-\u058f",
+    "Hebrew": "\u0590-\u05ff",
+    "Arabic": "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefe",
+    "Devanagari": "\u0900-\u097f",
+    "Thai": "\u0e00-\u0e7f",
+    "Georgian": "\u10a0-\u10ff",
+    "Kana": "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9d",
+    "Hangul": "\u1100-\u11ff\u3131-\u318e\uac00-\ud7af",
+    "Han": "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af",
+}
+_OF_SCRIPT = {name: re.compile(f"[{letters}]") for name, letters in _SCRIPTS.items()}
+# The languages that are written in them; others are not judged.
+_LANGUAGES = {
+    "Latin": "af ca cs cy da de en es et eu fi fil fr ga gl hr hu id is it la lt lv ms mt nb nl nn "
+    "no pl pt ro sk sl sq sv sw tl tr vi",
+    "Greek": "el",
+    "Cyrillic": "be bg mk ru uk",
+    "Armenian": "hy",
+    "Hebrew": "he",
+    "Arabic": "ar fa ur",
+    "Devanagari": "hi mr ne",
+    "Thai": "th",
+    "Georgian": "ka",
+    "Kana": "ja",
+    "Hangul": "ko",
+    "Han": "zh cmn yue ja ko",
+}
+
+
+@lru_cache(maxsize=64)
+def _scripts_of(language: str) -> list[str]:
+    primary = re.split("[-_]", language.lower(), maxsplit=1)[0]
+    return [script for script, languages in _LANGUAGES.items() if primary in languages.split()]
+
+
+_LETTERS_THAT_DECIDE = 500
+
+
+def foreign_script(item: object, language: str) -> str | None:
+    """Return the script of a text, or token list, that a model of a language was not made for.
+
+    None where half of its letters or more are in a script of the language, where it has none, and
+    where nothing is known of the language. Only the first 500 characters are looked at.
+    """
+    own = _scripts_of(language)
+    if not own:
+        return None
+    letters = _NOT_A_LETTER.sub("", _start(item, _LETTERS_THAT_DECIDE))
+    if letters.isascii():
+        counts = {"Latin": len(letters)}
+    else:
+        counts = {name: len(of.findall(letters)) for name, of in _OF_SCRIPT.items()}
+    if 2 * sum(counts.get(name, 0) for name in own) >= len(letters):
+        return None
+    foreign = {name: number for name, number in counts.items() if name not in own}
+    most = max(foreign, key=foreign.__getitem__)
+    return most if foreign[most] else "another script"
+
+
+def _start(item: object, most: int = LOOKED_AT) -> str:
     if isinstance(item, str):
-        return item[:LOOKED_AT]
-    return "".join(_first(item)) if isinstance(item, Sequence) else ""
+        return item[:most]
+    return "".join(_first(item, most)) if isinstance(item, Sequence) else ""
 
 
-def _first(tokens: Iterable[object]) -> list[str]:
+def _first(tokens: Iterable[object], room: int) -> list[str]:
     """The tokens, or starts of tokens, that hold the first characters of a list."""
-    room, first = LOOKED_AT, []
+    first: list[str] = []
     for token in tokens:
         if isinstance(token, str):
             first.append(token[:room])

@@ -1,6 +1,6 @@
 """A model as requests see it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tagbelt.inference import Annotation, ModelInfo, Phases, TokenizedItem, VectorCacheUse
@@ -22,9 +22,12 @@ class ServableTagger(Protocol):
         """A text or a token list, tokenised."""
 
     def annotate_items(
-        self, readings: Sequence[TokenizedItem], phases: Phases | None = None
+        self,
+        readings: Sequence[TokenizedItem],
+        phases: Phases | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> Sequence[Annotation]:
-        """One annotation each, in order."""
+        """One annotation each, in order; `between` is called between the steps, and may raise."""
 
     def vector_cache_use(self) -> VectorCacheUse:
         """Counts of word forms: looked up, and of those computed."""

@@ -28,6 +28,7 @@ function statusLine(kept, all) {
 function showNote(kept, all) {
   const hidden = all.length - kept.length;
   const texts = [
+    ...(shown.reply.warnings ?? []).map((warning) => `Take care: ${warning}.`),
     !all.length && "No names were found in this text.",
     hidden > 0 && `${count(hidden, "name is", "names are")} hidden by the filter.`,
   ].filter(Boolean);

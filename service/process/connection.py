@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, cast
 
+import httptools
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -25,13 +26,15 @@ from tagbelt.service.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, Kind, 
 from tagbelt.service.engine.engine import Engine
 
 HEAD_BYTES = 65_536
-"""Most bytes of request line and headers, besides what comes with the first packet of them."""
+"""Most bytes of request line and headers, besides what comes with the first packet of them.
+
+As many may come between two pieces of a body, or behind it: chunk extensions and trailers.
+"""
 BYTES_PER_SECOND = 16_384
 """A client that sends its body more slowly is given up; no line in use is that slow."""
 # Who has only just connected is about to ask.
 FRESH_SECONDS = 0.5
 
-MALFORMED = Kind("", 400, "Bad request", "")
 TOO_SLOW = Kind("", 408, "Request timeout", "")
 HEAD_TOO_LARGE = Kind("", 431, "Request header fields too large", "")
 
@@ -152,6 +155,46 @@ class Connections(ServerState):
         return cast("list[Connection]", list(self.connections))
 
 
+class _Parser(httptools.HttpRequestParser):
+    """Reads HTTP/1.1, and reads on where a client offers to switch to another protocol.
+
+    The library's own stops behind the headers of such a request, body or not.
+    """
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__(connection)
+        # The reply to the first of two requests may end the connection while the second is read.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._connection = connection
+
+    def feed_data(self, data: Any) -> None:
+        """Read on. Raises HttpParserError."""
+        parser = self
+        while True:
+            try:
+                super(_Parser, parser).feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                if not self._connection.has_offer:  # CONNECT
+                    raise
+                data = memoryview(data)[offer.args[0] :]
+            parser = self._connection.begin_again()
+
+
+# Headers that offer another protocol, or belong to such an offer.
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+def _without_offer(name: bytes, value: bytes) -> bytes:
+    """Return a header line as a client without any other protocol would send it; maybe empty."""
+    if name in _OFFERS:
+        return b""
+    if name == b"connection":
+        tokens = (token.strip() for token in value.split(b","))
+        value = b", ".join(token for token in tokens if token.lower() not in _OFFERS)
+    return name + b": " + value + b"\r\n"
+
+
 class Connection(HttpToolsProtocol):
     """One connection. Whatever it refuses gets a problem as its reply, and ends the connection."""
 
@@ -159,11 +202,16 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.parser = _Parser(self)
+        self.has_offer = False
+        """Whether the request being read offers to switch to another protocol."""
         self._since = time.monotonic()
         # Of the request that is coming in: whether any of it is missing, and whether its head is.
         self._has_message = False
         self._has_head = True
         self._head_bytes = 0
+        # Whether the last data held more than a part of headers, or of what surrounds a body.
+        self._has_news = False
         self._began = 0.0
         self._limit: asyncio.TimerHandle | None = None
         # The request whose reply we made the last one.
@@ -184,14 +232,15 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Data has come. Requests that come whole, as most do, need no clock."""
-        is_more_of_head = not self._has_head
+        was_within, self._has_news = self._has_message, False
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if is_more_of_head and not self._has_head:
+        if was_within and self._has_message and not self._has_news:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._refuse(HEAD_TOO_LARGE, f"the headers have more than {HEAD_BYTES} bytes")
+                what = "trailers" if self._has_head else "headers"
+                self._refuse(HEAD_TOO_LARGE, f"the {what} have more than {HEAD_BYTES} bytes")
                 return
         if not self._has_message:
             self._stop_clock()
@@ -203,12 +252,35 @@ class Connection(HttpToolsProtocol):
         """A request begins."""
         self._stop_clock()
         self._has_message, self._has_head, self._head_bytes = True, False, 0
+        self._has_news, self.has_offer = True, False
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header is there. A trailer, which comes behind the body, is not one of them."""
+        if not self._has_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body is there."""
+        self._has_news, self._head_bytes = True, 0
+        super().on_body(body)
+
+    def begin_again(self) -> _Parser:
+        """Read the head of a request anew, without the offer in it; return what reads on."""
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/"]
+        head += [self.parser.get_http_version().encode(), b"\r\n"]
+        head += [_without_offer(name, value) for name, value in self.headers]
+        parser = self.parser = _Parser(self)
+        parser.feed_data(b"".join([*head, b"\r\n"]))
+        return parser
 
     def on_headers_complete(self) -> None:
         """All headers of a request are there; it may have come right behind another one."""
         before = self.cycle
-        self._has_head = True
+        self._has_head = self._has_news = True
+        self.has_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self.has_offer:
+            return
         super().on_headers_complete()
         if self.server_state.is_draining and self.cycle is not before:
             if before is not None and before is self._last and not before.response_started:
@@ -217,12 +289,14 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of a request is there."""
+        if self.has_offer:  # only its head is
+            return
         self._has_message = False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answer what is not HTTP, and end the connection."""
-        self._refuse(MALFORMED, "this is not a request as HTTP/1.1 knows it")
+        self._refuse(problems.BAD_REQUEST, "this is not a request as HTTP/1.1 knows it")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Have a request answered, or refuse it if the engine is full."""

@@ -53,6 +53,8 @@ class Supervisor:
         self._say = say
         self._selector = selectors.DefaultSelector()
         self._slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]
+        self._has_begun = False
+        """Whether one was ever ready: then no setting is at fault when another dies."""
         self._has_greeted = False
         self._kill_at: float | None = None
         """When those that do not end in order are killed; None until it is to end."""
@@ -60,7 +62,8 @@ class Supervisor:
     def run(self) -> None:
         """Serves until a signal ends it and all workers have drained.
 
-        Raises WorkerError when a worker fails before all are ready for the first time.
+        Raises WorkerError when a worker says what is wrong before all are ready for the first time,
+        and when the first one ends before it is ready.
         """
         with ExitStack() as at_end:
             wakeup = at_end.enter_context(Wakeup())
@@ -91,7 +94,7 @@ class Supervisor:
     def _heard(self, slot: WorkerSlot, worker: Spawned) -> None:
         for what, text in worker.channel.receive():
             if what == READY:
-                worker.is_ready = True
+                worker.is_ready = self._has_begun = True
                 self._welcome(text)
             elif what == FAILED:
                 worker.failure = text
@@ -116,7 +119,7 @@ class Supervisor:
         forget_worker(worker.pid)
         if self._kill_at is not None:
             return
-        if not self._has_greeted:
+        if not self._has_greeted and (worker.failure or not self._has_begun):
             raise WorkerError(worker.failure or f"a worker process {how} before it was ready")
         self._start_later(slot, worker.lived, f"(process {worker.pid}) {worker.failure or how}")
 

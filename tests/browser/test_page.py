@@ -24,7 +24,7 @@ from tests.service.fake import FakeTagger
 class Unsure(FakeTagger):
     """The first entity of a text is sure, each other one less so."""
 
-    def annotate_items(self, readings, phases=None):
+    def annotate_items(self, readings, phases=None, between=lambda: None):
         return [
             replace(
                 a,
@@ -32,7 +32,7 @@ class Unsure(FakeTagger):
                     replace(e, score=0.9 - 0.3 * place) for place, e in enumerate(a.entities)
                 ),
             )
-            for a in super().annotate_items(readings, phases)
+            for a in super().annotate_items(readings, phases, between)
         ]
 
 
@@ -95,10 +95,10 @@ def test_text_of_any_script_is_cut_in_the_right_places(open_page, text, found):
 
 def test_markup_in_a_text_a_label_or_a_name_stays_text(open_page):
     class Hostile(FakeTagger):
-        def annotate_items(self, readings, phases=None):
+        def annotate_items(self, readings, phases=None, between=lambda: None):
             return [
                 replace(a, entities=tuple(replace(e, label="<i>x</i>") for e in a.entities))
-                for a in super().annotate_items(readings, phases)
+                for a in super().annotate_items(readings, phases, between)
             ]
 
     page = open_page(Hostile("<img/onerror=alert(1)>", description='"><script>alert(1)</script>'))

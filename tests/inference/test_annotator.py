@@ -235,3 +235,22 @@ def test_vector_cache_use_is_that_of_the_scorer(tagger_with, monkeypatch):
         tagger._decoder._scorer, "vector_cache_use", lambda: VectorCacheUse(3, 4), raising=False
     )
     assert tagger.vector_cache_use() == VectorCacheUse(hits=3, misses=4)
+
+
+def test_between_is_called_after_each_batch_and_each_path_and_may_end_the_work(tagger):
+    items = [tagger.tokenize("a b c d e f", paths=9), tagger.tokenize("g h")]
+    calls = []
+    found = tagger.annotate_items(items, between=lambda: calls.append(1))
+    assert found == tagger.annotate_items(items)
+    assert len(calls) > len(found[0].paths) == 9
+
+    def leave():
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyError("nobody waits")
+
+    calls.clear()
+    with pytest.raises(KeyError):
+        tagger.annotate_items(items, between=leave)
+    assert len(calls) == 5
+    assert tagger.annotate_items(items) == found

@@ -137,3 +137,15 @@ def test_sighup_reaches_a_single_process(tmp_path):
 
 def reloads(folder):
     return [path.read_text(encoding="utf-8") for path in folder.glob("reloads-*")]
+
+
+def test_a_worker_that_is_killed_before_all_are_up_is_replaced(tmp_path):
+    with running(tmp_path, greets=False, settings=TWO) as server:
+        # The second is started when the first is ready.
+        until(lambda: len(server.workers) == 2, "the second worker")
+        os.kill(max(server.workers), signal.SIGKILL)
+        server.read_greeting()
+        assert "was ended by SIGKILL; another starts in 0 s" in server.log
+        assert len(server.workers) == 2
+        assert httpx.get(f"{server.url}/livez").status_code == 200
+        assert server.end() == 0

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -64,6 +64,7 @@ class FakeTagger:
         self.poison = poison
         self.gate = threading.Event()
         self.gate.set()
+        self.annotated = 0
         self.calls: list[list[object]] = []
         self.threads: set[str] = set()
 
@@ -77,12 +78,20 @@ class FakeTagger:
         return TokenizedItem(None, (Tokens(tuple(item), ()),), len(item), marginals, paths)
 
     def annotate_items(
-        self, readings: Sequence[TokenizedItem], phases: Phases | None = None
+        self,
+        readings: Sequence[TokenizedItem],
+        phases: Phases | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> list[Annotation]:
         self._enter([list(r.sentences[0].words) if r.text is None else r.text for r in readings])
         if phases is not None:
             phases.add(infer=0.002, decode=0.001)
-        return [self._annotation(reading) for reading in readings]
+        annotations = []
+        for reading in readings:
+            between()
+            annotations.append(self._annotation(reading))
+            self.annotated += 1
+        return annotations
 
     def vector_cache_use(self) -> VectorCacheUse:
         return VectorCacheUse(hits=len(self.calls), misses=1)

@@ -103,9 +103,9 @@ def test_only_what_was_asked_for_is_included(client):
 
 def test_marginals_are_computed_only_when_asked_for(make_client):
     class Watched(FakeTagger):
-        def annotate_items(self, readings, phases=None):
+        def annotate_items(self, readings, phases=None, between=lambda: None):
             asked.extend(reading.marginals for reading in readings)
-            return super().annotate_items(readings, phases)
+            return super().annotate_items(readings, phases, between)
 
     asked: list[bool] = []
     with make_client(Watched()) as client:

@@ -20,6 +20,7 @@ from tagbelt.service.api.schemas import (
     StreamOptions,
 )
 from tagbelt.service.api.stream.tagging import PATH, Stream
+from tagbelt.service.api.tagging import warning_header
 from tagbelt.service.api.v1 import check_labels
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import AUTO
@@ -119,7 +120,7 @@ async def stream(options: Annotated[StreamOptions, Query()], request: Request) -
     settings: Settings = app.state.settings
     registry: Registry = app.state.registry
     check_encoding(request)
-    check_labels(registry, options)
+    unknown = check_labels(request, options)
     served = registry.get(None if options.model == AUTO else options.model)
     if app.state.open_streams >= settings.max_streams:
         app.state.recorder.rejected("streams")
@@ -142,6 +143,7 @@ async def stream(options: Annotated[StreamOptions, Query()], request: Request) -
         max_line_bytes=settings.max_body_bytes,
     )
     headers = {} if options.model == AUTO else {DIGEST_HEADER: served.digest}
+    headers |= warning_header(unknown)
     return DuplexResponse(
         lines.answer(), headers=headers, patience=settings.timeout_seconds, on_end=end
     )

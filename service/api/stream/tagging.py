@@ -9,11 +9,13 @@ from fastapi import Request
 from pydantic_core import to_json
 
 from tagbelt.service.api import problems
-from tagbelt.service.api.bodies import parse_json
+from tagbelt.service.api.bodies import aside, parse_json
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
 from tagbelt.service.api.schemas import StreamLine, TagOptions
-from tagbelt.service.api.tagging import Answer, ItemFault, Query, Tagging
+from tagbelt.service.api.tagging import Answer, ItemFault, Query, Tagging, rendered, script_warning
 from tagbelt.service.api.v1 import result
+from tagbelt.service.engine.queue import most_tokens
+from tagbelt.service.engine.recorder import Work
 from tagbelt.service.models.served import AUTO, Served
 
 
@@ -64,7 +66,8 @@ CHUNK_BYTES = 65_536
 CHUNKS_AHEAD = 3
 _BUSY_SECONDS = 0.05
 
-_Task = asyncio.Task[list[dict[str, Any]]]
+# The last line of a chunk, and the answer to all of it.
+_Task = asyncio.Task[tuple[int, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,10 @@ class Stream:
         self._patience = patience
         self._max_line_bytes = max_line_bytes
         self._next_line = 1
+        self._work = Work()
+        # What is too much for one reply is told in several chunks; a token has a byte at least.
+        most = most_tokens(*_wanted(options))
+        self._chunk_bytes = CHUNK_BYTES if most is None else min(CHUNK_BYTES, most)
 
     async def answer(self) -> AsyncGenerator[bytes]:
         """The lines of the answer. A stream that must end early says so in its last line."""
@@ -108,10 +115,12 @@ class Stream:
         reader = asyncio.create_task(self._read(tasks))
         try:
             while (task := await tasks.get()) is not None:
-                yield self._written(await task)
+                last, content = await task
+                self._next_line = last + 1
+                yield content
             await reader
         except ProblemError as error:
-            yield self._written([self._failure(self._next_line, None, error)])
+            yield _failure(self._next_line, None, error)
         finally:
             reader.cancel()
             while not tasks.empty():
@@ -126,10 +135,6 @@ class Stream:
         finally:
             await tasks.put(None)
 
-    def _written(self, results: Sequence[dict[str, Any]]) -> bytes:
-        self._next_line = results[-1]["line"] + 1
-        return b"".join(to_json(one) + b"\n" for one in results)
-
     async def _chunks(self) -> AsyncIterator[list[BodyLine]]:
         """Lines in chunks: all that have arrived, up to a bound."""
         chunk: list[BodyLine] = []
@@ -137,7 +142,7 @@ class Stream:
         async for found in lines(self._body(), limit=self._max_line_bytes):
             for line in found:
                 length = len(line.content or b"")
-                if chunk and (len(chunk) >= CHUNK_LINES or size + length > CHUNK_BYTES):
+                if chunk and (len(chunk) >= CHUNK_LINES or size + length > self._chunk_bytes):
                     yield chunk
                     chunk, size = [], 0
                 chunk.append(line)
@@ -161,11 +166,12 @@ class Stream:
             if not message.get("more_body"):
                 return
 
-    async def _tag(self, chunk: Sequence[BodyLine]) -> list[dict[str, Any]]:
-        """One result a line, in order."""
-        entries = [self._entry(line) for line in chunk]
+    async def _tag(self, chunk: Sequence[BodyLine]) -> tuple[int, bytes]:
+        """The last line's number, and one result a line, in order."""
+        size = sum(len(line.content or b"") for line in chunk)
+        entries = await aside(size, lambda: [self._entry(line) for line in chunk])
         results = {
-            entry.line: self._failure(entry.line, entry.id, entry.error)
+            entry.line: _failure(entry.line, entry.id, entry.error)
             for entry in entries
             if entry.error is not None
         }
@@ -173,7 +179,7 @@ class Stream:
             mine = [e for e in entries if e.error is None and e.is_tokens == is_tokens]
             if mine:
                 results |= await self._results(mine, is_tokens)
-        return [results[entry.line] for entry in entries]
+        return entries[-1].line, b"".join(results[entry.line] for entry in entries)
 
     def _entry(self, line: BodyLine) -> _Entry:
         if line.content is None:
@@ -190,29 +196,32 @@ class Stream:
         is_tokens = "tokens" in given
         return _Entry(line.number, read.id, read.tokens if is_tokens else read.text, is_tokens)
 
-    async def _results(
-        self, entries: Sequence[_Entry], is_tokens: bool
-    ) -> dict[int, dict[str, Any]]:
+    async def _results(self, entries: Sequence[_Entry], is_tokens: bool) -> dict[int, bytes]:
+        def render() -> dict[int, bytes]:
+            return {
+                entry.line: self._result(entry, answer, index, is_tokens)
+                for index, entry in enumerate(entries)
+            }
+
         try:
             answer = await self._ask([entry.item for entry in entries], is_tokens)
+            return await rendered(answer, render)
         except ProblemError as error:
             if error.kind is problems.NOT_READY:  # the end, and the client should know where
                 raise
-            return {e.line: self._failure(e.line, e.id, error) for e in entries}
-        return {
-            entry.line: self._result(entry, answer, index, is_tokens)
-            for index, entry in enumerate(entries)
-        }
+            return {e.line: _failure(e.line, e.id, error) for e in entries}
 
     async def _ask(self, items: Sequence[object], is_tokens: bool) -> Answer:
         """Waits where others are turned away: the stream was accepted, and reads no further."""
+        marginals, paths = _wanted(self._options)
         query = Query(
             items,
             tokens=is_tokens,
             model=self._options.model,
-            marginals="alternatives" in self._options.include,
-            paths=self._options.n_best or 0,
+            marginals=marginals,
+            paths=paths,
             served=self._served,
+            work=self._work,
         )
         while True:
             try:
@@ -220,19 +229,32 @@ class Stream:
             except ProblemError as error:
                 if error.kind is not problems.OVERLOADED:
                     raise
+                self._work.items -= len(items)  # they are asked for again
             await asyncio.sleep(_BUSY_SECONDS)
 
-    def _result(self, entry: _Entry, answer: Answer, index: int, is_tokens: bool) -> dict[str, Any]:
+    def _result(self, entry: _Entry, answer: Answer, index: int, is_tokens: bool) -> bytes:
         outcome = answer.outcomes[index]
         if isinstance(outcome, ItemFault):
             return _failed(entry.line, entry.id, outcome.kind, outcome.detail)
         members = result(entry.item, outcome, self._options, is_tokens=is_tokens)
         if self._options.model == AUTO:
             members["model"] = answer.served[index].full_name
-        return _head(entry.line, entry.id) | members
+        if warning := script_warning(entry.item, answer.served[index]):
+            members["warnings"] = [warning]
+        return _written(_head(entry.line, entry.id) | members)
 
-    def _failure(self, line: int, given: str | int | None, error: ProblemError) -> dict[str, Any]:
-        return _failed(line, given, error.kind, error.detail, error.errors)
+
+def _wanted(options: TagOptions) -> tuple[bool, int]:
+    """Return whether likely tags are wanted, and how many readings."""
+    return "alternatives" in options.include, options.n_best or 0
+
+
+def _written(result: dict[str, Any]) -> bytes:
+    return to_json(result) + b"\n"
+
+
+def _failure(line: int, given: str | int | None, error: ProblemError) -> bytes:
+    return _failed(line, given, error.kind, error.detail, error.errors)
 
 
 def _failed(
@@ -241,9 +263,10 @@ def _failed(
     kind: Kind,
     detail: str,
     errors: Sequence[FieldError] = (),
-) -> dict[str, Any]:
+) -> bytes:
     place = f"{PATH}#line={line}"
-    return _head(line, given) | {"error": problems.problem(kind, detail, place, errors)}
+    error = problems.problem(kind, detail, place, errors)
+    return _written(_head(line, given) | {"error": error})
 
 
 def _head(line: int, given: str | int | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tagbelt.service.access.guard import Guard
+from tagbelt.service.access.guard import ANY, TABLE, Guard, ScopeRow
 from tagbelt.service.access.install import install
 from tagbelt.service.access.keys import KeyRing, digest_of
 from tagbelt.service.settings import Settings
@@ -31,15 +31,25 @@ class GuardedApp:
     def __init__(self, *, clock: Any = None, **settings: Any) -> None:
         self.asked: list[str | None] = []
         self.rejected: list[str] = []
-        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=METHODS)])
+        rest = Route("/{path:path}", self._answer, methods=METHODS)
+        self.app = Starlette(routes=[*map(self._route, TABLE), rest])
         made = Settings(**settings)
         if clock is None:
             self.ring = install(self.app, made, rejected=self.rejected.append)
             return
         self.ring = KeyRing(made)
         self.app.add_middleware(
-            Guard, ring=self.ring, settings=made, rejected=self.rejected.append, clock=clock
+            Guard,
+            ring=self.ring,
+            settings=made,
+            routes=self.app.routes,
+            rejected=self.rejected.append,
+            clock=clock,
         )
+
+    def _route(self, row: ScopeRow) -> Route:
+        path = row.path.replace("*", "{rest:path}")
+        return Route(path, self._answer, methods=METHODS if row.method == ANY else [row.method])
 
     async def _answer(self, request: Request) -> PlainTextResponse:
         self.asked.append(request.scope.get("state", {}).get("client_name"))

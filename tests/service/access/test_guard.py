@@ -95,6 +95,17 @@ def test_a_path_that_does_not_exist_looks_like_any_other(keyed):
     assert GuardedApp().ask("/v1/secret").status_code == 200
 
 
+@pytest.mark.parametrize("mark", ["%00", "%09", "%0A", "%0D", "%7F", "%C2%85"])
+@pytest.mark.parametrize("path", ["/v1/reload", "/v1/tag", "/livez", "/v1/models/en/unload", "/"])
+def test_a_control_character_in_a_path_is_400_for_everybody(keyed, path, mark):
+    for who in (None, "crawler", "boss"):
+        for method in ("GET", "POST"):
+            reply = keyed.ask(path + mark, method, bearer(who) if who else None)
+            assert reply.status_code == 400
+            assert reply.json()["detail"] == "the path holds a control character"
+    assert keyed.asked == []
+
+
 def test_keys_change_while_it_runs(tmp_path):
     def write(key: str) -> None:
         digest = digest_of(key.encode()).hex()
@@ -205,7 +216,7 @@ def test_a_request_without_a_host_is_from_nowhere():
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
-        await Guard(answer, KeyRing(Settings()), Settings())(scope, None, send)
+        await Guard(answer, KeyRing(Settings()), Settings(), routes=())(scope, None, send)
         return sent[0]["status"]
 
     async def answer(_, __, send):
@@ -222,7 +233,8 @@ def test_what_is_not_http_passes():
     async def app(scope, _, __):
         passed.append(scope["type"])
 
-    asyncio.run(Guard(app, KeyRing(Settings()), Settings())({"type": "lifespan"}, None, None))
+    guard = Guard(app, KeyRing(Settings()), Settings(), routes=())
+    asyncio.run(guard({"type": "lifespan"}, None, None))
     assert passed == ["lifespan"]
 
 

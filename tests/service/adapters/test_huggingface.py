@@ -55,8 +55,11 @@ def test_the_model_may_be_named_with_its_version_or_chosen_by_script(models):
     [
         ({"input": "a"}, "/inputs: Field required"),
         ({"inputs": None}, "/inputs: Give a text, or a list of texts"),
-        ({"inputs": "a", "model": "en"}, "/model: Extra inputs are not permitted"),
-        ({"inputs": "a", "parameters": {"top_k": 1}}, "/parameters/top_k: Extra inputs"),
+        (
+            {"inputs": "a", "model": "en"},
+            "/model: there is no such field, only: inputs, parameters, options",
+        ),
+        ({"inputs": "a", "parameters": {"top_k": 1}}, "/parameters/top_k: there is no such field"),
         ({"inputs": "a", "parameters": {"aggregation_strategy": "mean"}}, "'none', 'simple'"),
         ({"inputs": "a\ud800"}, "inputs: code point 1 is half of a surrogate pair"),
     ],
@@ -66,3 +69,16 @@ def test_what_cannot_be_answered_is_an_error_in_the_apis_shape(models, body, err
     assert reply.status_code == 422
     assert list(reply.json()) == ["error"]
     assert error in reply.json()["error"]
+
+
+def test_a_body_without_a_content_type_is_json(models):
+    content = b'{"inputs":"Toyota"}'
+    for path in ("/models/en", "/"):
+        reply = models.request("POST", path, content=content)
+        assert (reply.status_code, reply.json()[0]["word"]) == (200, "Toyota")
+        stated = models.request(
+            "POST", path, content=content, headers={"content-type": "text/plain"}
+        )
+        assert stated.status_code == 415
+        packed = models.request("POST", path, content=content, headers={"content-encoding": "gzip"})
+        assert packed.status_code == 415

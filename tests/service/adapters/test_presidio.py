@@ -16,7 +16,7 @@ def kinds(client, **body):
     [
         ({}, ["PERSON", "ORGANIZATION", "LOCATION"]),
         ({"entities": []}, ["PERSON", "ORGANIZATION", "LOCATION"]),
-        ({"entities": ["LOCATION", "EMAIL_ADDRESS"]}, ["LOCATION"]),
+        ({"entities": ["LOCATION", "PERSON"]}, ["PERSON", "LOCATION"]),
         ({"score_threshold": SCORE}, ["PERSON", "ORGANIZATION", "LOCATION"]),
         ({"score_threshold": SCORE + 1e-6}, []),
         ({"allow_list": ["Toyota", "nagoya"]}, ["PERSON", "LOCATION"]),
@@ -38,7 +38,7 @@ def test_what_is_found_is_filtered_as_asked(models, body, expected):
         ({"text": [TEXT, None]}, "text/1: this item must be a string"),
         ({"score_threshold": 2}, "/score_threshold: Input should be less than or equal to 1"),
         ({"allow_list_match": "fuzzy"}, "/allow_list_match: Input should be 'exact' or 'regex'"),
-        ({"anonymizers": {}}, "/anonymizers: Extra inputs are not permitted"),
+        ({"anonymizers": {}}, "/anonymizers: there is no such field, only: text, language, "),
     ],
 )
 def test_what_cannot_be_done_is_an_error_in_the_apis_shape(models, body, error):
@@ -84,6 +84,31 @@ def test_what_no_model_finds_has_no_recognizers(models, wanted):
     reply = post(models, "/analyze", {"text": TEXT, "language": "en", **wanted})
     assert reply.status_code == 404
     assert "No matching recognizers" in reply.json()["error"]
+
+
+ENTITIES = {"text": TEXT, "language": "en", "entities": ["LOCATION", "EMAIL_ADDRESS"]}
+
+
+def test_an_entity_that_the_model_does_not_find_is_refused_with_those_it_does(models):
+    reply = post(models, "/analyze", ENTITIES)
+    assert reply.status_code == 422
+    error = reply.json()["error"]
+    assert "does not find 'EMAIL_ADDRESS', only: LOCATION, ORGANIZATION, PERSON" in error
+    assert "TAGBELT_UNKNOWN_LABELS=warn" in error
+
+
+def test_an_entity_that_the_model_does_not_find_is_warned_of_where_that_is_set(make_client):
+    with make_client(FakeTagger(), unknown_labels="warn") as client:
+        reply = post(client, "/analyze", ENTITIES)
+        assert [one["entity_type"] for one in reply.json()] == ["LOCATION"]
+        assert "does not find 'EMAIL_ADDRESS', only" in reply.headers["x-tagbelt-warning"]
+
+
+def test_the_model_that_finds_most_of_what_is_asked_for_answers(make_client):
+    few, more = FakeTagger("a", labels=("PER",)), FakeTagger("b", digest="ef" * 32)
+    with make_client([few, more]) as client:
+        body = {"text": TEXT, "language": "en", "entities": ["PERSON", "LOCATION"]}
+        assert post(client, "/analyze", body).headers["x-model-digest"] == "ef" * 32
 
 
 def test_the_correlation_id_comes_back_in_a_header(models):

@@ -15,7 +15,7 @@ from tagbelt.service.adapters.tensors import (
 
 @given(st.lists(st.binary(max_size=9)))
 def test_strings_survive_the_binary_form(strings):
-    assert unpack_strings(pack_strings(strings)) == strings
+    assert unpack_strings(pack_strings(strings), len(strings)) == strings
 
 
 def test_the_binary_form_is_little_endian():
@@ -36,8 +36,13 @@ def test_the_binary_form_is_little_endian():
 )
 def test_lengths_that_do_not_fit(blob, message):
     with pytest.raises(ValueError, match=message):
-        unpack_strings(blob)
+        unpack_strings(blob, 100)
 
 
 def test_a_column_may_be_nested():
     assert flat([["a"], "b", [], ["c", "d"], [["e"]]]) == ["a", "b", [], ["c", "d"], ["e"]]
+
+
+def test_more_strings_than_may_be_are_not_read():
+    with pytest.raises(ValueError, match="more than 2 elements"):
+        unpack_strings(pack_strings([b""] * 3) + b"broken", 2)

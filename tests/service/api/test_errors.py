@@ -192,22 +192,33 @@ def test_422_names_the_labels_there_are(client):
 
 
 @pytest.mark.parametrize(
-    ("body", "most", "unit"),
+    ("body", "most", "pointer"),
     [
-        ({"texts": ["a" * 90_000] * 2, "n_best": 20}, 100_000, "characters"),
-        ({"tokens": [["a"] * 20_000] * 6, "n_best": 20}, 100_000, "tokens"),
-        ({"texts": ["a" * 90_000] * 9, "n_best": 3}, 666_666, "characters"),
+        ({"texts": ["a " * 20_000] * 2, "n_best": 20}, 25_000, "/n_best"),
+        ({"tokens": [["a"] * 20_000] * 2, "n_best": 20}, 25_000, "/n_best"),
+        ({"text": "a " * 20_000, "n_best": 20, "include": ["alternatives"]}, 20_833, "/n_best"),
+        ({"texts": [". " * 40_000] * 4, "include": ["alternatives"]}, 125_000, "/include"),
+        ({"tokens": [["a"] * 19_000] * 7, "include": ["alternatives"]}, 125_000, "/include"),
     ],
 )
-def test_422_for_more_readings_than_one_request_may_ask_for(client, body, most, unit):
-    problem = assert_problem(client.tag(**body), 422, "invalid-request")
-    assert f"the limit is {most} {unit}; send them in several" in problem["detail"]
-    assert problem["errors"][0]["pointer"] == "/n_best"
+def test_422_for_a_reply_that_would_be_too_large(make_client, body, most, pointer):
+    tagger = FakeTagger()
+    with make_client(tagger) as client:
+        if most == 20_833:
+            assert client.tag(**body).status_code == 200  # 20,000 tokens
+            body["text"] += "a " * 834
+        tagger.calls.clear()
+        problem = assert_problem(client.tag(**body), 422, "invalid-request")
+        assert f"the limit is {most} tokens; send them in several" in problem["detail"]
+        assert problem["errors"][0]["pointer"] == pointer
+        # What shows that it is too large is not tagged, and what comes next is not affected.
+        assert not tagger.calls or len(body.get("texts", [])) > 1
+        assert client.tag(text="Toyota", n_best=20).status_code == 200
 
 
 def test_the_longest_text_may_have_all_its_readings(client):
     # What is too long on its own is not read, and so does not count.
-    longest, longer = "a" * 100_000, "a" * 100_001
+    longest, longer = "aaa " * 25_000, "a " * 50_001
     first, second = client.results(texts=[longest, longer], n_best=20)
     assert first["paths"]
     assert "error" in second

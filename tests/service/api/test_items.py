@@ -90,8 +90,8 @@ def test_a_model_that_fails_on_everything_is_our_fault(make_client, caplog):
 @pytest.mark.parametrize("short", [0, 1])
 def test_a_model_that_loses_items_is_not_believed(make_client, short):
     class Lossy(FakeTagger):
-        def annotate_items(self, readings, phases=None):
-            return super().annotate_items(readings, phases)[:short]
+        def annotate_items(self, readings, phases=None, between=lambda: None):
+            return super().annotate_items(readings, phases, between)[:short]
 
     with make_client(Lossy()) as client:
         reply = client.tag(texts=["Nagoya", "Toyota"])

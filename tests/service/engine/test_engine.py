@@ -18,6 +18,7 @@ from tagbelt.service.engine.queue import (
     Pace,
     Queue,
     QueueFullError,
+    size_of,
 )
 from tagbelt.service.engine.recorder import Recorder, Work
 from tagbelt.service.models.served import Served
@@ -352,9 +353,9 @@ def test_the_account_of_a_request():
 
 def test_what_cannot_be_done_in_time_is_refused_at_once():
     class Slow(FakeTagger):
-        def annotate_items(self, readings, phases=None):
+        def annotate_items(self, readings, phases=None, between=lambda: None):
             time.sleep(0.002 * sum(len(reading.text) for reading in readings))
-            return super().annotate_items(readings, phases)
+            return super().annotate_items(readings, phases, between)
 
     async def main():
         tagger = Slow()
@@ -410,3 +411,86 @@ def test_the_pace_is_that_of_the_big_batches():
     for _ in range(120):
         pace.add(work=10, seconds=0.01)
     assert pace.seconds_for(10) == pytest.approx(0.01, rel=0.2)
+
+
+def test_a_batch_without_weight_teaches_nothing():
+    pace = Pace()
+    pace.add(work=0, seconds=60.0)
+    assert pace.seconds_for(100) == 0
+    pace.add(work=100, seconds=1.0)
+    for _ in range(100):
+        pace.add(work=0, seconds=60.0)
+    assert pace.seconds_for(100) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("item", ["", [], [""], [""] * 1000, ["Ada", "", "in"]])
+def test_what_is_empty_weighs_what_it_takes(item):
+    tokens = len(item) if isinstance(item, list) else 0
+    assert size_of(item) == 1 + tokens + len("".join(item))
+
+
+def test_empty_tokens_fill_the_queue_and_are_part_of_the_backlog():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine(max_waiting_characters=2500, max_waiting_seconds=1.0) as made:
+            made._pace.add(work=1000, seconds=0.1)
+            running = await occupied(made, tagger)
+
+            def empty():
+                return Job(
+                    served,
+                    [[""] * 1000],
+                    time.monotonic() + 30,
+                    Work(),
+                    characters=size_of([""] * 1000),
+                )
+
+            waiting = [asyncio.create_task(made.run(empty())) for _ in range(2)]
+            await until(lambda: len(made.queue) == 2)
+            assert made.backlog_seconds == pytest.approx(0.2, rel=0.1)
+            with pytest.raises(QueueFullError):
+                await made.run(empty())
+            tagger.gate.set()
+            await asyncio.gather(running, *waiting)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", ["deadline", "client"])
+def test_what_nobody_waits_for_any_more_is_not_worked_on_to_its_end(end):
+    async def main():
+        tagger = FakeTagger()
+        gone = asyncio.Event()
+        with engine() as made:
+            tagger.gate.clear()
+            seconds = 0.2 if end == "deadline" else 30.0
+            late = asyncio.create_task(made.run(job(tagger, *"abc", seconds=seconds), gone.wait))
+            await until(lambda: tagger.calls)
+            if end == "client":
+                gone.set()
+            with pytest.raises(ExpiredError if end == "deadline" else GoneError):
+                await late
+            tagger.gate.set()
+            assert texts(await made.run(job(tagger, "next"))) == ["next"]
+            assert tagger.annotated == 1
+            assert [len(call) for call in tagger.calls] == [3, 1]
+
+    asyncio.run(main())
+
+
+def test_a_batch_goes_on_for_whoever_still_waits():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine() as made:
+            running = await occupied(made, tagger)
+            late = asyncio.create_task(made.run(job(served, "late", seconds=0.2)))
+            patient = asyncio.create_task(made.run(job(served, "patient")))
+            await until(lambda: len(made.queue) == 2)
+            tagger.gate.set()
+            await running
+            await asyncio.gather(late, return_exceptions=True)
+            assert texts(await patient) == ["patient"]
+
+    asyncio.run(main())

@@ -139,8 +139,8 @@ class Wrong(FakeTagger):
         super().__init__()
         self.change = change
 
-    def annotate_items(self, readings, phases=None):
-        return self.change(super().annotate_items(readings, phases))
+    def annotate_items(self, readings, phases=None, between=lambda: None):
+        return self.change(super().annotate_items(readings, phases, between))
 
 
 def altered(**members):

@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.service.models.routing import LOOKED_AT, is_chinese, speaks_chinese
+from tagbelt.service.models.routing import (
+    LOOKED_AT,
+    foreign_script,
+    is_chinese,
+    speaks_chinese,
+)
 
 CHINESE = [
     "李明在上海工作。",
@@ -75,3 +80,51 @@ def test_languages_that_are_chinese(tag):
 @pytest.mark.parametrize("tag", ["", "en", "ja", "zhuang", "en-zh"])
 def test_languages_that_are_not(tag):
     assert not speaks_chinese(tag)
+
+
+TEXTS = {
+    "Latin": "Straße in Łódź",
+    "Greek": "Αθήνα",
+    "Cyrillic": "Анна в Москве",
+    "Hebrew": "ירושלים",
+    "Arabic": "القاهرة",
+    "Thai": "กรุงเทพ",
+    "Kana": "トヨタの",
+    "Hangul": "서울에서",
+    "Han": "李明在上海",
+}
+OWN = {
+    "en": ["Latin"],
+    "de-AT": ["Latin"],
+    "zh-TW": ["Han"],
+    "ja": ["Kana", "Han"],
+    "RU": ["Cyrillic"],
+}
+
+
+@pytest.mark.parametrize("language", OWN)
+@pytest.mark.parametrize("script", TEXTS)
+def test_a_text_in_a_script_that_a_language_is_not_written_in(script, language):
+    expected = None if script in OWN[language] else script
+    text = TEXTS[script]
+    assert foreign_script(text, language) == expected
+    assert foreign_script(list(text), language) == expected
+    assert foreign_script(f"1984 ... {text}!", language) == expected
+
+
+def test_half_of_the_letters_in_its_own_script_are_enough():
+    assert foreign_script("abc где", "en") is None
+    assert foreign_script("ab где", "en") == "Cyrillic"
+    assert foreign_script("\u1200\u1201", "en") == "another script"
+
+
+@given(st.text() | st.lists(st.text()) | st.none())
+def test_of_an_unknown_language_nothing_is_said(item):
+    assert foreign_script(item, "") is None
+    assert foreign_script(item, "tlh") is None
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "ru"])
+@pytest.mark.parametrize("item", ["", " 12 .,", [], ["", "7"], None, 5])
+def test_without_letters_nothing_is_said(item, language):
+    assert foreign_script(item, language) is None

@@ -73,10 +73,10 @@ def patch(plan):
     class Held(FakeTagger):
         """A text with `hold` in it waits for the file `go`."""
 
-        def annotate_items(self, readings, phases=None):
+        def annotate_items(self, readings, phases=None, between=lambda: None):
             if any("hold" in str(reading.text) for reading in readings):
                 hold("holding", "go")
-            return super().annotate_items(readings, phases)
+            return super().annotate_items(readings, phases, between)
 
     def open_app(settings, models):
         if (folder / "bad").exists():

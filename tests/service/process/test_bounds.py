@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tagbelt.service.process.connection import HEAD_BYTES
+from tests.service.access.guarded import INLINE, KEYS
 from tests.service.process.running import until
 from tests.service.process.test_drain import LIVEZ, connected, serving
 
@@ -62,6 +63,99 @@ def test_headers_without_an_end(server, piece):
     # What it could not read any more may have cost us its words.
     if received:
         assert problem_of(received) == (431, f"the headers have more than {HEAD_BYTES} bytes")
+
+
+CHUNKED = POST % b"/v1/tag" + b"transfer-encoding: chunked\r\n\r\n"
+BODY = b'11\r\n{"text":"Toyota"}\r\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [
+        (BODY + b"0\r\n", b"x-a: y\r\n" * 1000),
+        (BODY + b"0\r\nx-a: ", b"a" * 8000),
+        (BODY + b"0\r\n", b"a" * 8000),
+        (BODY + b"5;a=", b"a" * 8000),
+    ],
+    ids=["trailers", "one trailer", "its name", "chunk extension"],
+)
+def test_what_surrounds_a_body_without_an_end(server, before, piece):
+    with connected(server) as connection:
+        connection.sendall(CHUNKED + before)
+        sent = 0
+        try:
+            while sent < 100 * HEAD_BYTES:
+                connection.sendall(piece)
+                sent += len(piece)
+                time.sleep(0.001)
+        except OSError:
+            pass  # it has hung up
+        received = all_of(connection)
+    assert sent < 100 * HEAD_BYTES
+    if received:
+        status, detail = problem_of(received)
+        assert (status, f"more than {HEAD_BYTES} bytes" in detail) == (431, True)
+
+
+@pytest.mark.parametrize("pause", [0, 0.05], ids=["one packet", "two packets"])
+def test_a_trailer_is_no_header(pause):
+    trailers = b"x-api-key: %s\r\nx-request-id: from-a-trailer\r\n\r\n" % KEYS["boss"].encode()
+    with serving(api_keys=INLINE) as server, connected(server) as connection:
+        connection.sendall(CHUNKED.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        time.sleep(pause)
+        connection.sendall(BODY + b"0\r\n" + trailers)
+        received = all_of(connection)
+    assert received.startswith(b"HTTP/1.1 401 ")
+    assert b"from-a-trailer" not in received
+
+
+def test_trailers_are_read_past(server):
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(CHUNKED + BODY + b"0\r\ncontent-type: text/plain\r\nx: y\r\n\r\n")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+OFFERS = [
+    b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
+    b"connection: upgrade\r\nupgrade: websocket\r\n",
+    b"connection: keep-alive, Upgrade\r\nupgrade: TLS/1.0\r\n",
+    b"upgrade: h2c\r\n",
+]
+CHUNKS = b'2\r\n{"\r\nf\r\ntext":"Toyota"}\r\n0\r\n\r\n'
+SENT = [
+    b'content-length: 17\r\n\r\n{"text":"Toyota"}',
+    b"transfer-encoding: chunked\r\n\r\n" + CHUNKS,
+]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 16])
+@pytest.mark.parametrize("sent", SENT, ids=["length", "chunked"])
+@pytest.mark.parametrize("offer", OFFERS, ids=["h2c", "websocket", "tls", "no connection"])
+def test_an_offer_of_another_protocol_is_read_past(server, offer, sent, piece):
+    """Also where the body looks like a request, and other requests follow it."""
+    smuggled = b"POST /v1/tag HTTP/1.1\r\nhost: localhost\r\n" + offer
+    requests = [
+        POST % b"/v1/tag" + offer + sent,
+        smuggled + b"content-length: %d\r\n\r\n" % len(LIVEZ) + LIVEZ,
+        LIVEZ[:-2] + offer + b"\r\n",
+        POST % b"/v1/tag" + offer + b"connection: close\r\n" + sent,
+    ]
+    stream = b"".join(requests)
+    with connected(server) as connection:
+        for place in range(0, len(stream), piece):
+            connection.sendall(stream[place : place + piece])
+        received = all_of(connection)
+    found = [part.split(b" ")[0] for part in received.split(b"HTTP/1.1 ")[1:]]
+    assert found == [b"200", b"415", b"200", b"200"]
+    assert received.count(b'"text":"Toyota"') == 2
+
+
+def test_thousands_of_offers_in_a_row(server):
+    with connected(server) as connection:
+        connection.sendall((LIVEZ[:-2] + OFFERS[0] + b"\r\n") * 2000)
+        connection.sendall(LIVEZ[:-2] + b"connection: close\r\n\r\n")
+        assert all_of(connection).count(b"HTTP/1.1 200") == 2001
 
 
 def test_large_headers_that_end_are_read(server):

@@ -91,3 +91,10 @@ def test_a_client_that_leaves_is_a_499():
             time.sleep(0.01)
         tagger.gate.set()
     assert found['tagbelt_rejected_total{reason="disconnected"}'] == 1
+
+
+def test_a_stream_has_all_its_work_in_the_log(client, lines):
+    texts = b"".join(b'{"text":"Toyota in Nagoya"}\n' for _ in range(300))
+    assert client.request("POST", "/v1/tag/stream", content=texts).status_code == 200
+    (line,) = lines.all()
+    assert (line["items"], line["tokens"], line["model"]) == (300, 900, "fake@3")
