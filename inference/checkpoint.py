@@ -17,6 +17,7 @@ from tagbelt.data.checkpoint.artifact import (
     SEQUENCE_GRAPH,
     WORDS_GRAPH,
     Header,
+    checkpoint_at,
     read_vocabulary,
     verify_sums,
 )
@@ -45,14 +46,14 @@ class LoadedCheckpoint:
 
 
 def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoint:
-    """Read and verify a checkpoint directory.
+    """Read and verify a checkpoint directory, or that of a training run.
 
     `precision = "auto"` is what the checkpoint was found to serve best in.
 
     Raises:
         CheckpointError: no checkpoint, a damaged or foreign one, or one that has nothing in int8.
     """
-    directory = Path(path)
+    directory = checkpoint_at(Path(path))
     header = Header.read(directory)
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, digest_of, write_json
+from tagbelt.data.checkpoint.artifact import CONFIG, IN_RUN, SUMS, digest_of, write_json
 from tagbelt.data.lexicon.packages import package_files
 from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.features.vectors import vector_files
@@ -16,7 +16,7 @@ from tagbelt.training.config import RunConfig, parse_config
 from tagbelt.training.data_config import SPLITS, SourceFile
 
 STATE = "state"
-CHECKPOINT = "checkpoint"
+CHECKPOINT = IN_RUN
 METRICS = "metrics.jsonl"
 BOARD = "tensorboard"
 REPORT = "report.json"

@@ -6,6 +6,7 @@ The torch side writes it and the torch-free runtime reads it; both take the form
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,12 +41,20 @@ GAZETTEER = "gazetteer.txt.gz"
 LEXICON = "lexicon.txt.gz"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
+IN_RUN = "checkpoint"
+"""The folder of a training run that its checkpoint lies in."""
 
 NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
 """The files that serving needs."""
 
 OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
+
+CHOICE = "auto"
+"""No model's name: a request leaves the choice of a model to the server with it."""
+
+# What stands in a URL as it is; short enough for name@version to fit a request's `model`.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
 
 # Gazetteer and lexicon are neither: of a model that has one it can't be left out, others have none.
 
@@ -96,6 +105,8 @@ class Header(BaseModel):
         except ValueError as error:
             raise CheckpointError(f"{path}: not JSON: {error}") from error
         version = value.get("format_version") if isinstance(value, dict) else None
+        if version is None and isinstance(value, dict) and "data" in value:
+            raise CheckpointError(f"{directory}: a training run that has no checkpoint yet")
         if version != FORMAT_VERSION:
             raise CheckpointError(
                 f"{path}: format_version is {version!r}, this Tagbelt reads {FORMAT_VERSION}"
@@ -106,6 +117,24 @@ class Header(BaseModel):
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
+
+
+def name_fault(what: str, value: str) -> str | None:
+    """Return why a model can't be served under a name or version, None if it can."""
+    if not _NAME.fullmatch(value):
+        return (
+            f"the {what} {value!r} cannot stand in a URL: letters, digits and "
+            "._~+- are allowed, up to 99, the first a letter or a digit"
+        )
+    if what == "name" and value == CHOICE:
+        return f"the name {CHOICE!r} is taken: it chooses by script"
+    return None
+
+
+def checkpoint_at(path: Path) -> Path:
+    """Return the checkpoint that a path means: a training run's own, else the path itself."""
+    inside = path / IN_RUN
+    return inside if (inside / CONFIG).is_file() else path
 
 
 def write_json(path: Path, value: object) -> None:

@@ -172,3 +172,15 @@ def test_a_scheme_that_is_none(cli, files):
     done = cli("data", "check", files[0], "--scheme", "BIO")
     assert (done.code, done.out) == (1, "")
     assert "one of IO, IOB1, IOB2, BMES, BIOES, BILUO, not 'BIO'" in done.err
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# newdoc\n", "-DOCSTART- O\n\n"])
+@pytest.mark.parametrize("command", ["split", "check", "stats", "convert"])
+def test_a_file_without_a_sentence_is_no_traceback(cli, tmp_path, command, text):
+    file = tmp_path / "empty.conll"
+    file.write_text(text, encoding="utf-8")
+    more = {"split": ["--out", tmp_path / "parts"], "convert": [tmp_path / "out.conll"]}
+    done = cli("data", command, file, *more.get(command, []))
+    if command == "split":
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert not (tmp_path / "parts").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tagbelt.data.checkpoint.artifact import CONFIG, restore, write_json
+from tagbelt.data.checkpoint.artifact import CONFIG, name_fault, restore, write_json
 from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig
@@ -54,8 +54,22 @@ def train(
     place = Path(directory)
     if resume and not place.exists():
         raise _nothing_to_resume(place)
+    if not resume:
+        check_servable(config)
     with held(place):
         return _train(config, place, resume, progress or ignore)
+
+
+def check_servable(config: RunConfig) -> None:
+    """Refuse a name or version that the server would refuse, before hours of training.
+
+    Raises:
+        ConfigError: it can't be served under that.
+    """
+    for key in ("name", "version"):
+        fault = name_fault(key, getattr(config, key))
+        if fault is not None:
+            raise ConfigError(f"{key}: {fault}")
 
 
 def _train(
