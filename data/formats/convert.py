@@ -8,7 +8,7 @@ from tagbelt.data.conll.reading import AnnotatedFile, annotate, guess_unit, read
 from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.writing import conll_text, retag
-from tagbelt.data.formats.align import Tokenizing, as_documents, to_records, to_sentences
+from tagbelt.data.formats.align import Alignment, Tokenizing, as_documents, to_records, to_sentences
 from tagbelt.data.formats.brat import read_brat, write_brat
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
@@ -31,6 +31,7 @@ class SourceOptions:
     field: str = "text"
     unit: OffsetUnit | None = None
     tokenizing: Tokenizing = "word"
+    align: Alignment = "strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def guess_source(path: Path) -> Format:
         return Format.labelstudio
     if path.suffix != ".jsonl":
         return Format.conll
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8-sig") as stream:
         first = next((line for line in stream if line.strip()), "{}")
     try:
         keys = set(json.loads(first))
@@ -189,5 +190,5 @@ def _rows(
         if document != before:
             starts.append(len(sentences))
             before = document
-        sentences.extend(to_sentences(record, reading.tokenizing, losses))
+        sentences.extend(to_sentences(record, reading.tokenizing, losses, reading.align))
     return conll_text(sentences, starts, writing.scheme, writing.separator)
