@@ -63,7 +63,7 @@ def _record(stem: Path, unit: OffsetUnit, losses: Losses) -> Record:
     # Not with_suffix: a name may have dots of its own.
     text_path, marks_path = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".ann"))
     text = checked_text(_read(text_path), str(text_path), None)
-    rows = _read(marks_path)
+    rows = _read(marks_path).removeprefix("\ufeff")
     marks = tuple(_marks(text, rows, Offsets(text, unit), str(marks_path), losses))
     return Record(text, marks, fields={"name": stem.name}, path=str(text_path))
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, get_type_hints
 
@@ -67,6 +68,7 @@ def check_encoding(request: Request) -> None:
 
 def parse_json(raw: bytes, schema: type[Schema]) -> Schema:
     """JSON in UTF-8 as `schema` describes it. Raises ProblemError, 400 or 422."""
+    raw = raw.removeprefix(BOM_UTF8)
     try:
         return schema.model_validate_json(raw)
     except ValidationError as error:

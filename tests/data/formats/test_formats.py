@@ -383,3 +383,10 @@ def test_a_span_of_brat_over_a_line_break_is_whole_and_comes_back(tmp_path):
     again = convert(folder, Format.brat, Format.brat, SourceOptions(), TargetOptions())
     save(again, tmp_path / "out", TargetOptions())
     assert (tmp_path / "out" / "a.ann").read_text("utf-8").startswith(rows.split("\n")[0] + "\n")
+
+
+def test_a_byte_order_mark_is_no_part_of_json_lines(rows, tmp_path):
+    text = lines({"text": "Ada left", "label": [[0, 3, "PER"]]})
+    assert rows("a.jsonl", Format.doccano, "\ufeff" + text) == rows("a.jsonl", Format.doccano, text)
+    (tmp_path / "b.jsonl").write_text("\ufeff" + text, encoding="utf-8")
+    assert guess_source(tmp_path / "b.jsonl") is Format.doccano
