@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -53,6 +53,9 @@ OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 CHOICE = "auto"
 """No model's name: a request leaves the choice of a model to the server with it."""
 
+# Bytes of a header: one of a thousand labels has a tenth of it.
+_MOST_HEADER = 4_000_000
+
 # What stands in a URL as it is; short enough for name@version to fit a request's `model`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
 
@@ -95,6 +98,8 @@ class Header(BaseModel):
         """
         path = directory / CONFIG
         try:
+            if path.stat().st_size > _MOST_HEADER:
+                raise CheckpointError(f"{path}: more than {_MOST_HEADER:,} bytes: no header")
             value = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise CheckpointError(
@@ -102,7 +107,7 @@ class Header(BaseModel):
             ) from error
         except OSError as error:
             raise CheckpointError(f"{path}: can't be read: {error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path}: not JSON: {error}") from error
         version = value.get("format_version") if isinstance(value, dict) else None
         if version is None and isinstance(value, dict) and "data" in value:
@@ -138,8 +143,13 @@ def checkpoint_at(path: Path) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as readable JSON."""
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    """Write a value as readable JSON; a writer that is stopped leaves the old file whole."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
@@ -163,7 +173,7 @@ def read_vocabulary(directory: Path) -> Vocabulary:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         return Vocabulary.from_json(value, gazetteer=gazetteer, lexicon=lexicon)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
@@ -174,6 +184,8 @@ def _if_there(path: Path, load: Callable[[Path], T]) -> T | None:
         return load(path)
     except (OSError, ValueError) as error:  # which name the file
         raise CheckpointError(str(error)) from error
+    except (LookupError, TypeError, OverflowError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
 
 
 def _load_gazetteer(path: Path) -> "Gazetteer":
@@ -221,6 +233,22 @@ def verify_sums(directory: Path) -> str:
     return digest_of(path)
 
 
+def damage(directory: Path, names: Iterable[str]) -> str | None:
+    """Return the fault of a directory that must hold these files as `SHA256SUMS` says, or None."""
+    try:
+        lines = (directory / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return f"{directory / SUMS} is missing"
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in dict.fromkeys((*names, *sums)):
+        path = directory / name
+        if not path.is_file():
+            return f"{path} is missing"
+        if digest_of(path) != sums.get(name):
+            return f"{path} is damaged: its SHA-256 is not the one in {SUMS}"
+    return None
+
+
 def _verify(path: Path, digest: str | None) -> None:
     if not path.is_file():
         if path.name in OPTIONAL:
@@ -249,6 +277,7 @@ def replaced(directory: Path) -> Iterator[Path]:
         if directory.exists():
             directory.rename(_old_name(directory))
         fresh.rename(directory)
+        _flush(directory.parent)  # before the old one goes
     finally:
         restore(directory)
 
@@ -273,5 +302,13 @@ def _sync(directory: Path) -> None:
     """
     for path in directory.iterdir():
         path.chmod(0o644)
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _flush(path)
+    _flush(directory)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

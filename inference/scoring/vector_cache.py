@@ -74,17 +74,20 @@ class VectorCache:
         self._capacity = capacity
         self._size = size
         self._lock = threading.Lock()
-        self._lookups = self._misses = 0
-        self._begin()
-        self._older = self._rows, self._table
+        self.forget()
         renew_in_child(self)
 
     def renew(self) -> None:
         """Begin anew if a thread that a forked child does not have was at the table."""
         if self._lock.locked():
             self._lock = threading.Lock()
-            self._begin()
-            self._older = self._rows, self._table
+            self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as if nothing had been looked up."""
+        self._lookups = self._misses = 0
+        self._begin()
+        self._older = self._rows, self._table
 
     def __len__(self) -> int:
         """Return how many forms are in the table."""

@@ -214,5 +214,5 @@ def test_a_byte_order_mark_is_no_part_of_a_body(client):
     (result,) = ask(client, line)
     assert [e["label"] for e in result["entities"]] == ["ORG"]
     headers = {"content-type": "application/json"}
-    reply = client.post("/v1/tag", content=line, headers=headers)
+    reply = client.request("POST", "/v1/tag", content=line, headers=headers)
     assert (reply.status_code, reply.json()["results"][0]["entities"][0]["text"]) == (200, "Toyota")
