@@ -86,9 +86,8 @@ def _features(directory: Path) -> _Features:
         shape = list(embeddings.shape)
         raise CheckpointError(f"{directory / EMBEDDINGS}: embeddings of shape {shape}, not [V, E]")
     if len(embeddings) != len(vocabulary.words):
-        raise CheckpointError(
-            f"{directory / EMBEDDINGS}: {len(embeddings)} embeddings, {len(vocabulary.words)} words"
-        )
+        counts = f"{len(embeddings)} embeddings for {len(vocabulary.words)} words"
+        raise CheckpointError(f"{directory / EMBEDDINGS}: {counts}")
     try:
         context = context_of(vocabulary, tables)
     except ValueError as error:
