@@ -21,13 +21,13 @@ _NAME = re.compile(r"[\w-][\w.-]*")
 
 
 def read_brat(source: Path, unit: OffsetUnit, losses: Losses) -> list[Record]:
-    """Read all documents of a folder, or the one of a .txt or .ann file.
+    """Read all documents of a folder and those in it, or the one of a .txt or .ann file.
 
     Raises DataError if there are none, one half of a pair is missing, or a file is not UTF-8.
     """
     if source.is_dir():
         stems = sorted(
-            {p.with_suffix("") for p in source.iterdir() if p.suffix in (".txt", ".ann")}
+            {p.with_suffix("") for p in source.rglob("*") if p.suffix in (".txt", ".ann")}
         )
     else:
         stems = [source.with_suffix("")]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tagbelt.data.formats.lines import token_pairs
+from tagbelt.data.formats.lines import read_lines, token_pairs
 from tagbelt.data.formats.record import (
     Losses,
     Mark,
@@ -33,6 +33,9 @@ def read_labelstudio(
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(tasks, list):
         raise DataError(f"{path}: no list of tasks, as Label Studio's JSON export is")
+    without_data = all(isinstance(task, dict) and "data" not in task for task in tasks)
+    if without_data and any("label" in task for task in tasks):  # JSON-MIN
+        return read_lines(path, text, unit, losses, field=field)
     read = (_record(path, n, task, unit, losses, field) for n, task in enumerate(tasks, start=1))
     return [record for record in read if record is not None]
 

@@ -18,6 +18,7 @@ from tagbelt.data.formats.record import (
     read_mark,
     read_tokens,
 )
+from tagbelt.data.formats.shapes import field_of, read_values
 from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
 
@@ -34,7 +35,8 @@ def read_lines(
 
     Raises DataError for a line that is no JSON object with a text.
     """
-    read = (_record(path, n, value, unit, losses, field) for n, value in _objects(path, text))
+    values = read_values(path, text, unit)
+    read = (_record(path, n, value, unit, losses, field) for n, value in values)
     return [record for record in read if record is not None]
 
 
@@ -55,25 +57,14 @@ def token_pairs(record: Record, offsets: Offsets) -> list[list[int]] | None:
     return [[offsets.offset(start), offsets.offset(end)] for start, end in record.tokens]
 
 
-def _objects(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{place(path, number)}: not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise DataError(f"{place(path, number)}: no JSON object")
-        yield number, value
-
-
 def _record(
     path: str, line: int, value: dict[str, Any], unit: OffsetUnit, losses: Losses, field: str
 ) -> Record | None:
-    if field not in value:
-        raise DataError(f"{place(path, line)}: no field {field!r}; name it with --field")
-    text = checked_text(value[field], path, line)
+    try:
+        text = checked_text(field_of(value, field), path, line)
+    except KeyError:
+        message = f"no field {field!r}; name it with --field"
+        raise DataError(f"{place(path, line)}: {message}") from None
     offsets = Offsets(text, unit)
     tokens = read_tokens(_pairs(value.get("tokens")), offsets, (path, line))
     reason = _not_annotated(value)

@@ -106,6 +106,10 @@ class Offsets:
             return offset if 0 <= offset <= self._length else None
         return self._back.get(offset)
 
+    def has(self, point: int) -> bool:
+        """Tell if there is such a code point, or if it is the end."""
+        return 0 <= point <= self._length
+
     def offset(self, point: int) -> int:
         """The offset of a code point."""
         return point if self._forth is None else self._forth[point]

@@ -390,3 +390,70 @@ def test_a_byte_order_mark_is_no_part_of_json_lines(rows, tmp_path):
     assert rows("a.jsonl", Format.doccano, "\ufeff" + text) == rows("a.jsonl", Format.doccano, text)
     (tmp_path / "b.jsonl").write_text("\ufeff" + text, encoding="utf-8")
     assert guess_source(tmp_path / "b.jsonl") is Format.doccano
+
+
+ENTITIES = ("Ada 😀 left Rome", (Span(0, 1, "PER"), Span(3, 4, "LOC")))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("spacy.json", [["Ada 😀 left Rome", {"entities": [[0, 3, "PER"], [11, 15, "LOC"]]}]]),
+        ("spacy.jsonl", ["Ada 😀 left Rome", {"entities": [[0, 3, "PER"], [11, 15, "LOC"]]}]),
+        (
+            "hf.jsonl",
+            {"tokens": ["Ada", "😀", "left", "Rome"], "ner_tags": ["B-PER", "O", "O", "B-LOC"]},
+        ),
+        (
+            "gliner.jsonl",
+            {
+                "tokenized_text": ["Ada", "😀", "left", "Rome"],
+                "ner": [[0, 0, "PER"], [3, 3, "LOC"]],
+            },
+        ),
+        ("array.json", [{"text": "Ada 😀 left Rome", "label": [[0, 3, "PER"], [12, 16, "LOC"]]}]),
+        (
+            "min.json",
+            [
+                {
+                    "text": "Ada 😀 left Rome",
+                    "label": [
+                        {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]},
+                        {"start": 11, "end": 15, "text": "Rome", "labels": ["LOC"]},
+                    ],
+                }
+            ],
+        ),
+        (
+            "cluener.jsonl",
+            {
+                "text": "Ada 😀 left Rome",
+                "label": {"PER": {"Ada": [[0, 2]]}, "LOC": {"Rome": [[11, 14]]}},
+            },
+        ),
+    ],
+)
+def test_what_other_tools_write_is_told_and_read(rows, tmp_path, name, content):
+    text = json.dumps(content, ensure_ascii=False) + "\n"
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert rows(name, guess_source(tmp_path / name), text) == ([ENTITIES], {})
+
+
+def test_tags_that_are_numbers_or_too_few_are_refused(rows):
+    for tags in ([1, 0], ["B-PER"], ["B-PER", "perhaps"]):
+        with pytest.raises(DataError, match="tag"):
+            rows("a.jsonl", Format.prodigy, lines({"tokens": ["Ada", "left"], "ner_tags": tags}))
+
+
+def test_a_field_within_an_object(rows):
+    text = lines({"data": {"text": "Ada left"}, "label": [[0, 3, "PER"]]})
+    sentences, _ = rows("a.jsonl", Format.doccano, text, field="data.text")
+    assert sentences == [("Ada left", (Span(0, 1, "PER"),))]
+
+
+def test_brat_in_folders_of_a_folder(tmp_path):
+    (tmp_path / "in" / "x").mkdir(parents=True)
+    (tmp_path / "in" / "x" / "a.txt").write_text("Ada left", encoding="utf-8")
+    (tmp_path / "in" / "x" / "a.ann").write_text("T1\tPER 0 3\tAda\n", encoding="utf-8")
+    done = convert(tmp_path / "in", Format.brat, Format.conll, SourceOptions(), TargetOptions())
+    assert done.text == "Ada\tB-PER\nleft\tO\n\n"
