@@ -17,6 +17,7 @@ from tagbelt.data.checkpoint.artifact import (
     SEQUENCE_GRAPH,
     WORDS_GRAPH,
     Header,
+    checkpoint_at,
     read_vocabulary,
     verify_sums,
 )
@@ -26,7 +27,8 @@ from tagbelt.inference.annotation import ModelInfo
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
 from tagbelt.inference.scoring.context import ContextLookup, context_of
-from tagbelt.inference.scoring.scorer import OnnxScorer, QuantisedScorer, WordVectors, open_graph
+from tagbelt.inference.scoring.graph import open_graph
+from tagbelt.inference.scoring.scorer import OnnxScorer, QuantisedScorer, WordVectors
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -45,14 +47,14 @@ class LoadedCheckpoint:
 
 
 def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoint:
-    """Read and verify a checkpoint directory.
+    """Read and verify a checkpoint directory, or that of a training run.
 
     `precision = "auto"` is what the checkpoint was found to serve best in.
 
     Raises:
         CheckpointError: no checkpoint, a damaged or foreign one, or one that has nothing in int8.
     """
-    directory = Path(path)
+    directory = checkpoint_at(Path(path))
     header = Header.read(directory)
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)
@@ -80,16 +82,23 @@ def _features(directory: Path) -> _Features:
     vocabulary = read_vocabulary(directory)
     tables = _arrays(directory / EMBEDDINGS, ("embeddings",))
     embeddings = tables["embeddings"]
+    if embeddings.ndim != 2:
+        shape = list(embeddings.shape)
+        raise CheckpointError(f"{directory / EMBEDDINGS}: embeddings of shape {shape}, not [V, E]")
     if len(embeddings) != len(vocabulary.words):
-        raise CheckpointError(
-            f"{directory}: {len(embeddings)} embeddings for {len(vocabulary.words)} words"
-        )
+        counts = f"{len(embeddings)} embeddings for {len(vocabulary.words)} words"
+        raise CheckpointError(f"{directory / EMBEDDINGS}: {counts}")
     try:
         context = context_of(vocabulary, tables)
     except ValueError as error:
         raise CheckpointError(f"{directory}: {error}") from error
-    session = _session(directory / WORDS_GRAPH)
-    return _Features(WordVectors(session, embeddings, vocabulary), context)
+    path = directory / WORDS_GRAPH
+    session = _session(path)
+    try:
+        vectors = WordVectors(session, embeddings, vocabulary)
+    except Exception as error:  # as in _session
+        raise CheckpointError(f"{path}: no graph of words for this checkpoint: {error}") from error
+    return _Features(vectors, context)
 
 
 def _scorer(
@@ -100,17 +109,19 @@ def _scorer(
         if _runs_fast(directory / INT8_NETWORK):
             return _quantised(directory / INT8_NETWORK, header, features)
         if (directory / INT8_GRAPH).exists():
-            return _onnx(directory / INT8_GRAPH, features)
+            return _onnx(directory / INT8_GRAPH, features, len(header.tags))
         if precision == "int8":
             raise CheckpointError(f"{directory}: nothing here runs in int8: load it in float32")
-    return _onnx(directory / SEQUENCE_GRAPH, features)
+    return _onnx(directory / SEQUENCE_GRAPH, features, len(header.tags))
 
 
-def _onnx(path: Path, features: _Features) -> OnnxScorer:
+def _onnx(path: Path, features: _Features, tags: int) -> OnnxScorer:
     session = _session(path)
     try:
-        return OnnxScorer(features.vectors, session, features.context)
-    except ValueError as error:
+        scorer = OnnxScorer(features.vectors, session, features.context)
+        scorer.check(tags)
+        return scorer
+    except Exception as error:  # as in _session
         raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 
@@ -130,8 +141,10 @@ def _quantised(path: Path, header: Header, features: _Features) -> QuantisedScor
         network = QuantisedNetwork(arrays)
         if network.tags != len(header.tags):
             raise ValueError(f"{network.tags} tags, {CONFIG} names {len(header.tags)}")
-        return QuantisedScorer(features.vectors, network, features.context)
-    except ValueError as error:
+        scorer = QuantisedScorer(features.vectors, network, features.context)
+        scorer.check(network.tags)
+        return scorer
+    except (ValueError, TypeError, LookupError) as error:
         raise CheckpointError(f"{path}: no network for this checkpoint: {error}") from error
 
 
@@ -145,8 +158,9 @@ def _session(path: Path) -> "InferenceSession":
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         arrays = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: can't be read: {error}") from error
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
+        # A kind of numbers that numpy does not have, as bfloat16, is any of the last three.
+        raise CheckpointError(f"{path}: can't be read: {type(error).__name__}: {error}") from error
     for name in names:
         if name not in arrays:
             raise CheckpointError(f"{path}: holds no {name!r}")
@@ -163,7 +177,7 @@ def _crf(directory: Path, header: Header) -> CrfParameters:
         allowed = allowed_transitions(header.tags, header.scheme)
         start, transitions, end = (arrays[name] for name in names)
         return CrfParameters.constrained(start, transitions, end, allowed)
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError) as error:
         place = f"{directory}: {CRF} and the {len(header.tags)} tags of {CONFIG} do not fit"
         raise CheckpointError(f"{place}: {error}") from error
 

@@ -2,13 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Entity
+from tagbelt.errors import CheckpointError
 from tagbelt.inference.annotation import Annotation, ModelInfo, Phases
 from tagbelt.inference.annotator import Annotator, iob2_names, tag_names
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
@@ -35,6 +37,7 @@ class Tagger:
     """
 
     info: ModelInfo
+    _origin: tuple[Path, int | None, Literal["auto", "float32", "int8"]] | None = None
 
     def __init__(
         self,
@@ -88,13 +91,25 @@ class Tagger:
         # Each thread works on batches of its own: two that share the products of one batch spend
         # much of their time waiting for each other.
         loaded = load_checkpoint(path, precision=precision)
-        return cls(
+        tagger = cls(
             loaded.scorer,
             loaded.crf,
             loaded.info,
             limit=loaded.window,
             workers=available_threads() if threads is None else threads,
         )
+        tagger._origin = Path(path).resolve(), threads, precision
+        return tagger
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as the checkpoint's path, from which it is loaded again.
+
+        Raises TypeError for a tagger that was not loaded. Loading raises as `load` does, and
+        CheckpointError for another checkpoint at that path.
+        """
+        if self._origin is None:
+            raise TypeError("only a Tagger that was loaded from a checkpoint can be pickled")
+        return _reloaded, (type(self), *self._origin, replace(self.info, metrics={}))
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """Return the entities of each text, in order; a blank text has none.
@@ -195,6 +210,20 @@ class Tagger:
 
     def _tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         return self._annotator.entities(self._tokenized(texts))
+
+
+def _reloaded(
+    cls: type[Tagger],
+    path: Path,
+    threads: int | None,
+    precision: Literal["auto", "float32", "int8"],
+    info: ModelInfo,
+) -> Tagger:
+    tagger = cls.load(path, threads=threads, precision=precision)
+    if tagger.info.digest != info.digest:
+        raise CheckpointError(f"{path}: is another checkpoint than the pickled tagger was made of")
+    tagger.info = replace(info, metrics=tagger.info.metrics)
+    return tagger
 
 
 def _blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
@@ -41,17 +42,47 @@ def cpu_quota(cgroup: Path = CGROUP) -> float | None:
     return None
 
 
+class Renewable(Protocol):
+    """A thing with locks or threads, which a forked child has to make anew."""
+
+    def renew(self) -> None:
+        """Forget threads that the child does not have, and locks that they may have held."""
+
+
+_RENEWABLE: WeakSet[Renewable] = WeakSet()
+
+
+def renew_in_child(owner: Renewable) -> None:
+    """Call `owner.renew` in every child that this process forks."""
+    _RENEWABLE.add(owner)
+
+
+def _renew_all() -> None:
+    for owner in list(_RENEWABLE):
+        owner.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
+
+
 class Workers:
     """Up to `count` threads, started when there is work for two; with one, the caller's own.
 
     Numpy, ONNX Runtime and the native functions let go of the interpreter while they compute;
-    that is what makes threads worth while. Safe to use from several threads at once.
+    that is what makes threads worth while. Safe to use from several threads at once, and in a
+    forked child.
     """
 
     def __init__(self, count: int) -> None:
         if count < 1:
             raise ValueError(f"there must be at least 1 worker, got {count}")
         self.count = count
+        self.renew()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Start with no thread."""
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 

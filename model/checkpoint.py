@@ -21,6 +21,7 @@ from tagbelt.data.checkpoint.artifact import (
     WEIGHTS,
     WORDS_GRAPH,
     Header,
+    checkpoint_at,
     read_vocabulary,
     replaced,
     verify_sums,
@@ -98,6 +99,7 @@ def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
     Raises:
         CheckpointError: no checkpoint, a damaged one, or weights that do not fit its config.
     """
+    directory = checkpoint_at(directory)
     header = Header.read(directory)
     verify_sums(directory)
     if not (directory / WEIGHTS).exists():

@@ -175,7 +175,7 @@ class TomlFile(InitSettingsSource):
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the settings of a file. Raises SettingsError when it cannot be read."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{CONFIG_VARIABLE}={path}: cannot be read: {error}") from error
     return found

@@ -128,7 +128,7 @@ def layout_of_options(
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

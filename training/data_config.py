@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +18,7 @@ from pydantic import (
 
 from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
-from tagbelt.data.types import SEPARATORS, SeparatorName, Unit
+from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Span, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.model.config import Section, Size
 
@@ -58,6 +60,14 @@ class FileLayout(Section):
             scheme=self.scheme,
             on_invalid=self.on_invalid,
         )
+
+
+def renamed(sentence: Sentence, labels: Mapping[str, str]) -> Sentence:
+    """Rename the labels of a sentence; what is renamed to "" is left out."""
+    if not labels or sentence.spans is None:
+        return sentence
+    spans = (Span(s.start, s.end, labels.get(s.label, s.label)) for s in sentence.spans)
+    return replace(sentence, spans=tuple(span for span in spans if span.label))
 
 
 class SourceFile(FileLayout):

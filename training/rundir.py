@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, digest_of, write_json
+from tagbelt.data.checkpoint.artifact import CONFIG, IN_RUN, SUMS, digest_of, write_json
 from tagbelt.data.lexicon.packages import package_files
 from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.features.vectors import vector_files
@@ -16,7 +16,7 @@ from tagbelt.training.config import RunConfig, parse_config
 from tagbelt.training.data_config import SPLITS, SourceFile
 
 STATE = "state"
-CHECKPOINT = "checkpoint"
+CHECKPOINT = IN_RUN
 METRICS = "metrics.jsonl"
 BOARD = "tensorboard"
 REPORT = "report.json"
@@ -109,12 +109,29 @@ def read_report(directory: Path) -> dict[str, Any] | None:
 
 
 def read_metrics(directory: Path) -> list[dict[str, float]]:
-    """Return the metrics of a run's whole epochs, in order."""
+    """Return the metrics of a run's whole epochs, in order.
+
+    Raises:
+        ConfigError: a line that says no epoch's metrics; the message names it.
+    """
     path = directory / METRICS
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    return [values for _, values in _metrics(path)]
+
+
+def _metrics(path: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield the whole lines of a log, with what they say."""
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith("\n"):
+            continue
+        try:
+            values = json.loads(line)
+            values["epoch"] = int(values["epoch"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConfigError(f"{path}:{number}: damaged: no metrics of an epoch") from error
+        yield line, values
 
 
 def differences(before: RunConfig, after: RunConfig, *, but: Set[tuple[str, ...]]) -> list[str]:
@@ -148,10 +165,7 @@ class MetricsLog:
         """Drop what a killed run had written of epochs after `epoch`, and a line cut short."""
         if not self.path.exists():
             return
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n") and json.loads(line)["epoch"] <= epoch:
-                kept.append(line)
+        kept = [line for line, values in _metrics(self.path) if values["epoch"] <= epoch]
         fresh = self.path.with_name(f".{self.path.name}.new")
         fresh.write_text("".join(kept), encoding="utf-8")
         fresh.replace(self.path)
@@ -228,8 +242,13 @@ def read_digests(directory: Path) -> Digests:
     path = directory / FILES
     if not path.exists():
         return {}
-    value: Digests = json.loads(path.read_text(encoding="utf-8"))
-    return value
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return {use: {**files} for use, files in value.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: damaged: no list of the files that the run began with"
+        ) from error
 
 
 def check_digests(directory: Path, found: Digests) -> None:

@@ -47,7 +47,7 @@ class Entry(BaseModel):
 def read_catalogue(path: Path = OWN) -> dict[str, Entry]:
     """Read a catalogue. Raises DataError for one that is not as it should be."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not TOML: {error}") from error
     return {name: _entry(path, name, table) for name, table in tables.items()}

@@ -6,8 +6,9 @@ The torch side writes it and the torch-free runtime reads it; both take the form
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -40,12 +41,23 @@ GAZETTEER = "gazetteer.txt.gz"
 LEXICON = "lexicon.txt.gz"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
+IN_RUN = "checkpoint"
+"""The folder of a training run that its checkpoint lies in."""
 
 NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
 """The files that serving needs."""
 
 OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
 """Needed to train on, to be faster, to be read by people."""
+
+CHOICE = "auto"
+"""No model's name: a request leaves the choice of a model to the server with it."""
+
+# Bytes of a header: one of a thousand labels has a tenth of it.
+_MOST_HEADER = 4_000_000
+
+# What stands in a URL as it is; short enough for name@version to fit a request's `model`.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
 
 # Gazetteer and lexicon are neither: of a model that has one it can't be left out, others have none.
 
@@ -86,6 +98,8 @@ class Header(BaseModel):
         """
         path = directory / CONFIG
         try:
+            if path.stat().st_size > _MOST_HEADER:
+                raise CheckpointError(f"{path}: more than {_MOST_HEADER:,} bytes: no header")
             value = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise CheckpointError(
@@ -93,9 +107,11 @@ class Header(BaseModel):
             ) from error
         except OSError as error:
             raise CheckpointError(f"{path}: can't be read: {error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path}: not JSON: {error}") from error
         version = value.get("format_version") if isinstance(value, dict) else None
+        if version is None and isinstance(value, dict) and "data" in value:
+            raise CheckpointError(f"{directory}: a training run that has no checkpoint yet")
         if version != FORMAT_VERSION:
             raise CheckpointError(
                 f"{path}: format_version is {version!r}, this Tagbelt reads {FORMAT_VERSION}"
@@ -108,9 +124,32 @@ class Header(BaseModel):
             raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
 
 
+def name_fault(what: str, value: str) -> str | None:
+    """Return why a model can't be served under a name or version, None if it can."""
+    if not _NAME.fullmatch(value):
+        return (
+            f"the {what} {value!r} cannot stand in a URL: letters, digits and "
+            "._~+- are allowed, up to 99, the first a letter or a digit"
+        )
+    if what == "name" and value == CHOICE:
+        return f"the name {CHOICE!r} is taken: it chooses by script"
+    return None
+
+
+def checkpoint_at(path: Path) -> Path:
+    """Return the checkpoint that a path means: a training run's own, else the path itself."""
+    inside = path / IN_RUN
+    return inside if (inside / CONFIG).is_file() else path
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write a value as readable JSON."""
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    """Write a value as readable JSON; a writer that is stopped leaves the old file whole."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
@@ -134,7 +173,7 @@ def read_vocabulary(directory: Path) -> Vocabulary:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         return Vocabulary.from_json(value, gazetteer=gazetteer, lexicon=lexicon)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
@@ -145,6 +184,8 @@ def _if_there(path: Path, load: Callable[[Path], T]) -> T | None:
         return load(path)
     except (OSError, ValueError) as error:  # which name the file
         raise CheckpointError(str(error)) from error
+    except (LookupError, TypeError, OverflowError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
 
 
 def _load_gazetteer(path: Path) -> "Gazetteer":
@@ -192,6 +233,22 @@ def verify_sums(directory: Path) -> str:
     return digest_of(path)
 
 
+def damage(directory: Path, names: Iterable[str]) -> str | None:
+    """Return the fault of a directory that must hold these files as `SHA256SUMS` says, or None."""
+    try:
+        lines = (directory / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return f"{directory / SUMS} is missing"
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in dict.fromkeys((*names, *sums)):
+        path = directory / name
+        if not path.is_file():
+            return f"{path} is missing"
+        if digest_of(path) != sums.get(name):
+            return f"{path} is damaged: its SHA-256 is not the one in {SUMS}"
+    return None
+
+
 def _verify(path: Path, digest: str | None) -> None:
     if not path.is_file():
         if path.name in OPTIONAL:
@@ -220,6 +277,7 @@ def replaced(directory: Path) -> Iterator[Path]:
         if directory.exists():
             directory.rename(_old_name(directory))
         fresh.rename(directory)
+        _flush(directory.parent)  # before the old one goes
     finally:
         restore(directory)
 
@@ -244,5 +302,13 @@ def _sync(directory: Path) -> None:
     """
     for path in directory.iterdir():
         path.chmod(0o644)
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _flush(path)
+    _flush(directory)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -5,7 +5,7 @@ check or rewrite files. `read_conll` is strict: it refuses a file at its first f
 changed in a token, and every token of the file is in the result, or a fault names its line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -243,7 +243,7 @@ def document_bounds(starts: list[int] | tuple[int, ...], sentences: int) -> list
     return [*pairwise(sorted({0, *starts, sentences}))]
 
 
-def guess_unit(sentences: list[Sentence]) -> Unit:
+def guess_unit(sentences: Sequence[Sentence]) -> Unit:
     """Tell whether tokens are characters: nine of ten are a single code point."""
     tokens = [token for sentence in sentences for token in sentence.tokens]
     single = sum(len(token) == 1 for token in tokens)

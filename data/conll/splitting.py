@@ -49,6 +49,8 @@ def split_file(raw: RawFile, shares: Sequence[float], seed: int) -> Split:
     if len(shares) < 2 or not all(0 < share < float("inf") for share in shares):
         raise DataError(f"parts are two or more numbers above 0, not {list(shares)}")
     refuse_faults(raw.path, raw.faults)
+    if not raw.blocks:
+        raise DataError(f"{raw.path}: holds no sentence to split")
     pieces, by_document = _pieces(raw)
     total = sum(len(piece.sentences) for piece in pieces)
     targets = [share / sum(shares) * total for share in shares]

@@ -11,6 +11,9 @@ from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import Sentence, Span, Unit
 
 Tokenizing = Literal["word", "character", "whitespace"]
+Alignment = Literal["strict", "contract", "expand"]
+"""A span that begins or ends inside a token is a loss, or becomes that of the tokens within it, or
+of all that it touches; as spaCy's `alignment_mode`."""
 Extent = tuple[int, int]
 
 
@@ -29,15 +32,22 @@ def to_records(
     return records
 
 
-def to_sentences(record: Record, tokenizing: Tokenizing, losses: Losses) -> Iterator[Sentence]:
+def to_sentences(
+    record: Record, tokenizing: Tokenizing, losses: Losses, align: Alignment = "strict"
+) -> Iterator[Sentence]:
     """The sentences of a text: the one that its tokens make, or those that tokenizing finds.
 
-    A sentence break inside a mark is none. A mark that begins or ends inside a token, or
-    overlaps a longer or earlier one, is a loss.
+    A sentence break inside a mark is none. White space at a mark's edge is cut off. A mark that
+    begins or ends inside a token is aligned; one that cannot be, or overlaps a longer or earlier
+    one, is a loss.
     """
-    for extents in _sentences(record, tokenizing):
+    found = _sentences(record, tokenizing)
+    marks = _aligned([e for extents in found for e in extents], record, losses, align)
+    if record.tokens is None:
+        found = _whole(found, marks)
+    for extents in found:
         tokens = tuple(record.text[start:end] for start, end in extents)
-        spans = _spans(extents, record, losses, tokenized=record.tokens is None)
+        spans = _spans(extents, marks, record, losses, tokenized=record.tokens is None)
         yield Sentence(tokens, spans, record.line or 0)
     if not record.text.strip() and not record.tokens:
         losses.add("empty-text", record.path, record.line, "a text without a token")
@@ -94,13 +104,46 @@ def _sentences(record: Record, tokenizing: Tokenizing) -> list[list[Extent]]:
         kept = [t for t in record.tokens if not _breaks(text[t[0] : t[1]])]
         return [kept] if kept else []
     if tokenizing == "whitespace":
-        found = _split_lines(record.text)
-    else:
-        found = [
-            [(start, start + len(word)) for word, start in zip(s.words, s.starts, strict=True)]
-            for s in tokenize(record.text, tokenizing)
-        ]
-    return _whole(found, record.marks)
+        return _split_lines(record.text)
+    return [
+        [(start, start + len(word)) for word, start in zip(s.words, s.starts, strict=True)]
+        for s in tokenize(record.text, tokenizing)
+    ]
+
+
+def _aligned(
+    extents: list[Extent], record: Record, losses: Losses, align: Alignment
+) -> tuple[Mark, ...]:
+    """The marks that begin and end with tokens, or could be made to."""
+    starts, ends = {start for start, _ in extents}, {end for _, end in extents}
+    kept = []
+    for mark in record.marks:
+        if mark.start in starts and mark.end in ends:
+            kept.append(mark)
+            continue
+        inner = record.text[mark.start : mark.end]
+        start = mark.start + len(inner) - len(inner.lstrip())
+        end = start + len(inner.strip())
+        text = f"{mark.label} {inner!r}"
+        kind, message = "trimmed", f"{text} has white space at its edge"
+        if start not in starts or end not in ends:
+            inside = [e for e in extents if _takes(e, start, end, align)]
+            if not inside:
+                message = f"{text} at {mark.start} to {mark.end} does not begin and end with tokens"
+                losses.add("misaligned", record.path, record.line, message)
+                continue
+            start, end = inside[0][0], inside[-1][1]
+            kind, message = "moved", f"{text} becomes {record.text[start:end]!r}"
+        losses.add(kind, record.path, record.line, message)
+        kept.append(Mark(start, end, mark.label))
+    return tuple(dict.fromkeys(kept))
+
+
+def _takes(extent: Extent, start: int, end: int, align: Alignment) -> bool:
+    """Tell if a span from `start` to `end` is aligned to a token."""
+    if align == "contract":
+        return start <= extent[0] < extent[1] <= end
+    return align == "expand" and extent[0] < end and extent[1] > start
 
 
 def _breaks(token: str) -> bool:
@@ -130,16 +173,21 @@ def _whole(sentences: list[list[Extent]], marks: tuple[Mark, ...]) -> list[list[
 
 
 def _spans(
-    extents: list[Extent], record: Record, losses: Losses, *, tokenized: bool
+    extents: list[Extent],
+    marks: tuple[Mark, ...],
+    record: Record,
+    losses: Losses,
+    *,
+    tokenized: bool,
 ) -> tuple[Span, ...]:
     """The marks of a sentence as spans of its tokens."""
-    if not record.marks:
+    if not marks:
         return ()
     firsts = {start: n for n, (start, _) in reversed([*enumerate(extents)])}
     lasts = {end: n + 1 for n, (_, end) in enumerate(extents)}
     low, high = (extents[0][0], extents[-1][1]) if tokenized else (0, len(record.text))
     spans: list[Span] = []
-    for mark in sorted(record.marks, key=lambda m: (m.start, -m.end, m.label)):
+    for mark in sorted(marks, key=lambda m: (m.start, -m.end, m.label)):
         if tokenized and not (mark.start < high and mark.end > low):
             continue  # of another sentence
         text = f"{mark.label} {record.text[mark.start : mark.end]!r}"

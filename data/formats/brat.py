@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from tagbelt.data.formats.record import (
@@ -20,13 +21,13 @@ _NAME = re.compile(r"[\w-][\w.-]*")
 
 
 def read_brat(source: Path, unit: OffsetUnit, losses: Losses) -> list[Record]:
-    """Read all documents of a folder, or the one of a .txt or .ann file.
+    """Read all documents of a folder and those in it, or the one of a .txt or .ann file.
 
     Raises DataError if there are none, one half of a pair is missing, or a file is not UTF-8.
     """
     if source.is_dir():
         stems = sorted(
-            {p.with_suffix("") for p in source.iterdir() if p.suffix in (".txt", ".ann")}
+            {p.with_suffix("") for p in source.rglob("*") if p.suffix in (".txt", ".ann")}
         )
     else:
         stems = [source.with_suffix("")]
@@ -62,7 +63,7 @@ def _record(stem: Path, unit: OffsetUnit, losses: Losses) -> Record:
     # Not with_suffix: a name may have dots of its own.
     text_path, marks_path = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".ann"))
     text = checked_text(_read(text_path), str(text_path), None)
-    rows = _read(marks_path)
+    rows = _read(marks_path).removeprefix("\ufeff")
     marks = tuple(_marks(text, rows, Offsets(text, unit), str(marks_path), losses))
     return Record(text, marks, fields={"name": stem.name}, path=str(text_path))
 
@@ -90,15 +91,33 @@ def _marks(text: str, rows: str, offsets: Offsets, path: str, losses: Losses) ->
         if len(cells) < 2:
             raise DataError(f"{place(*where)}: expected T<number>, tab, type and offsets: {row!r}")
         label, _, spans = cells[1].partition(" ")
-        if ";" in spans:
+        pieces = [_ends(piece) for piece in spans.split(";")]
+        if any(_apart(text, offsets, *pair) for pair in pairwise(pieces)):
             losses.add("discontinuous", *where, f"{label} in several pieces: {spans}")
             continue
-        ends = [int(n) if n.isdecimal() else None for n in spans.split(" ")]
-        span = (ends[0], ends[1], label) if len(ends) == 2 else (None, None, label)
+        span = (pieces[0][0], pieces[-1][1], label)
         stated = cells[2] if len(cells) == 3 else None
         mark = read_mark(text, offsets, span, where, losses, stated=stated)
+        if mark and len(pieces) > 1:
+            losses.add("joined", *where, f"{label} {text[mark.start : mark.end]!r}: {spans}")
         if mark:
             yield mark
+
+
+def _ends(piece: str) -> tuple[int | None, int | None]:
+    ends = [int(n) if n.isdecimal() else None for n in piece.split(" ")]
+    return (ends[0], ends[1]) if len(ends) == 2 else (None, None)
+
+
+def _apart(
+    text: str,
+    offsets: Offsets,
+    before: tuple[int | None, int | None],
+    after: tuple[int | None, int | None],
+) -> bool:
+    """Tell if more than white space lies between two pieces: brat itself cuts at line breaks."""
+    end, start = offsets.point(before[1]), offsets.point(after[0])
+    return end is None or start is None or start < end or bool(text[end:start].strip())
 
 
 def _rows(record: Record, unit: OffsetUnit) -> list[str]:
@@ -109,7 +128,12 @@ def _rows(record: Record, unit: OffsetUnit) -> list[str]:
             raise DataError(
                 f"{place(record.path, record.line)}: brat has no room for the label {mark.label!r}"
             )
-        text = re.sub(r"[\n\r\t]", " ", record.text[mark.start : mark.end])
-        start, end = offsets.offset(mark.start), offsets.offset(mark.end)
-        rows.append(f"T{number}\t{mark.label} {start} {end}\t{text}\n")
+        # brat reads no span over a line break: it is in a piece for each line.
+        pieces = [
+            (mark.start + m.start(), mark.start + m.end())
+            for m in re.finditer(r"[^\n\r]+", record.text[mark.start : mark.end])
+        ]
+        text = " ".join(record.text[start:end].replace("\t", " ") for start, end in pieces)
+        spans = ";".join(f"{offsets.offset(s)} {offsets.offset(e)}" for s, e in pieces)
+        rows.append(f"T{number}\t{mark.label} {spans}\t{text}\n")
     return rows

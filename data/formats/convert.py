@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tagbelt.data.conll.reading import AnnotatedFile, annotate, guess_unit, read_tolerantly
 from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.writing import conll_text, retag
-from tagbelt.data.formats.align import Tokenizing, as_documents, to_records, to_sentences
+from tagbelt.data.formats.align import Alignment, Tokenizing, as_documents, to_records, to_sentences
 from tagbelt.data.formats.brat import read_brat, write_brat
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
@@ -31,6 +32,7 @@ class SourceOptions:
     field: str = "text"
     unit: OffsetUnit | None = None
     tokenizing: Tokenizing = "word"
+    align: Alignment = "strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +62,35 @@ def guess_source(path: Path) -> Format:
         return Format.brat
     if path.suffix == ".txt" and path.with_suffix(".ann").exists():
         return Format.brat
-    if path.suffix == ".json":
-        return Format.labelstudio
-    if path.suffix != ".jsonl":
+    if path.suffix not in (".json", ".jsonl"):
         return Format.conll
-    with path.open(encoding="utf-8") as stream:
-        first = next((line for line in stream if line.strip()), "{}")
-    try:
-        keys = set(json.loads(first))
-    except (ValueError, TypeError):
-        keys = set()
-    if "spans" in keys:
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    is_whole = path.suffix == ".json"
+    first = _first(text if is_whole else next(filter(str.strip, text.split("\n")), ""))
+    keys = set(first) if isinstance(first, dict) else set()
+    if isinstance(first, list) or keys & {"spans", "tokenized_text", "ner_tags"}:
         return Format.prodigy
-    if keys & {"label", "labels", "entities"}:
+    spans = first.get("label") if isinstance(first, dict) else None
+    listed = spans if isinstance(spans, list) else []
+    is_minimal = any("labels" in span for span in listed if isinstance(span, dict))
+    if is_whole and ("data" in keys or is_minimal or not keys & _ANNOTATED):
+        return Format.labelstudio
+    if keys & _ANNOTATED:
         return Format.doccano
     raise DataError(f"{path}: say with --from what this is: the first line shows no entities")
+
+
+_ANNOTATED = {"label", "labels", "entities"}
+
+
+def _first(text: str) -> Any:
+    """The first record of an array, or the one that stands there alone; None for what is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    several = isinstance(value, list) and value and isinstance(value[0], dict | list)
+    return value[0] if several else value or None
 
 
 def guess_target(path: Path) -> Format:
@@ -189,5 +205,5 @@ def _rows(
         if document != before:
             starts.append(len(sentences))
             before = document
-        sentences.extend(to_sentences(record, reading.tokenizing, losses))
+        sentences.extend(to_sentences(record, reading.tokenizing, losses, reading.align))
     return conll_text(sentences, starts, writing.scheme, writing.separator)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tagbelt.data.formats.lines import token_pairs
+from tagbelt.data.formats.lines import read_lines, token_pairs
 from tagbelt.data.formats.record import (
     Losses,
     Mark,
@@ -23,6 +23,8 @@ def read_labelstudio(
 ) -> list[Record]:
     """Read an export. Of a task with several annotations the first that was not cancelled counts.
 
+    Tasks without one are left out, which `losses` tells.
+
     Raises DataError for what is no list of tasks with a text each.
     """
     try:
@@ -31,7 +33,11 @@ def read_labelstudio(
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(tasks, list):
         raise DataError(f"{path}: no list of tasks, as Label Studio's JSON export is")
-    return [_record(path, n, task, unit, losses, field) for n, task in enumerate(tasks, start=1)]
+    without_data = all(isinstance(task, dict) and "data" not in task for task in tasks)
+    if without_data and any("label" in task for task in tasks):  # JSON-MIN
+        return read_lines(path, text, unit, losses, field=field)
+    read = (_record(path, n, task, unit, losses, field) for n, task in enumerate(tasks, start=1))
+    return [record for record in read if record is not None]
 
 
 def write_labelstudio(records: Iterable[Record], unit: OffsetUnit) -> str:
@@ -42,19 +48,22 @@ def write_labelstudio(records: Iterable[Record], unit: OffsetUnit) -> str:
 
 def _record(
     path: str, number: int, task: Any, unit: OffsetUnit, losses: Losses, field: str
-) -> Record:
+) -> Record | None:
     name = f"{path}: task {number}"
     data = task.get("data") if isinstance(task, dict) else None
     if not isinstance(data, dict) or field not in data:
         raise DataError(f"{name}: no data.{field}; name the field with --field")
     text = checked_text(data[field], name, None)
+    results = _results(task, name, losses)
+    if results is None:
+        return None
     offsets = Offsets(text, unit)
     document = data.get("document")
     numbered = isinstance(document, int) and not isinstance(document, bool) and document >= 0
     own = {field, "tokens"} | ({"document"} if numbered else set())
     return Record(
         text,
-        tuple(_marks(text, _results(task, name, losses), offsets, name, losses)),
+        tuple(_marks(text, results, offsets, name, losses)),
         read_tokens(data.get("tokens"), offsets, (name, None)),
         document if numbered else None,
         {key: value for key, value in data.items() if key not in own},
@@ -62,16 +71,29 @@ def _record(
     )
 
 
-def _results(task: dict[str, Any], name: str, losses: Losses) -> list[Any]:
-    """Return the regions of the annotation that counts."""
+def _results(task: dict[str, Any], name: str, losses: Losses) -> list[Any] | None:
+    """Return the regions of the annotation that counts, None if there is none."""
     annotations = task.get("annotations", task.get("completions")) or []
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         raise DataError(f"{name}: annotations: no list of objects")
     valid = [a for a in annotations if not a.get("was_cancelled") and not a.get("skipped")]
+    if not valid:
+        losses.add(*_left_out(task, annotations, name))
+        return None
     for other in [a for a in annotations if a not in valid[:1] and a.get("result")]:
         found = len(other["result"])
         losses.add("other-annotation", name, None, f"{found} regions of a further annotation")
-    return list(valid[0].get("result") or []) if valid else []
+    return list(valid[0].get("result") or [])
+
+
+def _left_out(
+    task: dict[str, Any], annotations: list[Any], name: str
+) -> tuple[str, str, None, str]:
+    if annotations:
+        return "skipped", name, None, "all its annotations were cancelled or skipped"
+    if task.get("predictions"):
+        return "only-predicted", name, None, "it has predictions alone, and no annotation"
+    return "not-annotated", name, None, "it has no annotation"
 
 
 def _marks(

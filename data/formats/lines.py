@@ -18,12 +18,12 @@ from tagbelt.data.formats.record import (
     read_mark,
     read_tokens,
 )
+from tagbelt.data.formats.shapes import field_of, read_values
 from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
 
-_KNOWN = frozenset(
-    ("text", "label", "labels", "entities", "spans", "tokens", "document", "relations")
-)
+_ANNOTATIONS = ("label", "labels", "entities", "spans")
+_KNOWN = frozenset((*_ANNOTATIONS, "text", "tokens", "document", "relations"))
 
 
 def read_lines(
@@ -31,9 +31,13 @@ def read_lines(
 ) -> list[Record]:
     """Read records; each line says by its fields which of the forms it has.
 
+    Lines that nobody annotated or accepted are left out, which `losses` tells.
+
     Raises DataError for a line that is no JSON object with a text.
     """
-    return [_record(path, n, value, unit, losses, field) for n, value in _objects(path, text)]
+    values = read_values(path, text, unit)
+    read = (_record(path, n, value, unit, losses, field) for n, value in values)
+    return [record for record in read if record is not None]
 
 
 def write_doccano(records: Iterable[Record], unit: OffsetUnit, *, objects: bool) -> str:
@@ -53,26 +57,20 @@ def token_pairs(record: Record, offsets: Offsets) -> list[list[int]] | None:
     return [[offsets.offset(start), offsets.offset(end)] for start, end in record.tokens]
 
 
-def _objects(path: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{place(path, number)}: not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise DataError(f"{place(path, number)}: no JSON object")
-        yield number, value
-
-
 def _record(
     path: str, line: int, value: dict[str, Any], unit: OffsetUnit, losses: Losses, field: str
-) -> Record:
-    if field not in value:
-        raise DataError(f"{place(path, line)}: no field {field!r}; name it with --field")
-    text = checked_text(value[field], path, line)
+) -> Record | None:
+    try:
+        text = checked_text(field_of(value, field), path, line)
+    except KeyError:
+        message = f"no field {field!r}; name it with --field"
+        raise DataError(f"{place(path, line)}: {message}") from None
     offsets = Offsets(text, unit)
+    tokens = read_tokens(_pairs(value.get("tokens")), offsets, (path, line))
+    reason = _not_annotated(value)
+    if reason is not None:
+        losses.add(reason[0], path, line, reason[1])
+        return None
     marks = tuple(_marks(text, value, offsets, (path, line), losses))
     document = value.get("document")
     numbered = isinstance(document, int) and not isinstance(document, bool) and document >= 0
@@ -82,12 +80,23 @@ def _record(
     return Record(
         text,
         marks,
-        read_tokens(_pairs(value.get("tokens")), offsets, (path, line)),
+        tokens,
         document if numbered else None,
         fields,
         path,
         line,
     )
+
+
+def _not_annotated(value: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the kind and reason of a line that is left out; None for one that counts."""
+    answer = value.get("answer")
+    if answer not in (None, "accept"):
+        so = ", so not its spans" if value.get("spans") else ""
+        return "not-accepted", f"the answer is {answer!r}{so}"
+    if answer is None and all(value.get(key) is None for key in _ANNOTATIONS):
+        return "not-annotated", f"it has none of the fields {', '.join(_ANNOTATIONS)}"
+    return None
 
 
 def _marks(
@@ -97,12 +106,9 @@ def _marks(
     where: tuple[str, int | None],
     losses: Losses,
 ) -> Iterator[Mark]:
-    if value.get("answer", "accept") != "accept" and value.get("spans"):
-        losses.add("not-accepted", *where, f"the answer is {value['answer']!r}, so not its spans")
-        return
     if value.get("relations"):
         losses.add("relation", *where, f"{len(value['relations'])} relations between entities")
-    for key in ("label", "labels", "entities", "spans"):
+    for key in _ANNOTATIONS:
         listed = value.get(key) or ()
         if not isinstance(listed, list | tuple):
             raise DataError(f"{place(*where)}: {key}: no list")

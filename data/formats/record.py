@@ -22,6 +22,14 @@ class Format(StrEnum):
     brat = "brat"
 
 
+UNANNOTATED = frozenset(("not-annotated", "only-predicted", "skipped", "not-accepted"))
+"""Texts that nobody annotated, or not to the end: they are left out, since no entity in them would
+be learned as none."""
+
+MENDED = frozenset(("trimmed", "joined", "moved"))
+"""Spans that are carried over, though not as they stand."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
     """A labelled span of a text: code-point offsets, `end` exclusive."""
@@ -51,7 +59,10 @@ class Record:
 
 @dataclass(slots=True)
 class Losses:
-    """The losses of a conversion; all are counted and the first of a kind kept."""
+    """The losses of a conversion; all are counted and the first of a kind kept.
+
+    Of the kinds `UNANNOTATED` and `MENDED` nothing that somebody annotated is lost.
+    """
 
     max_examples: int = 10
     counts: Counter[str] = field(default_factory=Counter)
@@ -63,6 +74,16 @@ class Losses:
         kept = self.examples.setdefault(kind, [])
         if len(kept) < self.max_examples:
             kept.append(f"{place(path, line)}: {message}")
+
+    @property
+    def lost(self) -> int:
+        """How many annotations cannot be carried over."""
+        return self.counts.total() - self.left_out - sum(self.counts[kind] for kind in MENDED)
+
+    @property
+    def left_out(self) -> int:
+        """How many texts are left out since nobody annotated them."""
+        return sum(self.counts[kind] for kind in UNANNOTATED)
 
 
 class Offsets:
@@ -84,6 +105,10 @@ class Offsets:
         if self._forth is None:
             return offset if 0 <= offset <= self._length else None
         return self._back.get(offset)
+
+    def has(self, point: int) -> bool:
+        """Tell if there is such a code point, or if it is the end."""
+        return 0 <= point <= self._length
 
     def offset(self, point: int) -> int:
         """The offset of a code point."""

@@ -24,6 +24,7 @@ from tagbelt.data.lexicon.matching import (
     chunks,
     code_points,
 )
+from tagbelt.data.lexicon.terms import unzipped
 
 _UNKEPT = frozenset("\t\n\r")
 _HEADER = "tagbelt lexicon 1"
@@ -119,12 +120,12 @@ class SoftLexicon:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote; anything else raises a ValueError that names the file."""
         try:
-            header, *lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
+            header, *lines = unzipped(path.read_bytes()).decode("utf-8").split("\n")
             rows = [line.split("\t") for line in lines[:-1]]
             if header != f"{_HEADER}\t{len(rows)}" or lines[-1:] != [""]:
                 raise ValueError(f"no lexicon of this version: {header[:60]!r}")
             return cls([word for _, word in rows], [int(count) for count, _ in rows])
-        except (EOFError, ValueError, gzip.BadGzipFile, zlib.error) as error:
+        except (EOFError, ValueError, zlib.error) as error:
             raise ValueError(f"{path}: no lexicon, or a damaged one: {error}") from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _HEADER = "tagbelt gazetteer 1"
+_MOST_RATIO = 50  # sorted terms are packed to a third, or a tenth
 _CASES = {"as-written": False, "lowercase": True}
 _UNKEPT = re.compile("[\t\n\r\ud800-\udfff]")
 
@@ -76,14 +77,32 @@ def pack(terms: Terms) -> bytes:
     return gzip.compress(text.encode("utf-8"), mtime=0)
 
 
+def unzipped(packed: bytes) -> bytes:
+    """Decompress a gzip file, to at most `_MOST_RATIO` times its size.
+
+    Raises `ValueError` for one that unpacks to more, `EOFError` for one that is cut short, and
+    `zlib.error` for anything else.
+    """
+    most = _MOST_RATIO * len(packed) + 1_000_000
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    content = stream.decompress(packed, most)
+    if stream.eof and not stream.unused_data:
+        return content
+    if stream.eof:
+        raise ValueError("something follows its end")
+    if len(content) == most:
+        raise ValueError(f"unpacks to more than {most:,} bytes")
+    raise EOFError("it is cut short")
+
+
 def unpack(packed: bytes, *, place: str) -> Terms:
     """Read what `pack` wrote.
 
     Raises `ValueError`, which names `place` and where it can the line, for anything else.
     """
     try:
-        header, *lines = gzip.decompress(packed).decode("utf-8").split("\n")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        header, *lines = unzipped(packed).decode("utf-8").split("\n")
+    except (EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{place}: no gazetteer, or a damaged one: {error}") from error
     name, case, count = (*header.split("\t"), "", "")[:3]
     if name != _HEADER or case not in _CASES:

@@ -15,6 +15,7 @@ import re
 import sys
 import unicodedata
 from functools import cache
+from html.entities import name2codepoint
 
 # Alternatives are tried in order at each position, so common things stand first. A case-sensitive
 # class is much faster than `(?i:...)`, hence `[sS]` and the like.
@@ -23,6 +24,16 @@ _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff
 _HIRAGANA = "\u3041-\u3096\u309d-\u309f"
 _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _UNSPACED = _HAN + _HIRAGANA + _KATAKANA
+
+# HTML's references, behind their `&`. One of a letter belongs to its word, `&amp;` glues as `&`
+# does, and any other is a token.
+_LETTER_NAMES = "|".join(sorted(n for n, code in name2codepoint.items() if chr(code).isalpha()))
+_NAMED = f"(?:{'|'.join(sorted(name2codepoint))}|apos|#\\d{{1,7}}|#[xX][0-9a-fA-F]{{1,6}});"
+_LATIN = (  # U+00C0 to U+024F, without the signs of multiplication and division
+    "#0*+(?!215;|247;)(?:19[2-9]|[2-4]\\d\\d|5[0-8]\\d)"
+    "|#[xX]0*+(?![dDfF]7;)(?:[c-fC-F][0-9a-fA-F]|1[0-9a-fA-F]{2}|2[0-4][0-9a-fA-F])"
+)
+_LETTER_REFERENCE = f"&(?:{_LETTER_NAMES}|{_LATIN});"
 
 # A letter or digit of a script that puts spaces between words.
 _W = f"[^\\W_{_UNSPACED}]"
@@ -97,7 +108,7 @@ def _word() -> str:
     initial = f"{_UPPER}\\.(?=[\\s-]|{_UPPER}){_NOT_LAST}"
     unit = f"(?:{acronym}|{initial}|{run})"
     glue = (
-        "[-\u2010\u2011&+\u00b7]"
+        f"[-\u2010\u2011+\u00b7]|&(?:amp;)?(?!{_NAMED})"
         f"|{_APOSTROPHE}(?!{_CONTRACTED})"
         f"|\\.(?=\\d|{_LOWER})"
         "|(?<=\\d)[,:/\u2013](?=\\d)"
@@ -105,7 +116,7 @@ def _word() -> str:
         "|_++"
         f"|{_INVISIBLE}++"
     )
-    return f"{unit}(?:(?:{glue}){unit})*+"
+    return f"{unit}(?:(?:{glue}){unit}|{_LETTER_REFERENCE}(?:{unit})?)*+"
 
 
 def _starting_with_a_letter() -> str:
@@ -146,7 +157,8 @@ def word_pattern() -> re.Pattern[str]:
         f"[+.\u2212-](?<![^\\s(\\[].)(?=\\.?\\d)\\.?{_word()}",
         f"[@#][^\\W{_UNSPACED}]++(?:{_marks()}[^\\W{_UNSPACED}]++)*+",
         "[:;=](?<!\\w.)[-'^]?[()\\[\\]DPpOo3*/\\\\]++(?!\\w)|<3(?!\\w)",
-        "&(?:amp|lt|gt|quot|apos|nbsp|\\#\\d{1,7});",
+        f"(?:{_LETTER_REFERENCE})++(?:{_word()})?",
+        f"&{_NAMED}",
         f"{same}|_++|\u2026++|\u2014++|\u2013++|[!?]++|[\uff01\uff1f]++|\u3002++",
         f"[{_KATAKANA}]++|[{_HIRAGANA}\u30fc]++",
         _cluster(),

@@ -4,9 +4,7 @@ Both keep the vectors of word forms in a cache. One runs in ONNX Runtime, the ot
 compiled kernels, which is faster where they can run.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -74,6 +72,9 @@ class WordVectors:
         self._inputs = {node.name for node in words.get_inputs()}
         (vectors,) = words.get_outputs()
         self.size = int(vectors.shape[1])
+        # A graph that can't be run with these embeddings is found now, not by the first text.
+        if self(["a"]).shape != (1, self.size):
+            raise ValueError(f"its vectors are not of the {self.size} numbers that it declares")
 
     def __call__(self, forms: Sequence[str]) -> FloatArray:
         """Compute the vectors [n, size] of forms."""
@@ -129,6 +130,17 @@ class CachedScorer:
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the forms looked up so far."""
         return self.vector_cache.use()
+
+    def check(self, tags: int) -> None:
+        """Score a token, so that files which do not fit together are found before the first text.
+
+        Raises ValueError for another number of tags, and whatever ONNX Runtime raises.
+        """
+        one = np.ones(1, np.intp)
+        shape = self.prepare(["a"], one).emissions(np.zeros((1, 1), np.intp), one).shape
+        self.vector_cache.forget()
+        if shape != (1, 1, tags):
+            raise ValueError(f"the scores of a token have the shape {shape}, not (1, 1, {tags})")
 
     def score(self, rows: TokenRows, index: IntArray, lengths: IntArray) -> FloatArray:
         """Return scores [T, B, K]; `index` [T, B] into the rows, `lengths` [B] longest first."""
@@ -186,16 +198,3 @@ class QuantisedScorer(CachedScorer):
     def score(self, rows: TokenRows, index: IntArray, lengths: IntArray) -> FloatArray:
         """Return scores [T, B, K]; `index` [T, B] into the rows, `lengths` [B] longest first."""
         return self._network.emissions(*rows.locate(index), lengths)
-
-
-def open_graph(path: Path) -> "InferenceSession":
-    """Open a graph on the CPU, to be run by the thread that calls it and no other."""
-    # Before the import: ONNX Runtime 1.31 reports usage to its maker unless told not to.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tagbelt.inference.threads import renew_in_child
+
 CAPACITY = 65_536
 """Forms in a table, of which two are kept; at 100 features that is twice 26 MB, or 7 of bytes."""
 
@@ -72,6 +74,17 @@ class VectorCache:
         self._capacity = capacity
         self._size = size
         self._lock = threading.Lock()
+        self.forget()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Begin anew if a thread that a forked child does not have was at the table."""
+        if self._lock.locked():
+            self._lock = threading.Lock()
+            self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as if nothing had been looked up."""
         self._lookups = self._misses = 0
         self._begin()
         self._older = self._rows, self._table

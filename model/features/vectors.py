@@ -136,20 +136,40 @@ def _from_binary(path: Path) -> tuple[list[str], NDArray[np.float32]]:
 def _from_text(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     words: list[str] = []
     rows: list[NDArray[np.float32]] = []
-    size = 0
+    announced = size = number = 0
     with _open(path) as stream:
-        for number, line in _vector_lines(path, stream):
-            fields = line.split(" ")
-            # The first line tells the size; only some words of GloVe 840B hold spaces, not that.
-            size = size or len(fields) - 1
-            if len(fields) <= size or not size:
-                found = len(fields) - 1
-                raise VectorError(f"{path}:{number}: {found} values, the first line has {size}")
-            words.append(" ".join(fields[:-size]))
-            rows.append(_row(f"{path}:{number}", fields[-size:]))
+        for number, line in _text_lines(path, stream):
+            header = re.fullmatch(r"([0-9]+)[ \t]([0-9]+)", line) if number == 1 else None
+            if header:
+                announced, size = map(int, header.groups())
+                continue
+            word, values = _fields(line, size)
+            # Unless a header does, the first line tells the size: no word there holds spaces.
+            size = size or len(values)
+            if len(values) != size or not size:
+                found = f"{len(values)} values, the first line has {size}"
+                raise VectorError(f"{path}:{number}: {found}; they stand behind spaces or tabs")
+            words.append(word)
+            rows.append(_row(f"{path}:{number}", values))
     if not rows:
         raise VectorError(f"{path}: no vector in it")
+    if announced and len(rows) != announced:
+        message = f"ends after {len(rows)} vectors, the first line announces {announced}"
+        raise VectorError(f"{path}:{number}: {message}: a cut download? else correct that line")
     return words, np.stack(rows)
+
+
+def _fields(line: str, size: int) -> tuple[str, list[str]]:
+    """Split a line into its word and values: the last `size` of them, all but the first if 0.
+
+    Some words of GloVe 840B hold spaces. None holds a tab: behind one, all are values.
+    """
+    word, tab, rest = line.partition("\t")
+    if tab:
+        return word, rest.replace("\t", " ").split(" ")
+    fields = line.split(" ")
+    behind = min(size or len(fields), len(fields) - 1)
+    return " ".join(fields[: len(fields) - behind]), fields[len(fields) - behind :]
 
 
 def _row(place: str, values: list[str]) -> NDArray[np.float32]:
@@ -171,14 +191,14 @@ def _open(path: Path) -> BinaryIO:
         raise VectorError(f"{path}: {reason}") from error
 
 
-def _vector_lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines without the "count size" header of word2vec and fastText files."""
+def _text_lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, numbered from 1, without a byte order mark."""
     number = 0
     try:
         for number, line in enumerate(stream, start=1):
-            text = line.decode("utf-8").rstrip(" \r\n")
-            is_header = number == 1 and re.fullmatch(r"[0-9]+ [0-9]+", text)
-            if text and not is_header:
+            text = line.decode("utf-8").rstrip(" \t\r\n")
+            text = text.removeprefix("\ufeff") if number == 1 else text
+            if text:
                 yield number, text
     except UnicodeDecodeError as error:
         raise VectorError(f"{path}:{number}: not UTF-8: {error}") from error

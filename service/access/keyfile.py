@@ -62,7 +62,7 @@ def read_file(path: Path) -> list[Key]:
 def read_text(path: Path) -> str:
     """Return the text of a key file. Raises KeysError when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise KeysError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine
 from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
@@ -90,6 +91,7 @@ def parse_json(raw: bytes, schema: type[Schema], parts: int = MOST_PARTS) -> Sch
 
     It has at most so many lists, objects and members: what holds more is made to take long.
     """
+    raw = raw.removeprefix(BOM_UTF8)
     # The most that there may be; of a text, some of these are characters in it.
     has_many = sum(map(raw.count, (b"[", b"{", b":"))) > parts
     if not has_many:

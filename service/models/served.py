@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tagbelt.data.checkpoint.artifact import CHOICE
 from tagbelt.inference import Annotation, ModelInfo, Phases, TokenizedItem, VectorCacheUse
 
-AUTO = "auto"
+AUTO = CHOICE
 """As a model's name: each item goes to the model of its script."""
 
 

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tagbelt.data.checkpoint.artifact import CONFIG, SUMS, Header, digest_of
+from tagbelt.data.checkpoint.artifact import (
+    CONFIG,
+    SUMS,
+    Header,
+    checkpoint_at,
+    digest_of,
+    name_fault,
+)
 from tagbelt.errors import CheckpointError
-from tagbelt.service.models.served import AUTO
 
 Versions = Literal["latest", "all"]
 
-# What stands in a URL as it is; short enough for name@version to fit a request's `model`.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
 _RUN = re.compile(r"[0-9]+|[^0-9]+")
 # The writers of checkpoints and copying programs use such names for what is not whole yet, or no
 # longer; file systems for what is theirs.
@@ -65,12 +69,14 @@ class Scan:
 class Store:
     """A checkpoint, or a folder with checkpoints in it as `x/` or as `name/version/`.
 
+    The directory of a training run stands for the checkpoint in it.
+
     The header of a checkpoint names it, unless it lies at `name/version/`: then the folders do.
     Folders whose names begin with a dot or with tmp are passed over.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = checkpoint_at(root)
 
     @property
     def is_checkpoint(self) -> bool:
@@ -96,7 +102,7 @@ class Store:
     def _look_into(self, folder: Path, found: list[Place], refusals: list[Refusal]) -> None:
         try:
             if _holds(folder):
-                self._add(folder, False, found, refusals)
+                self._add(checkpoint_at(folder), False, found, refusals)
                 return
             for inner in filter(_holds, _folders(folder)):
                 self._add(inner, True, found, refusals)
@@ -143,13 +149,9 @@ class Store:
 
 def _check(path: Path, name: str, version: str) -> None:
     for what, value in (("name", name), ("version", version)):
-        if not _NAME.fullmatch(value):
-            raise CheckpointError(
-                f"{path}: the {what} {value!r} cannot stand in a URL: letters, digits and "
-                "._~+- are allowed, up to 99, the first a letter or a digit"
-            )
-    if name == AUTO:
-        raise CheckpointError(f"{path}: the name {AUTO!r} is taken: it chooses by script")
+        fault = name_fault(what, value)
+        if fault is not None:
+            raise CheckpointError(f"{path}: {fault}")
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:

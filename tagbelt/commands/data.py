@@ -37,6 +37,14 @@ class OffsetUnits(StrEnum):
     utf8 = "utf8"
 
 
+class Alignment(StrEnum):
+    """The members of `tagbelt.data.formats.align.Alignment`."""
+
+    strict = "strict"
+    contract = "contract"
+    expand = "expand"
+
+
 class Tokenizing(StrEnum):
     """How texts without tokens are cut into tokens."""
 
@@ -126,6 +134,13 @@ def convert(
     tokens: Annotated[
         Tokenizing, typer.Option(help="How texts that come without tokens are cut into them.")
     ] = Tokenizing.word,
+    align: Annotated[
+        Alignment,
+        typer.Option(
+            help="What a span becomes that begins or ends inside a token: strict: none, which is "
+            "told; contract: that of the tokens within it; expand: of all that it touches."
+        ),
+    ] = Alignment.strict,
     repair: Annotated[
         bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")
     ] = False,
@@ -136,13 +151,15 @@ def convert(
 ) -> None:
     """Convert between CoNLL rows, Doccano, Label Studio, Prodigy or spaCy, and brat.
 
-    Spans that fit no tokens, overlap or cannot be written are told with their places; unless
-    --allow-loss is given nothing is written then, and the exit code is 1.
+    Texts that nobody annotated are left out and told. Spans that fit no tokens, overlap or cannot
+    be written are told with their places; unless --allow-loss is given nothing is written then,
+    and the exit code is 1.
     """
     with told("data convert"):
         from tagbelt.commands.data_options import (
             column_names,
             kept_columns,
+            refuse_source,
             separator_of,
             tag_scheme,
             written_separator,
@@ -166,6 +183,7 @@ def convert(
             field=field,
             unit=offset_unit.value if offset_unit else None,
             tokenizing=tokens.value,
+            align=align.value,
         )
         writing = TargetOptions(
             scheme=tag_scheme(to_scheme) or Scheme.IOB2,
@@ -173,17 +191,20 @@ def convert(
             keep=kept_columns(columns, to_columns),
             unit=to_offset_unit.value if to_offset_unit else None,
         )
+        refuse_source(target, source)
         read_as = source_format or guess_source(source)
         write_as = target_format or guess_target(target)
         converted = convert(source, read_as, write_as, reading, writing, max_examples=examples)
-        lost = bool(converted.losses.counts)
-        if lost:
-            typer.echo(losses_report(converted.losses), err=True)
-        if lost and not allow_loss:
+        losses = converted.losses
+        if losses.counts:
+            typer.echo(losses_report(losses), err=True)
+        if losses.lost and not allow_loss:
             typer.echo("Nothing was written; --allow-loss writes all else.", err=True)
             raise typer.Exit(1)
         save(converted, target, writing)
-        told_losses = f", not carried over: {converted.losses.counts.total()}" if lost else ""
+        told_losses = f", not carried over: {losses.lost}" if losses.lost else ""
+        if losses.left_out:
+            told_losses += f", texts left out that nobody annotated: {losses.left_out}"
         typer.echo(
             f"{target}: {converted.texts} texts or sentences, {converted.entities} entities"
             f"{told_losses}"

@@ -69,6 +69,17 @@ def refuse_existing(targets: list[Path]) -> None:
             raise DataError(f"{target} is there already; say another folder with --out")
 
 
+def refuse_source(target: Path, source: Path) -> None:
+    """Raise DataError if a conversion would write over what it reads."""
+    pair = (
+        [source]
+        if source.suffix not in (".txt", ".ann")
+        else [source.with_suffix(".txt"), source.with_suffix(".ann")]
+    )
+    if target.exists() and any(read.exists() and target.samefile(read) for read in pair):
+        raise DataError(f"{target}: is the source itself; say another file to write")
+
+
 def written_separator(name: str) -> Separator:
     """Read --to-separator. Raises DataError for one that there is not."""
     separator = SEPARATORS.get(name)

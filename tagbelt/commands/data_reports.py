@@ -13,20 +13,26 @@ if TYPE_CHECKING:
     from tagbelt.data.formats.record import Losses
 
 LOSSES = {
+    "not-annotated": "texts left out: nobody annotated them",
+    "only-predicted": "texts left out: they have predictions, and nobody annotated them",
+    "skipped": "texts left out: every annotation was cancelled or skipped",
+    "trimmed": "entities without the white space at their edges",
+    "joined": "entities in pieces with white space between, as one",
+    "moved": "entities that --align made begin and end with tokens",
     "misaligned": "entities that begin or end inside a token",
     "overlap": "entities that overlap a longer or earlier one",
     "bad-span": "entities that are no span of their text, or have no label",
     "other-text": "entities whose stated text is not what stands at their offsets",
     "discontinuous": "entities in several pieces",
     "not-a-span": "annotations that are no entities",
-    "not-accepted": "texts whose annotation was not accepted",
+    "not-accepted": "texts left out: their annotation was not accepted",
     "other-annotation": "further annotations of one text",
     "relation": "relations between entities",
     "empty-entity": "entities whose tokens are all empty",
     "empty-text": "texts without a token",
     "token-boundaries": "sentences whose tokens cannot be told from their text",
 }
-"""The meaning of each kind of loss."""
+"""The meaning of each kind of loss, and of what is told beside them."""
 
 
 def check_report(checked: "Checked") -> str:

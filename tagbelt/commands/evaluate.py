@@ -16,10 +16,11 @@ from tagbelt.commands.options import (
     TagScheme,
     Threads,
 )
+from tagbelt.errors import InputError
 
 
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint directory.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint or a training run.")],
     file: Annotated[Path, typer.Argument(help="A CoNLL file with gold tags.")],
     columns: Columns = None,
     separator: Separator = "whitespace",
@@ -27,6 +28,13 @@ def command(
     repair: Repair = False,
     precision: Chosen = Precision.auto,
     threads: Threads = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OTHER=ITS",
+            help="Read a label of the file as one of the model; OTHER= leaves it out; repeatable.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
 ) -> None:
     """Score a checkpoint on an annotated file, with seqeval in strict and default mode."""
@@ -42,5 +50,16 @@ def command(
             repair=repair,
             precision=precision.value,
             threads=threads,
+            labels=_renaming(label or []),
+            tell=lambda message: typer.echo(f"tagbelt evaluate: warning: {message}", err=True),
         )
         typer.echo(json.dumps(scores, indent=1) if as_json else render(scores))
+
+
+def _renaming(given: list[str]) -> dict[str, str]:
+    """Read --label."""
+    pairs = [item.partition("=") for item in given]
+    wrong = next(("".join(p) for p in pairs if not (p[0] and p[1])), None)
+    if wrong is not None:
+        raise InputError(f"--label {wrong}: say OTHER=ITS")
+    return {old: new for old, _, new in pairs}

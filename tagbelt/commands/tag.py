@@ -1,5 +1,6 @@
 """`tagbelt tag`: text, CoNLL or JSON lines in; JSON lines, CoNLL or a coloured view out."""
 
+import gzip
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, TypeVar, cast
 
 import typer
 
@@ -74,7 +75,9 @@ class TagFileOptions:
 
     def format_of(self, path: Path) -> InputFormat:
         """Return what a file is read as: what was said, else what its suffix says."""
-        return self.source or SUFFIXES.get(path.suffix.lower(), InputFormat.text)
+        return self.source or SUFFIXES.get(
+            Path(path.name.removesuffix(".gz")).suffix.lower(), InputFormat.text
+        )
 
     def check(self, files: Sequence[Path]) -> None:
         """Refuse options that make no sense before a model is loaded. Raises InputError."""
@@ -164,7 +167,9 @@ def tag_files(files: Sequence[Path], options: TagFileOptions, out: TextIO, err: 
 
 def _open(path: Path) -> AbstractContextManager[BinaryIO]:
     # Standard input is not ours to close: it may be named twice.
-    return nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb")
+    if path == STANDARD_INPUT:
+        return nullcontext(sys.stdin.buffer)
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _tag_texts(

@@ -1,6 +1,8 @@
 """Loading a checkpoint to serve it: what it says, and clear refusals."""
 
+import gzip
 import json
+import resource
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,11 +102,16 @@ def opened(monkeypatch):
     monkeypatch.setattr(
         "tagbelt.inference.checkpoint.WordVectors", lambda words, *_: seen.append(words)
     )
+
+    def scorer(name):
+        seen.append(name)
+        return SimpleNamespace(check=lambda _: None)
+
     monkeypatch.setattr(
-        "tagbelt.inference.checkpoint.OnnxScorer", lambda _, graph, __: seen.append(graph)
+        "tagbelt.inference.checkpoint.OnnxScorer", lambda _, graph, __: scorer(graph)
     )
     monkeypatch.setattr(
-        "tagbelt.inference.checkpoint.QuantisedScorer", lambda *_: seen.append(INT8_NETWORK)
+        "tagbelt.inference.checkpoint.QuantisedScorer", lambda *_: scorer(INT8_NETWORK)
     )
     monkeypatch.setattr(
         "tagbelt.inference.checkpoint.QuantisedNetwork", lambda _: SimpleNamespace(tags=5)
@@ -320,3 +327,88 @@ def test_a_file_that_is_something_else_is_named(copy, name, message):
     write_sums(copy)
     with pytest.raises(CheckpointError, match=f"{copy / name}: {message}"):
         load(copy)
+
+
+def protobuf(number, content):
+    """A field with a length: of up to 127 bytes, or of more."""
+    size = len(content)
+    length = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+    return (
+        bytes([number << 3 & 127 | 2 | (128 if number > 15 else 0)])
+        + (bytes([number >> 4]) if number > 15 else b"")
+        + length
+        + content
+    )
+
+
+LOOP = protobuf(4, b"Loop") + protobuf(5, protobuf(1, b"body") + protobuf(6, b""))
+
+
+@pytest.mark.parametrize("name", [WORDS_GRAPH, SEQUENCE_GRAPH])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (protobuf(7, protobuf(1, LOOP)), "a node holds a graph of its own: Loop"),
+        (protobuf(25, b""), "functions of its own"),
+        (b"\x07", "no ONNX model"),
+        (b"\x3a\x7f", "cut short"),
+    ],
+)
+def test_a_graph_that_could_run_forever_is_refused_unrun(copy, name, more, message):
+    with (copy / name).open("ab") as stream:
+        stream.write(more)
+    write_sums(copy)
+    with pytest.raises(CheckpointError, match=f"{name}: .*{message}"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [(WORDS_GRAPH, SEQUENCE_GRAPH), (SEQUENCE_GRAPH, WORDS_GRAPH), (INT8_GRAPH, WORDS_GRAPH)],
+)
+def test_swapped_graphs_are_refused_at_load(copy, name, other):
+    shutil.copyfile(GOLDEN / "checkpoint" / other, copy / name)
+    write_sums(copy)
+    with pytest.raises(CheckpointError, match=name):
+        load(copy, precision="int8" if name == INT8_GRAPH else "float32")
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1, -1, 1), (2, -1), (-1, 1)])
+def test_embeddings_of_another_shape_are_refused_at_load(copy, shape):
+    tables = load_file(copy / EMBEDDINGS)
+    tables["embeddings"] = np.ascontiguousarray(tables["embeddings"].reshape(shape))
+    save_file(tables, copy / EMBEDDINGS)
+    write_sums(copy)
+    with pytest.raises(CheckpointError, match=f"{EMBEDDINGS}|{WORDS_GRAPH}"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", [EMBEDDINGS, CRF])
+def test_numbers_that_numpy_lacks_are_refused_at_load(copy, name):
+    header = {"embeddings": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}
+    packed = json.dumps(header).encode()
+    (copy / name).write_bytes(len(packed).to_bytes(8, "little") + packed + bytes(4))
+    write_sums(copy)
+    with pytest.raises(CheckpointError, match=f"{name}: can't be read"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", [CONFIG, VOCABULARY])
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "null", '{"words": 3}', "1" * 5_000_000])
+def test_json_that_is_deep_long_or_of_another_shape_is_refused(copy, name, text):
+    (copy / name).write_text(text, encoding="utf-8")
+    write_sums(copy)
+    with pytest.raises(CheckpointError, match=name):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["gazetteer.txt.gz", "lexicon.txt.gz"])
+def test_a_file_that_unpacks_to_very_much_is_refused_unpacked(copy, name):
+    packed = gzip.compress(bytes(200_000_000), compresslevel=1)
+    (copy / name).write_bytes(packed)
+    write_sums(copy)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match=f"{name}: .*unpacks to more than"):
+        load(copy)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 150_000  # KiB

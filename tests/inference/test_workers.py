@@ -1,10 +1,21 @@
+import multiprocessing
+import pickle
 import threading
 import time
+from copy import copy, deepcopy
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tagbelt.errors import CheckpointError
+from tagbelt.inference.scoring.vector_cache import VectorCache
+from tagbelt.inference.tagger import Tagger
 from tagbelt.inference.threads import _AHEAD, Workers
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -124,3 +135,60 @@ def test_many_callers_share_the_threads():
 def test_fewer_than_one_worker_is_refused(workers):
     with pytest.raises(ValueError, match=f"at least 1 worker, got {workers}"):
         Workers(workers)
+
+
+def in_child(work):
+    """Run something in a forked child; True if it came to its end within a minute."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(60)
+    if child.exitcode is None:
+        child.kill()
+    return child.exitcode == 0
+
+
+def test_workers_work_in_a_forked_child():
+    pool = Workers(2)
+    jobs = [threading.get_ident] * 4
+    assert len(list(pool.run(jobs))) == 4
+    assert in_child(lambda: list(pool.run(jobs)))
+    with pool._lock:  # another thread may be starting them
+        assert in_child(lambda: list(pool.run(jobs)))
+
+
+def test_a_cache_works_in_a_child_that_was_forked_while_a_thread_was_at_it():
+    cache = VectorCache(lambda forms: np.ones((len(forms), 2), np.float32), 2)
+    cache.find(["a", "b"])
+    with cache._lock:
+        assert in_child(lambda: cache.find(["a", "c"]))
+    assert cache.use().misses == 2  # the parent's
+
+
+def test_a_used_tagger_works_in_a_forked_child():
+    tagger = Tagger.load(GOLDEN / "checkpoint", threads=2)
+    texts = ["Anna went to Paris."] * 3000
+    before = tagger.tag(texts)
+
+    def again():
+        assert tagger.tag(texts) == before
+
+    assert in_child(again)
+
+
+def test_a_tagger_is_pickled_and_copied_as_its_path():
+    tagger = Tagger.load(GOLDEN / "checkpoint", threads=1)
+    tagger.info = replace(tagger.info, name="other")
+    for made in (pickle.loads(pickle.dumps(tagger)), deepcopy(tagger), copy(tagger)):
+        assert made is not tagger
+        assert made.info == tagger.info
+        assert made.tag(["Anna went to Paris."]) == tagger.tag(["Anna went to Paris."])
+
+
+def test_a_pickled_tagger_of_another_checkpoint_is_refused():
+    tagger = Tagger.load(GOLDEN / "checkpoint", threads=1)
+    tagger.info = replace(tagger.info, digest="0" * 64)
+    with pytest.raises(CheckpointError, match="is another checkpoint"):
+        deepcopy(tagger)
+    tagger._origin = None
+    with pytest.raises(TypeError, match="loaded from a checkpoint"):
+        pickle.dumps(tagger)

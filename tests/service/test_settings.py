@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from tagbelt.errors import SettingsError
-from tagbelt.service.settings import Settings, load_settings
+from tagbelt.service.settings import Settings, load_settings, read_toml
 
 
 def test_the_defaults_are_safe():
@@ -70,3 +70,8 @@ def test_the_service_needs_neither_torch_nor_an_onnx_session_to_import():
         "assert not [m for m in sys.modules if m.startswith(('torch.', 'model', 'training'))]\n"
     )
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=True)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file_of_settings(tmp_path):
+    (tmp_path / "s.toml").write_bytes(b"\xef\xbb\xbfport = 8123\n")
+    assert read_toml(tmp_path / "s.toml") == {"port": 8123}

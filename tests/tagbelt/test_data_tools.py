@@ -172,3 +172,50 @@ def test_a_scheme_that_is_none(cli, files):
     done = cli("data", "check", files[0], "--scheme", "BIO")
     assert (done.code, done.out) == (1, "")
     assert "one of IO, IOB1, IOB2, BMES, BIOES, BILUO, not 'BIO'" in done.err
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# newdoc\n", "-DOCSTART- O\n\n"])
+@pytest.mark.parametrize("command", ["split", "check", "stats", "convert"])
+def test_a_file_without_a_sentence_is_no_traceback(cli, tmp_path, command, text):
+    file = tmp_path / "empty.conll"
+    file.write_text(text, encoding="utf-8")
+    more = {"split": ["--out", tmp_path / "parts"], "convert": [tmp_path / "out.conll"]}
+    done = cli("data", command, file, *more.get(command, []))
+    if command == "split":
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert not (tmp_path / "parts").exists()
+
+
+def test_convert_leaves_out_what_nobody_annotated_and_says_so(cli, tmp_path):
+    source, target = tmp_path / "a.json", tmp_path / "b.conll"
+    result = [{"type": "labels", "value": {"start": 0, "end": 4, "labels": ["PER"]}}]
+    done_task = {"data": {"text": "Ada left"}, "annotations": [{"result": result}]}
+    open_task = {"data": {"text": "Bob left"}, "annotations": []}
+    source.write_text(json.dumps([open_task, done_task]), encoding="utf-8")
+    done = cli("data", "convert", source, target)
+    assert done.code == 0
+    assert target.read_text(encoding="utf-8") == "Ada\tB-PER\nleft\tO\n\n"
+    assert f"nobody annotated them\n  {source}: task 1: it has no annotation\n" in done.err
+    assert "trimmed (1)" in done.err
+    assert done.out.endswith("1 entities, texts left out that nobody annotated: 1\n")
+
+
+def test_convert_aligns_as_asked(cli, tmp_path):
+    source, target = tmp_path / "a.jsonl", tmp_path / "b.conll"
+    source.write_text('{"text": "Ada left", "label": [[0, 2, "PER"]]}', encoding="utf-8")
+    assert cli("data", "convert", source, target).code == 1
+    done = cli("data", "convert", source, target, "--align", "expand")
+    assert (done.code, "PER 'Ad' becomes 'Ada'" in done.err) == (0, True)
+
+
+def test_convert_does_not_write_over_its_source(cli, files, tmp_path):
+    link = tmp_path / "link.conll"
+    link.symlink_to(files[0])
+    (tmp_path / "a.txt").write_text("Ada", encoding="utf-8")
+    (tmp_path / "a.ann").write_text("T1\tPER 0 3\tAda\n", encoding="utf-8")
+    pairs = [(files[0], files[0]), (files[0], link), (tmp_path / "a.ann", tmp_path / "a.txt")]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for source, target in pairs:
+        done = cli("data", "convert", source, target, "--to-scheme", "BIOES")
+        assert (done.code, "is the source itself" in done.err) == (1, True)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -96,3 +96,48 @@ def test_without_seqeval_the_remedy_is_told(evaluate, monkeypatch):
         "tagbelt evaluate: seqeval is not installed: run `make setup`, or "
         "pip install 'tagbelt[train]'\n"
     )
+
+
+@pytest.fixture
+def plain(tmp_path):
+    file = tmp_path / "plain.conll"
+    file.write_text("nothing\tO\nof\tO\nnote\tO\n", encoding="utf-8")
+    return file
+
+
+def test_no_entity_anywhere_is_a_table_of_zeros(evaluate, plain):
+    done = evaluate(plain)
+    assert (done.code, done.err) == (0, "")
+    assert "all (micro)" in done.out
+
+
+def test_a_file_without_a_sentence_is_refused(evaluate, tmp_path):
+    for text in ("", "\n\n"):
+        (tmp_path / "empty.conll").write_text(text, encoding="utf-8")
+        done = evaluate(tmp_path / "empty.conll")
+        assert (done.code, "holds no sentence" in done.err) == (1, True)
+
+
+def test_labels_that_the_model_lacks_are_told_and_can_be_renamed(evaluate, tmp_path):
+    file = tmp_path / "other.conll"
+    file.write_text("Mara\tB-PERSON\nowns\tO\nTarn\tB-LOC\n", encoding="utf-8")
+    done = evaluate(file, "--json")
+    assert done.code == 0
+    assert "misses them all: PERSON; it has LOC, ORG, PER" in done.err
+    renamed = evaluate(file, "--json", "--label", "PERSON=PER", "--label", "LOC=")
+    assert renamed.err == ""
+    assert set(json.loads(renamed.out)["strict"]["types"]) >= {"PER"}
+    assert (
+        "no label PERSN to rename; it has LOC, PERSON" in evaluate(file, "--label", "PERSN=P").err
+    )
+    assert "say OTHER=ITS" in evaluate(file, "--label", "PERSON").err
+
+
+def test_a_run_stands_for_its_checkpoint(cli, checkpoint, plain, tmp_path):
+    run = checkpoint.parent
+    assert cli("evaluate", run, plain).out == cli("evaluate", checkpoint, plain).out
+    assert cli("tag", "--model", run, plain).code == 0
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.json").write_bytes((run / "config.json").read_bytes())
+    assert "a training run that has no checkpoint yet" in cli("evaluate", begun, plain).err

@@ -305,3 +305,13 @@ def test_a_terminal_is_answered_line_by_line_and_in_colour(checkpoint):
         os.write(ours, b"\x04")
         assert process.wait() == 0
     os.close(ours)
+
+
+def test_a_packed_file_is_read_as_what_it_is(cli, checkpoint, tmp_path):
+    plain = tmp_path / "in.jsonl"
+    plain.write_text('{"text": "Mara Ellison left."}\n', encoding="utf-8")
+    packed = tmp_path / "in.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    done = [cli("tag", "--model", checkpoint, path) for path in (plain, packed)]
+    assert done[0].code == 0
+    assert done[0].out == done[1].out != ""

@@ -194,3 +194,10 @@ def test_a_file_that_is_told_wrong_is_named():
     with pytest.raises(ConfigError) as caught:
         tiny_config({"data.train": ["a", {"path": "b", "seperator": "tab"}]})
     assert str(caught.value) == "tiny: data.train.1.seperator: unknown key"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_config(tmp_path):
+    text = as_toml(ENGLISH)
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (tmp_path / "plain.toml").write_bytes(text.encode())
+    assert load_config(tmp_path / "bom.toml") == load_config(tmp_path / "plain.toml")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -207,3 +208,96 @@ def test_epochs_patience_and_device_may_change():
     for key, value in {"training.seed": 7, "training.threads": 2, "data.train": ["x"]}.items():
         with pytest.raises(ConfigError, match=key):
             check_same(saved, tiny_config({key: value}), place="run")
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run of two epochs that wants to go on to four."""
+    directory = tmp_path_factory.mktemp("stopped") / "run"
+    train(tiny_config({"training.epochs": 2}), directory)
+    return directory
+
+
+def go_on(stopped, tmp_path, damage):
+    """Damage a copy of the run, and resume it."""
+    copy = tmp_path / "run"
+    shutil.copytree(stopped, copy)
+    damage(copy)
+    train(tiny_config({"training.epochs": 4}), copy, resume=True)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+STATE_FILES = ["progress.json", "network.safetensors", "average.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        *((name, flip) for name in STATE_FILES),
+        *((STATE_FILES[0], harm) for harm in (cut, Path.unlink)),
+    ],
+)
+def test_a_damaged_state_is_refused_and_the_file_named(stopped, tmp_path, name, harm):
+    with pytest.raises(ConfigError, match=f"can't resume: .*state/{name} is (damaged|missing)"):
+        go_on(stopped, tmp_path, lambda run: harm(run / "state" / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"), [(STATE_FILES[0], cut), (STATE_FILES[0], Path.unlink), (STATE_FILES[1], cut)]
+)
+def test_so_is_one_without_sums_as_earlier_releases_wrote_it(stopped, tmp_path, name, harm):
+    def damage(run):
+        (run / "state" / "SHA256SUMS").unlink()
+        harm(run / "state" / name)
+
+    with pytest.raises(ConfigError, match=r"can't resume: .*(is damaged|is missing)"):
+        go_on(stopped, tmp_path, damage)
+
+
+def test_a_state_without_sums_still_resumes(stopped, tmp_path):
+    go_on(stopped, tmp_path, lambda run: (run / "state" / "SHA256SUMS").unlink())
+
+
+def test_a_lost_state_does_not_start_anew(stopped, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"progress\.json is missing, though 2 epochs were trained"
+    ):
+        go_on(stopped, tmp_path, lambda run: shutil.rmtree(run / "state"))
+
+
+@pytest.mark.parametrize("name", ["files.json", "metrics.jsonl"])
+def test_a_damaged_file_of_a_run_is_named(stopped, tmp_path, name):
+    def damage(run):
+        (run / name).write_text('{"train": \n', encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=f"{name}.*damaged"):
+        go_on(stopped, tmp_path, damage)
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_whole_epochs(stopped, tmp_path):
+    copy, config = tmp_path / "run", tmp_path / "tiny.toml"
+    shutil.copytree(stopped, copy)
+    state = {path.name: path.read_bytes() for path in (copy / "state").iterdir()}
+    config.write_text(as_toml(merged(ENGLISH, {"training.epochs": 4})), encoding="utf-8")
+    # No file may grow beyond this: as on a full disk, writing fails in the middle of one.
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000));"
+        "import tagbelt.commands.cli as c; c.app()"
+    )
+    arguments = ("train", config, "--out", copy, "--resume")
+    with run_python("-c", program, *arguments) as process:
+        _, err = process.communicate()
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    assert "tagbelt train: " in err.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in (copy / "state").iterdir()} == state
+    assert not [*copy.glob(".*")]

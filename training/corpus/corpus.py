@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 
 from tagbelt.data.checkpoint.bigrams import build_bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
+from tagbelt.data.conll.reading import guess_unit
 from tagbelt.data.conll.schemes import spans_to_tags, tag_set
 from tagbelt.data.lexicon.gazetteer import Gazetteer
 from tagbelt.data.lexicon.packages import jieba_terms, name_terms, place_terms
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 from tagbelt.data.lexicon.term_lists import read_term_list
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.types import Sentence, Span, Unit
+from tagbelt.data.types import Sentence, Unit
 from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.batch import EncodedSentences, encode
 from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
-from tagbelt.training.data_config import SPLITS, GazetteerSource, SourceFile, Split
+from tagbelt.training.data_config import SPLITS, GazetteerSource, SourceFile, Split, renamed
 
 COMMON_NAMES = 100_000
 """How many first and how many last names are read unless the config says."""
@@ -62,8 +63,11 @@ def load_run_data(config: RunConfig) -> RunData:
     _check_files(config)
     parts = _read_sources(config, "train")
     train, repaired = _joined(parts)
+    _check_unit(config, train)
     train += _synthetic(config, parts)
-    dev, more = read_split(config, "dev")
+    for_dev = _read_sources(config, "dev")
+    dev, more = _joined(for_dev)
+    _check_renaming(config, (*parts, *for_dev))
     labels = _labels(config, train, dev)
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
@@ -183,11 +187,12 @@ def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], t
 
 @dataclass(frozen=True)
 class _Part:
-    """The sentences of one file of a split, and what was repaired in it."""
+    """The sentences of one file of a split, with its repairs, and the labels that it is written with."""
 
     source: SourceFile
     sentences: tuple[Sentence, ...]
     repairs: tuple[str, ...]
+    labels: frozenset[str]
 
 
 def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
@@ -195,9 +200,9 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
     for path, source in config.data.sources(split):
         corpus = source.read(path)
         part = _part_of(path, source, corpus.sentences)
-        sentences = tuple(_renamed(sentence, source.labels) for sentence in part)
+        sentences = tuple(renamed(sentence, source.labels) for sentence in part)
         repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
-        parts.append(_Part(source, sentences, repairs))
+        parts.append(_Part(source, sentences, repairs, frozenset(count_labels(corpus.sentences))))
     return parts
 
 
@@ -224,20 +229,13 @@ def _synthetic(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...
     return synthesise(synthesis, names_of(lending), seed=config.training.seed)
 
 
-def _renamed(sentence: Sentence, labels: dict[str, str]) -> Sentence:
-    if not labels or sentence.spans is None:
-        return sentence
-    spans = (Span(s.start, s.end, labels.get(s.label, s.label)) for s in sentence.spans)
-    return replace(sentence, spans=tuple(span for span in spans if span.label))
-
-
 def _labels(
     config: RunConfig, train: Iterable[Sentence], dev: Iterable[Sentence]
 ) -> tuple[str, ...]:
-    found = _count_labels(train)
+    found = count_labels(train)
     if not found:
         raise ConfigError(f"data.train: no entity in {[s.path for s in config.data.train]}")
-    in_dev = _count_labels(dev)
+    in_dev = count_labels(dev)
     if not in_dev:
         raise ConfigError(
             f"data.dev: no entity in {[s.path for s in config.data.dev]}: nothing to choose the"
@@ -252,7 +250,38 @@ def _labels(
     return tuple(sorted(found))
 
 
-def _count_labels(sentences: Iterable[Sentence]) -> Counter[str]:
+def _check_renaming(config: RunConfig, parts: Sequence[_Part]) -> None:
+    """Refuse a label to rename that no file with this renaming has: it is misspelt, or gone."""
+    lacking = _not_renamed(parts)
+    if lacking and config.data.test:
+        lacking &= _not_renamed(_read_sources(config, "test"))
+    if lacking:
+        found = ", ".join(sorted({label for part in parts for label in part.labels}))
+        raise ConfigError(
+            f"labels: nothing is labelled {', '.join(sorted(lacking))}; the files have {found}"
+        )
+
+
+def _not_renamed(parts: Sequence[_Part]) -> set[str]:
+    keys = {key for part in parts for key in part.source.labels}
+    used = {key for part in parts for key in part.source.labels.keys() & part.labels}
+    return keys - used
+
+
+def _check_unit(config: RunConfig, train: Sequence[Sentence]) -> None:
+    """Refuse words where characters are said: a text would be cut otherwise than training was."""
+    if config.data.unit == "word" or guess_unit(train) == "character":
+        return
+    example = next((t for s in train for t in s.tokens if len(t) > 1), None)
+    if example is not None:
+        raise ConfigError(
+            f"data.unit: 'character', but the tokens of data.train are words, as {example!r}; "
+            'say unit = "word"'
+        )
+
+
+def count_labels(sentences: Iterable[Sentence]) -> Counter[str]:
+    """Count the entities of each label."""
     return Counter(span.label for sentence in sentences for span in sentence.spans or ())
 
 

@@ -47,7 +47,7 @@ def read_templates(path: Path) -> Templates:
     templates: list[str] = []
     numbered: list[tuple[int, str]] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise ConfigError(f"data.synthesis.templates: no such file: {path}") from error
     for number, line in enumerate(map(str.strip, lines), start=1):

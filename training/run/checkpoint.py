@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tagbelt.data.checkpoint.artifact import (
     CARD,
     CONFIG,
+    SUMS,
     Header,
+    damage,
     replaced,
     write_json,
     write_sums,
@@ -29,7 +32,7 @@ from tagbelt.training.config import DistillationConfig, RunConfig
 from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.events import Message
 from tagbelt.training.loop.loop import Progress, Trainer
-from tagbelt.training.run.prepare import Run, tell_repairs
+from tagbelt.training.run.prepare import Run, tell_overlap, tell_repairs
 from tagbelt.training.rundir import differences, parse_saved
 from tagbelt.training.scores.calibration import Calibration, calibrate
 from tagbelt.training.scores.evaluate import MODES, Scores, evaluate_sentences
@@ -82,6 +85,7 @@ def finish(run: Run) -> dict[str, Scores]:
     results = {"dev": _evaluate(run, precision, run.data.dev)}
     test, repairs = read_split(run.trainer.config, "test")
     tell_repairs(repairs, run.progress)
+    tell_overlap("test", test, run.data.train, run.progress)
     if test:
         results["test"] = _evaluate(run, precision, test)
     metrics = {f"{split}_f1": round(_f1(scores), 4) for split, scores in results.items()}
@@ -227,6 +231,7 @@ def save_state(directory: Path, trainer: Trainer) -> None:
                 **asdict(trainer.progress),
             },
         )
+        write_sums(fresh)
 
 
 def load_state(directory: Path, trainer: Trainer) -> None:
@@ -234,7 +239,23 @@ def load_state(directory: Path, trainer: Trainer) -> None:
 
     Raises:
         ConfigError: a state of another config, or of other data; the message names what differs.
+            A file that is missing or damaged; the message names it.
     """
+    names = (NETWORK, OPTIMISER, PROGRESS, *([AVERAGE] if trainer.average is not None else []))
+    # States of earlier releases have no sums.
+    fault = damage(directory, names) if (directory / SUMS).exists() else None
+    if fault is not None:
+        raise ConfigError(f"can't resume: {fault}; {_REMEDY}")
+    try:
+        _load_state(directory, trainer)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ConfigError(f"can't resume: {directory} is damaged: {error}; {_REMEDY}") from error
+
+
+_REMEDY = "bring it back from a copy, or train anew with another --out"
+
+
+def _load_state(directory: Path, trainer: Trainer) -> None:
     value = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
     check_same(value.pop("config"), trainer.config, place=str(directory))
     if value.pop("data") != fingerprint(trainer):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.data.conll.reading import guess_unit
+from tagbelt.data.types import Sentence
 from tagbelt.errors import ConfigError
 from tagbelt.model.batch import EncodedSentences
 from tagbelt.model.config import ModelConfig, WordConfig
@@ -21,6 +23,7 @@ from tagbelt.training.loop.loop import Progress, Trainer, make_average, make_opt
 from tagbelt.training.rundir import CHECKPOINT
 
 REPAIRS_SHOWN = 5
+NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,21 @@ def _tell_data(config: RunConfig, data: RunData, progress: Callback) -> None:
         counts = f"{len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
         progress(Message(f"{name}: {counts}"))
     progress(Message(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})"))
+    if config.data.unit == "word" and guess_unit(data.train) == "character":
+        progress(Message("data.unit is 'word', but the tokens of training are characters", True))
     tell_repairs(data.repairs, progress)
+    tell_overlap("dev", data.dev, data.train, progress)
+
+
+def tell_overlap(
+    split: str, sentences: Sequence[Sentence], train: Sequence[Sentence], progress: Callback
+) -> None:
+    """Warn of a split that training has seen nearly all of: its scores tell nothing of new text."""
+    known = {sentence.tokens for sentence in train}
+    seen = sum(sentence.tokens in known for sentence in sentences)
+    if seen >= NEARLY_ALL * len(sentences) > 0:
+        which = f"{seen:,} of the {len(sentences):,} sentences of {split} stand in training too"
+        progress(Message(f"{which}: scores on {split} say nothing of other text", is_warning=True))
 
 
 def tell_repairs(repairs: Sequence[str], progress: Callback) -> None:

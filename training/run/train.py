@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
-from tagbelt.data.checkpoint.artifact import CONFIG, restore, write_json
+from tagbelt.data.checkpoint.artifact import CONFIG, name_fault, restore, write_json
 from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig
@@ -25,6 +26,7 @@ from tagbelt.training.rundir import (
     check_digests,
     digests,
     held,
+    read_metrics,
     write_digests,
 )
 from tagbelt.training.scores.evaluate import Scores
@@ -49,13 +51,31 @@ def train(
         ConfigError: a config, file or directory that can't be used, or where another run trains.
         ConllError: a file that can't be read.
         VectorError: vectors that can't be read, or whose package is not installed.
+        OSError: the disk is full, or can't be written to; whole epochs are kept.
         FloatingPointError: the loss is no number any more.
     """
     place = Path(directory)
     if resume and not place.exists():
         raise _nothing_to_resume(place)
+    if not resume:
+        check_servable(config)
     with held(place):
-        return _train(config, place, resume, progress or ignore)
+        try:
+            return _train(config, place, resume, progress or ignore)
+        except SafetensorError as error:  # of a disk that is full, above all
+            raise OSError(f"{place}: can't be written: {error}") from error
+
+
+def check_servable(config: RunConfig) -> None:
+    """Refuse a name or version that the server would refuse, before hours of training.
+
+    Raises:
+        ConfigError: it can't be served under that.
+    """
+    for key in ("name", "version"):
+        fault = name_fault(key, getattr(config, key))
+        if fault is not None:
+            raise ConfigError(f"{key}: {fault}")
 
 
 def _train(
@@ -82,10 +102,17 @@ def _settle_directory(directory: Path, *, resume: bool) -> bool:
     """Put right what a killed run left; return whether there is a finished epoch to go on from."""
     for name in (STATE, CHECKPOINT):
         restore(directory / name)
-    has_state = (directory / STATE / PROGRESS).exists()
+    has_state = (directory / STATE).exists()
     if has_state and not resume:
         raise ConfigError(
             f"{directory}: a run is here already; go on with --resume, or give another --out"
+        )
+    epochs = len(read_metrics(directory))
+    # An epoch's metrics are written before its state: one may be ahead.
+    if resume and (epochs > 1 or has_state) and not (directory / STATE / PROGRESS).exists():
+        raise ConfigError(
+            f"can't resume: {directory / STATE / PROGRESS} is missing, though {epochs} epochs were "
+            "trained; bring it back from a copy, or train anew with another --out"
         )
     # A run that was killed in its first epoch has its config there; to resume is to start anew.
     if resume and not has_state and not (directory / CONFIG).exists():

@@ -1,7 +1,8 @@
 """Entity scores: a span F1 for choosing epochs, and seqeval's for what is reported."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any, Literal, TypedDict
 
 from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags
 from tagbelt.data.types import Sentence, Span
+from tagbelt.errors import InputError
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import layout_of_options
+from tagbelt.training.corpus.corpus import count_labels
+from tagbelt.training.data_config import renamed
 
 Mode = Literal["default", "strict"]
 MODES: tuple[Mode, ...] = ("strict", "default")
@@ -113,23 +117,50 @@ def evaluate(
     repair: bool = False,
     precision: Precision = "auto",
     threads: int | None = None,
+    labels: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = warnings.warn,
 ) -> Scores:
-    """Score a checkpoint on a CoNLL file, or on annotated sentences.
+    """Score a checkpoint, or that of a training run, on a CoNLL file or on annotated sentences.
 
     `columns`, `separator`, `scheme` and `repair` say how a file is read; see `FileLayout`.
+    `labels` renames the labels of gold, those renamed to "" are left out. `tell` is given a
+    sentence on labels that the model does not have, which can only be missed.
 
     Raises:
         ConfigError: columns without token or tag, an unknown separator or scheme.
         ConllError: the file can't be read so.
+        InputError: a file without a sentence, or a label to rename that it does not have.
         CheckpointError: no checkpoint, or a damaged one.
         ValueError: a sentence without gold tags, named by its line.
     """
+    place = "gold"
     if isinstance(gold, str | os.PathLike):
+        place = str(gold)
         layout = layout_of_options(columns, separator, scheme, repair=repair)
         gold = layout.read(Path(gold)).sentences
-    return evaluate_sentences(
-        Tagger.load(Path(checkpoint), threads=threads, precision=precision), gold
-    )
+        if not gold:
+            raise InputError(f"{place}: holds no sentence to evaluate on")
+    gold = _relabelled(gold, labels or {}, place)
+    tagger = Tagger.load(Path(checkpoint), threads=threads, precision=precision)
+    unknown = sorted(set(count_labels(gold)) - set(tagger.info.labels))
+    if unknown:
+        tell(
+            f"{place}: labels that the model does not have, so that it misses them all: "
+            f"{', '.join(unknown)}; it has {', '.join(tagger.info.labels)}; "
+            "--label OTHER=ITS renames them"
+        )
+    return evaluate_sentences(tagger, gold)
+
+
+def _relabelled(
+    gold: Sequence[Sentence], labels: Mapping[str, str], place: str
+) -> Sequence[Sentence]:
+    found = count_labels(gold)
+    missing = sorted(labels.keys() - found)
+    if missing:
+        known = ", ".join(sorted(found)) or "none"
+        raise InputError(f"{place}: no label {', '.join(missing)} to rename; it has {known}")
+    return [renamed(sentence, labels) for sentence in gold]
 
 
 def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
@@ -148,7 +179,7 @@ def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
 
 def render(reports: Scores) -> str:
     """Lay the reports of all modes out as a table, in per cent."""
-    width = max(12, *(len(name) for scores in reports.values() for name in scores["types"]))
+    width = max([12, *(len(name) for scores in reports.values() for name in scores["types"])])
     lines = []
     for mode, scores in reports.items():
         lines.append(f"{mode} mode, {scores['scheme']}, {scores['tool']}")

@@ -87,3 +87,7 @@ def test_a_file_comes_from_its_address_or_from_a_mirror(read, tmp_path, place):
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).touch()
     assert file_source(file, "small", tmp_path) == tmp_path / place
+
+
+def test_a_byte_order_mark_is_no_part_of_a_catalogue(read):
+    assert read("\ufeff" + ENTRY + FILE) == read(ENTRY + FILE)

@@ -120,7 +120,7 @@ def test_prodigy_with_tokens_and_an_answer(rows):
 
 def test_spans_that_fit_no_tokens_or_overlap_are_told(rows):
     label = [[0, 5, "PER"], [4, 12, "PER"], [4, 16, "ORG"], [13, 99, "X"], [3, 3, "X"], [0, 3, ""]]
-    text = lines({"text": "fine"}, {"text": "Ada Lovelace Inc", "label": label})
+    text = lines({"text": "fine", "label": []}, {"text": "Ada Lovelace Inc", "label": label})
     sentences, losses = rows("a.jsonl", Format.doccano, text)
     assert sentences == [("fine", ()), ("Ada Lovelace Inc", (Span(1, 3, "ORG"),))]
     assert losses == {
@@ -291,3 +291,169 @@ def test_documents_of_brat_never_take_each_others_name(tmp_path):
         "00005": "five",
     }
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+REGION = {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]}
+
+
+def test_tasks_that_nobody_annotated_are_left_out_and_told(rows):
+    predicted = task("Eve left", predictions=[{"result": [{"type": "labels", "value": REGION}]}])
+    cancelled = task("Bob left", REGION)
+    cancelled["annotations"][0]["was_cancelled"] = True
+    tasks = [
+        task("Ada left", REGION),
+        {"data": {"text": "Nobody looked"}},
+        {**predicted, "annotations": []},
+        cancelled,
+        task("It rains"),  # annotated: there is nothing in it
+    ]
+    sentences, losses = rows("a.json", Format.labelstudio, json.dumps(tasks))
+    assert sentences == [("Ada left", (Span(0, 1, "PER"),)), ("It rains", ())]
+    assert {kind: [m.split(": ")[1] for m in found] for kind, found in losses.items()} == {
+        "not-annotated": ["task 2"],
+        "only-predicted": ["task 3"],
+        "skipped": ["task 4"],
+    }
+
+
+def test_lines_that_nobody_annotated_or_accepted_are_left_out_and_told(rows):
+    text = lines(
+        {"text": "Ada left", "spans": [{"start": 0, "end": 3, "label": "PER"}]},
+        {"text": "Nobody looked"},
+        {"text": "Skipped", "spans": [], "answer": "ignore"},
+        {"text": "It rains", "answer": "accept"},
+        {"text": "It pours", "label": []},
+    )
+    for source_format in (Format.prodigy, Format.doccano):
+        sentences, losses = rows("a.jsonl", source_format, text)
+        assert [text for text, _ in sentences] == ["Ada left", "It rains", "It pours"]
+        assert losses == {
+            "not-annotated": [
+                "a.jsonl:2: it has none of the fields label, labels, entities, spans"
+            ],
+            "not-accepted": ["a.jsonl:3: the answer is 'ignore'"],
+        }
+
+
+def test_white_space_at_the_edge_of_a_span_is_cut_off(rows):
+    label = [[0, 4, "PER"], [3, 13, "ORG"], [12, 14, "X"]]
+    for tokenizing in ("word", "whitespace"):
+        text = lines({"text": "Ada Lovelace  left", "label": label})
+        sentences, losses = rows("a.jsonl", Format.doccano, text, tokenizing=tokenizing)
+        assert sentences == [("Ada Lovelace left", (Span(0, 1, "PER"), Span(1, 2, "ORG")))]
+        assert len(losses.pop("trimmed")) == 2
+        expected = "a.jsonl:1: X '  ' at 12 to 14 does not begin and end with tokens"
+        assert losses == {"misaligned": [expected]}
+
+
+def test_a_span_twice_is_one(rows):
+    text = lines({"text": "Ada left", "label": [[0, 3, "PER"], [0, 3, "PER"]]})
+    assert rows("a.jsonl", Format.doccano, text) == ([("Ada left", (Span(0, 1, "PER"),))], {})
+
+
+@pytest.mark.parametrize(
+    ("align", "spans", "kind"),
+    [
+        ("strict", (), "misaligned"),
+        ("contract", (Span(1, 2, "PER"),), "moved"),
+        ("expand", (Span(0, 3, "PER"),), "moved"),
+    ],
+)
+def test_spans_that_end_inside_tokens_are_aligned_as_asked(rows, align, spans, kind):
+    text = lines({"text": "young Ada Lovelace left", "label": [[2, 14, "PER"]]})
+    sentences, losses = rows("a.jsonl", Format.doccano, text, align=align)
+    assert sentences == [("young Ada Lovelace left", spans)]
+    assert list(losses) == [kind]
+    inside = lines({"text": "young Ada", "label": [[7, 8, "PER"]]})
+    sentences, losses = rows("a.jsonl", Format.doccano, inside, align=align)
+    assert list(losses) == ["moved" if align == "expand" else "misaligned"]
+
+
+def test_a_span_of_brat_over_a_line_break_is_whole_and_comes_back(tmp_path):
+    folder = tmp_path / "brat"
+    folder.mkdir()
+    (folder / "a.txt").write_text("He saw New\nYork today, and Rome.", encoding="utf-8")
+    rows = "T1\tLOC 7 10;11 15\tNew York\nT2\tX 0 2;16 21\tHe today\nT3\tLOC 26 31\t Rome\n"
+    (folder / "a.ann").write_text(rows, encoding="utf-8")
+    done = convert(folder, Format.brat, Format.conll, SourceOptions(), TargetOptions())
+    assert "New\tB-LOC\nYork\tI-LOC\n" in done.text
+    assert "Rome\tB-LOC\n" in done.text
+    assert done.losses.counts == {"joined": 1, "discontinuous": 1, "trimmed": 1}
+    assert (done.losses.lost, done.losses.left_out) == (1, 0)
+    again = convert(folder, Format.brat, Format.brat, SourceOptions(), TargetOptions())
+    save(again, tmp_path / "out", TargetOptions())
+    assert (tmp_path / "out" / "a.ann").read_text("utf-8").startswith(rows.split("\n")[0] + "\n")
+
+
+def test_a_byte_order_mark_is_no_part_of_json_lines(rows, tmp_path):
+    text = lines({"text": "Ada left", "label": [[0, 3, "PER"]]})
+    assert rows("a.jsonl", Format.doccano, "\ufeff" + text) == rows("a.jsonl", Format.doccano, text)
+    (tmp_path / "b.jsonl").write_text("\ufeff" + text, encoding="utf-8")
+    assert guess_source(tmp_path / "b.jsonl") is Format.doccano
+
+
+ENTITIES = ("Ada 😀 left Rome", (Span(0, 1, "PER"), Span(3, 4, "LOC")))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("spacy.json", [["Ada 😀 left Rome", {"entities": [[0, 3, "PER"], [11, 15, "LOC"]]}]]),
+        ("spacy.jsonl", ["Ada 😀 left Rome", {"entities": [[0, 3, "PER"], [11, 15, "LOC"]]}]),
+        (
+            "hf.jsonl",
+            {"tokens": ["Ada", "😀", "left", "Rome"], "ner_tags": ["B-PER", "O", "O", "B-LOC"]},
+        ),
+        (
+            "gliner.jsonl",
+            {
+                "tokenized_text": ["Ada", "😀", "left", "Rome"],
+                "ner": [[0, 0, "PER"], [3, 3, "LOC"]],
+            },
+        ),
+        ("array.json", [{"text": "Ada 😀 left Rome", "label": [[0, 3, "PER"], [12, 16, "LOC"]]}]),
+        (
+            "min.json",
+            [
+                {
+                    "text": "Ada 😀 left Rome",
+                    "label": [
+                        {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]},
+                        {"start": 11, "end": 15, "text": "Rome", "labels": ["LOC"]},
+                    ],
+                }
+            ],
+        ),
+        (
+            "cluener.jsonl",
+            {
+                "text": "Ada 😀 left Rome",
+                "label": {"PER": {"Ada": [[0, 2]]}, "LOC": {"Rome": [[11, 14]]}},
+            },
+        ),
+    ],
+)
+def test_what_other_tools_write_is_told_and_read(rows, tmp_path, name, content):
+    text = json.dumps(content, ensure_ascii=False) + "\n"
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert rows(name, guess_source(tmp_path / name), text) == ([ENTITIES], {})
+
+
+def test_tags_that_are_numbers_or_too_few_are_refused(rows):
+    for tags in ([1, 0], ["B-PER"], ["B-PER", "perhaps"]):
+        with pytest.raises(DataError, match="tag"):
+            rows("a.jsonl", Format.prodigy, lines({"tokens": ["Ada", "left"], "ner_tags": tags}))
+
+
+def test_a_field_within_an_object(rows):
+    text = lines({"data": {"text": "Ada left"}, "label": [[0, 3, "PER"]]})
+    sentences, _ = rows("a.jsonl", Format.doccano, text, field="data.text")
+    assert sentences == [("Ada left", (Span(0, 1, "PER"),))]
+
+
+def test_brat_in_folders_of_a_folder(tmp_path):
+    (tmp_path / "in" / "x").mkdir(parents=True)
+    (tmp_path / "in" / "x" / "a.txt").write_text("Ada left", encoding="utf-8")
+    (tmp_path / "in" / "x" / "a.ann").write_text("T1\tPER 0 3\tAda\n", encoding="utf-8")
+    done = convert(tmp_path / "in", Format.brat, Format.conll, SourceOptions(), TargetOptions())
+    assert done.text == "Ada\tB-PER\nleft\tO\n\n"

@@ -57,6 +57,20 @@ WEB = [
     ("ok :) :-( ;D <3 =)", "ok :) :-( ;D <3 =)"),
     ("note: (a) b:c", "note : ( a ) b : c"),
     ("R &amp; B &#39; &x;", "R &amp; B &#39; & x ;"),
+    (
+        "Barack Obama&nbsp;visited&#160;us&#xA0;all",
+        "Barack Obama &nbsp; visited &#160; us &#xA0; all",
+    ),
+    ("M&uuml;nchen, &Uuml;ber K&#246;ln&#xDF;", "M&uuml;nchen , &Uuml;ber K&#246;ln&#xDF;"),
+    (
+        "Caf&eacute; &Eacute;&eacute; 2&times;3&#215;4",
+        "Caf&eacute; &Eacute;&eacute; 2 &times; 3 &#215; 4",
+    ),
+    ("Procter&amp;Gamble, Procter&Gamble; AT&T;", "Procter&amp;Gamble , Procter&Gamble ; AT&T ;"),
+    (
+        "&quot;Acme&quot;&mdash;1996&ndash;97&hellip;",
+        "&quot; Acme &quot; &mdash; 1996 &ndash; 97 &hellip;",
+    ),
     ("I 👍🏽❤️🇫🇷🇩🇪 👩‍👩‍👧x", "I 👍🏽 ❤️ 🇫🇷 🇩🇪 👩‍👩‍👧 x"),
 ]
 OTHER_LANGUAGES = [

@@ -42,6 +42,11 @@ def as_dict(vectors):
         "3 2\n" + GLOVE,  # word2vec and fastText begin with count and size
         GLOVE.replace("\n", " \n"),  # fastText ends its lines in a space
         GLOVE.replace("\n", "\r\n"),
+        GLOVE.replace(" ", "\t"),
+        GLOVE.replace("the ", "the\t").replace(", ", ",\t").replace("Paris ", "Paris\t"),
+        "3\t2\n" + GLOVE,
+        "\ufeff" + GLOVE,
+        "\ufeff3 2\r\n" + GLOVE.replace(" ", "\t"),
         "\n" + GLOVE.rstrip("\n") + "\n\n",
     ],
 )
@@ -98,6 +103,12 @@ def test_the_most_frequent_of_words_that_differ_in_case_is_kept(write):
         (b"a 1 2\nb\xff 1 2\n", r"vectors\.txt:2: not UTF-8: .*0xff"),
         ("", r"vectors\.txt: no vector in it"),
         ("3 2\n", r"vectors\.txt: no vector in it"),
+        ("3 2\na 1 2\nb 1 2\n", r"vectors\.txt:3: ends after 2 .*announces 3: a cut download"),
+        ("1 2\na 1 2\nb 1 2\n", r"vectors\.txt:3: ends after 2 vectors, .* announces 1"),
+        ("2 3\na 1 2\nb 1 2\n", r"vectors\.txt:2: 2 values, the first line has 3"),
+        ("a,1,2\nb,1,2\n", r"vectors\.txt:1: 0 values.*behind spaces or tabs"),
+        ("a\t1 2\nb\t1\n", r"vectors\.txt:2: 1 values, the first line has 2"),
+        ("a b\t1 2\nb\tc\t1 2\n", r"vectors\.txt:2: 3 values, the first line has 2"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")

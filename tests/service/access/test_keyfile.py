@@ -155,3 +155,8 @@ def test_a_file_that_cannot_be_read(tmp_path):
 def test_a_hash_is_not_shown_with_its_key():
     (key,) = parse_toml(entry(), "f")
     assert "sha256" not in repr(key)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_keys(tmp_path):
+    (tmp_path / "keys.toml").write_bytes(b"\xef\xbb\xbf" + entry().encode())
+    assert read_file(tmp_path / "keys.toml") == parse_toml(entry(), "keys.toml")

@@ -152,3 +152,13 @@ def test_the_digest_is_that_of_the_sums(tmp_path):
     (path / SUMS).unlink()
     with pytest.raises(Exception, match=r"en: SHA256SUMS is missing"):
         place.digest()
+
+
+def test_a_training_run_stands_for_its_checkpoint(tmp_path):
+    run = tmp_path / "runs" / "mine"
+    folder(run / "checkpoint", name="mine", version="1")
+    (run / "config.json").write_text('{"name": "mine", "data": {}}', encoding="utf-8")
+    for root in (run, tmp_path / "runs"):
+        scan = Store(root).scan()
+        assert [(p.full_name, p.path) for p in scan.places] == [("mine@1", run / "checkpoint")]
+        assert scan.refusals == ()

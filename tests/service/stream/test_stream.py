@@ -207,3 +207,12 @@ def test_a_client_that_does_not_read_stops_the_server_from_reading():
             reader.start()
             reader.join(timeout=20)
             assert not reader.is_alive()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_body(client):
+    line = b'\xef\xbb\xbf{"text": "Toyota"}'
+    (result,) = ask(client, line)
+    assert [e["label"] for e in result["entities"]] == ["ORG"]
+    headers = {"content-type": "application/json"}
+    reply = client.request("POST", "/v1/tag", content=line, headers=headers)
+    assert (reply.status_code, reply.json()["results"][0]["entities"][0]["text"]) == (200, "Toyota")

@@ -104,3 +104,19 @@ def test_gold_tags_become_ids_of_the_scheme_that_is_trained(files):
     data = load_run_data(config)
     [ids] = encode_split(data.train, data.vocabulary, data.tags, config).tags
     assert [data.tags[i] for i in ids.tolist()] == ["B-PER", "E-PER", "O", "S-PER"]
+
+
+def test_words_are_no_characters(files):
+    with pytest.raises(ConfigError, match=r"data\.unit: 'character', but .* words, as 'Ada'"):
+        load_run_data(files({"data.unit": "character", "model.characters.kind": "none"}))
+
+
+def test_a_label_to_rename_must_stand_in_some_file(files):
+    changes = {"data.labels": {"PER": "PERSON", "ORG": "", "LCO": "LOC"}}
+    with pytest.raises(ConfigError, match="nothing is labelled LCO, ORG; the files have PER"):
+        load_run_data(files(changes))
+    in_test = {**changes, "data.labels": {"PER": "PERSON", "ORG": ""}, "data.test": "test"}
+    assert load_run_data(files(in_test, test="x B-ORG\n")).labels == ("PERSON",)
+    own = {"data.train": [{"path": "train", "labels": {"PRE": "P"}}], "data.labels": {"PER": "P"}}
+    with pytest.raises(ConfigError, match="nothing is labelled PRE"):
+        load_run_data(files(own))

@@ -81,3 +81,7 @@ def test_names_are_taken_from_what_sentences_mark():
     long = Sentence(("A",) * (LONGEST_NAME + 1), (Span(0, LONGEST_NAME + 1, "PER"),))
     unlabelled = Sentence(("Bo",))
     assert names_of([Sentence(tokens, spans), long, unlabelled]) == {"PER": [("Ada", "Lee")]}
+
+
+def test_a_byte_order_mark_is_no_part_of_templates(make):
+    assert make("\ufeff" + TEMPLATES.lstrip()) == make(TEMPLATES.lstrip())

@@ -12,6 +12,8 @@ from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
 from tagbelt.model.checkpoint import load_network
 from tagbelt.model.config import CELLS
+from tagbelt.training.analysis.page import render_page
+from tagbelt.training.analysis.report import load_run, make_report
 from tagbelt.training.config import parse_config
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop import loop
@@ -262,3 +264,30 @@ def test_the_examples_are_what_their_readme_says():
             read_split(tiny_config(base=base), split)[0] for split in ("train", "dev", "test")
         )
         assert tuple(map(len, splits)) == counts
+
+
+def test_a_test_file_without_entities_is_trained_and_reported_to_the_end(trained, tmp_path):
+    file = tmp_path / "plain.conll"
+    file.write_text("Nothing\tO\nhappened\tO\n", encoding="utf-8")
+    run = trained({"training.epochs": 1, "data.test": str(file)})
+    assert run.report["test"]["strict"]["micro"]["support"] == 0
+    assert "all (micro)" in run.said
+    assert "<html" in render_page(make_report(load_run(run.directory)), mistakes=5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "my model/v1 é"}, {"name": "auto"}, {"version": "1 beta"}, {"version": ""}]
+)
+def test_a_name_that_cannot_be_served_is_refused_before_training(changes, tmp_path):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        train(tiny_config(changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_that_training_has_is_warned_of(trained, tmp_path):
+    copy = tmp_path / "copy.conll"
+    copy.write_bytes(TRAIN.read_bytes())
+    run = trained({"training.epochs": 1, "data.dev": str(copy), "data.test": str(copy)})
+    for split in ("dev", "test"):
+        assert f"of the 40 sentences of {split} stand in training too" in run.said
+    assert "stand in training too" not in trained({"training.epochs": 1}).said
