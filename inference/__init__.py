@@ -2,11 +2,13 @@
 
 from tagbelt.inference.annotation import Annotation, ModelInfo, Phases, TagPath, UnscoredEntity
 from tagbelt.inference.inputs import TokenizedItem
+from tagbelt.inference.inspection import Inspection
 from tagbelt.inference.scoring.vector_cache import VectorCacheUse
 from tagbelt.inference.tagger import Tagger
 
 __all__ = [
     "Annotation",
+    "Inspection",
     "ModelInfo",
     "Phases",
     "TagPath",

@@ -9,11 +9,14 @@ import numpy as np
 
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Entity
+from tagbelt.errors import InputError
 from tagbelt.inference.annotation import Annotation, ModelInfo, Phases
 from tagbelt.inference.annotator import Annotator, iob2_names, tag_names
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.inference.inputs import TokenizedItem, check_item, check_sentences, checked_texts
+from tagbelt.inference.inspection import Inspection
+from tagbelt.inference.inspector import Inspector, Occlude
 from tagbelt.inference.scoring.scorer import Scorer
 from tagbelt.inference.scoring.vector_cache import VectorCacheUse
 from tagbelt.inference.threads import available_threads
@@ -31,6 +34,7 @@ class Tagger:
     more than `limit` tokens is scored in windows that share `overlap` tokens (a 32nd of
     `limit` unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results
     do not depend on which texts are tagged together. `workers` threads share the batches of a call.
+    `inspector` is what `inspect` looks with.
     Raises ValueError when these do not fit together.
     """
 
@@ -46,8 +50,10 @@ class Tagger:
         overlap: int | None = None,
         budget: int = 4096,
         workers: int = 1,
+        inspector: Inspector | None = None,
     ):
         self.info = info
+        self._inspector = inspector
         table = tag_table(info.tags, info.scheme)
         if set(info.labels) != set(table.labels):
             raise ValueError(f"labels {info.labels} are not those of the tags {info.tags}")
@@ -94,6 +100,7 @@ class Tagger:
             loaded.info,
             limit=loaded.window,
             workers=available_threads() if threads is None else threads,
+            inspector=loaded.inspector,
         )
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
@@ -178,6 +185,31 @@ class Tagger:
         does not depend on the others. The seconds that it took are added to `phases`.
         """
         return self._annotator.annotate(items, phases)
+
+    def inspect(self, item: str | Sequence[str], *, occlude: Occlude = ()) -> Inspection:
+        """Return what happens inside the network while it reads one text, or one list of tokens.
+
+        It is the network in float32 that is run, whatever precision tags. `occlude` names entities
+        by their number in the text, from 0, or is "all": for each, every token of its sentence is
+        hidden in turn, which tells what the entity rests on.
+
+        Raises:
+            InputError: more than 128 tokens, a sentence longer than the model's window, or an
+                entity that is not there.
+            CheckpointError: the checkpoint has no weights beside its graphs, or was replaced.
+            TypeError, ValueError: see `tokenize`.
+        """
+        read = self.tokenize(item)
+        return self._looking().inspect(read, occlude)
+
+    def check_inspect(self, item: TokenizedItem) -> None:
+        """Raise InputError or CheckpointError where `inspect` would, but for missing entities."""
+        self._looking().check(item)
+
+    def _looking(self) -> Inspector:
+        if self._inspector is None:
+            raise InputError("this tagger was not loaded from a checkpoint: nothing to look into")
+        return self._inspector
 
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the tokens looked up since this was made, and those of them that were computed."""
