@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from tagbelt.inference.crf.algorithms import find_spans, span_posteriors, token_
 from tagbelt.inference.crf.parameters import CrfParameters, Spans, tag_table
 from tagbelt.inference.equations import Floats
 from tagbelt.inference.float_network import FloatNetwork
-from tagbelt.inference.inputs import TokenizedItem
+from tagbelt.inference.inputs import Occlude, TokenizedItem
 from tagbelt.inference.inspection import (
     DirectionTrace,
     Inspection,
@@ -29,8 +28,6 @@ MOST_TOKENS = 128
 turn, grow with their square."""
 HIDDEN_TOGETHER = 6
 """Copies of a sentence, each with a token hidden, that run together: bounds the memory."""
-
-Occlude = Literal["all"] | Sequence[int]
 
 
 class Inspector:

@@ -2,21 +2,29 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
 import numpy as np
 
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Entity
-from tagbelt.errors import InputError
+from tagbelt.errors import CheckpointError
 from tagbelt.inference.annotation import Annotation, ModelInfo, Phases
 from tagbelt.inference.annotator import Annotator, iob2_names, tag_names
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
-from tagbelt.inference.inputs import TokenizedItem, check_item, check_sentences, checked_texts
+from tagbelt.inference.inputs import (
+    Occlude,
+    TokenizedItem,
+    check_item,
+    check_sentences,
+    checked_texts,
+)
 from tagbelt.inference.inspection import Inspection
-from tagbelt.inference.inspector import Inspector, Occlude
+from tagbelt.inference.inspector import Inspector
 from tagbelt.inference.scoring.scorer import Scorer
 from tagbelt.inference.scoring.vector_cache import VectorCacheUse
 from tagbelt.inference.threads import available_threads
@@ -182,9 +190,18 @@ class Tagger:
         """Return one annotation an item, in order; they are worked on together.
 
         Texts, token lists and what is wanted of them may be mixed in any way: an item's annotation
-        does not depend on the others. The seconds that it took are added to `phases`.
+        does not depend on the others. The seconds that it took are added to `phases`. Raises as
+        `inspect` does for items that ask for an inspection.
         """
-        return self._annotator.annotate(items, phases)
+        found = self._annotator.annotate(items, phases)
+        for place, item in enumerate(items):
+            if item.inspect is not None:
+                began = perf_counter()
+                seen = self._looking().inspect(item, item.inspect)
+                found[place] = replace(found[place], inspection=seen)
+                if phases is not None:
+                    phases.add(infer=perf_counter() - began)
+        return found
 
     def inspect(self, item: str | Sequence[str], *, occlude: Occlude = ()) -> Inspection:
         """Return what happens inside the network while it reads one text, or one list of tokens.
@@ -208,7 +225,9 @@ class Tagger:
 
     def _looking(self) -> Inspector:
         if self._inspector is None:
-            raise InputError("this tagger was not loaded from a checkpoint: nothing to look into")
+            raise CheckpointError(
+                "this tagger was not loaded from a checkpoint: nothing to look into"
+            )
         return self._inspector
 
     def vector_cache_use(self) -> VectorCacheUse:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from tagbelt.inference import Annotation
+from tagbelt.inference import Annotation, Occlude
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
 from tagbelt.service.api.schemas import DIGEST_HEADER
@@ -102,6 +102,8 @@ class Query:
     model: str | None = None
     marginals: bool = False
     paths: int = 0
+    inspect: Occlude | None = None
+    """Look inside, too; see `Tagger.inspect`."""
     field: str = "texts"
     """The name of the items in messages."""
     served: Served | None = None
@@ -208,6 +210,7 @@ class Tagging:
             work,
             marginals=query.marginals,
             paths=query.paths,
+            inspect=query.inspect,
             characters=sum(sizes),
         )
 

@@ -26,6 +26,9 @@ class ServableTagger(Protocol):
     ) -> Sequence[Annotation]:
         """One annotation each, in order."""
 
+    def check_inspect(self, item: TokenizedItem) -> None:
+        """Raise InputError or CheckpointError for an item that cannot be inspected."""
+
     def vector_cache_use(self) -> VectorCacheUse:
         """Counts of word forms: looked up, and of those computed."""
 

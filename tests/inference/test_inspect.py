@@ -228,7 +228,7 @@ def test_longer_than_the_bound_or_the_window_is_refused(tagger_of):
 
 
 def test_a_tagger_that_was_not_loaded_has_nothing_to_look_into(tagger):
-    with pytest.raises(InputError, match="not loaded from a checkpoint"):
+    with pytest.raises(CheckpointError, match="not loaded from a checkpoint"):
         tagger.inspect("Anna")
 
 

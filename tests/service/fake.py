@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Entity, Tokens
+from tagbelt.errors import CheckpointError
 from tagbelt.inference import (
     Annotation,
     ModelInfo,
@@ -83,6 +84,9 @@ class FakeTagger:
         if phases is not None:
             phases.add(infer=0.002, decode=0.001)
         return [self._annotation(reading) for reading in readings]
+
+    def check_inspect(self, item: TokenizedItem) -> None:  # noqa: ARG002
+        raise CheckpointError("a fake has no network to look into")
 
     def vector_cache_use(self) -> VectorCacheUse:
         return VectorCacheUse(hits=len(self.calls), misses=1)
