@@ -34,8 +34,7 @@ GATES = {
     "mgu": {"forget"},
 }
 NETWORKS = {
-    f"{cell}{'-peephole' if peephole else ''}": {"cell": cell, "peephole": peephole}
-    for cell, peephole in ALL_CELLS
+    f"{cell}-{peephole}": {"cell": cell, "peephole": peephole} for cell, peephole in ALL_CELLS
 } | {
     "forward": {"cell": "lstm", "bidirectional": False},
     "two-layers": {"cell": "gru", "layers": 2},
