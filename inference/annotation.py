@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Entity, Unit
+from tagbelt.inference.inspection import Inspection
 from tagbelt.inference.notebook import to_html
 
 Marginals = tuple[dict[str, float], ...]
@@ -42,7 +43,8 @@ class Annotation:
     entities are as `Tagger.tag` returns them; for a token list, `starts` is empty and an entity's
     `start` and `end` are token indices, its `text` the tokens joined by spaces. `marginals` holds
     a dict a token, IOB2 tag -> probability, highest first, those of 0.001 or more; `paths` the
-    most probable taggings, best first, no two with the same tags. Both are None unless asked for.
+    most probable taggings, best first, no two with the same tags; `inspection` what happened inside
+    the network. All three are None unless asked for.
     """
 
     tokens: tuple[str, ...]
@@ -51,6 +53,7 @@ class Annotation:
     entities: tuple[Entity, ...]
     marginals: Marginals | None = None
     paths: tuple[TagPath, ...] | None = None
+    inspection: Inspection | None = None
 
     def _repr_html_(self) -> str:
         """Return the text with its entities marked, as a notebook shows it."""

@@ -1,6 +1,7 @@
 """Reading a checkpoint to serve it: verified, without torch, and nothing in it can run code."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,6 +16,7 @@ from tagbelt.data.checkpoint.artifact import (
     INT8_GRAPH,
     INT8_NETWORK,
     SEQUENCE_GRAPH,
+    WEIGHTS,
     WORDS_GRAPH,
     Header,
     checkpoint_at,
@@ -25,6 +27,8 @@ from tagbelt.data.conll.schemes import allowed_transitions
 from tagbelt.errors import CheckpointError
 from tagbelt.inference.annotation import ModelInfo
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
+from tagbelt.inference.float_network import FloatNetwork
+from tagbelt.inference.inspector import Inspector
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
 from tagbelt.inference.scoring.context import ContextLookup, context_of
 from tagbelt.inference.scoring.graph import open_graph
@@ -44,6 +48,7 @@ class LoadedCheckpoint:
     crf: CrfParameters
     info: ModelInfo
     window: int
+    inspector: Inspector
 
 
 def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoint:
@@ -58,8 +63,33 @@ def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoi
     header = Header.read(directory)
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)
-    scorer = _scorer(directory, header, precision, _features(directory))
-    return LoadedCheckpoint(scorer, _crf(directory, header), _info(header, digest), header.window)
+    features = _features(directory)
+    scorer = _scorer(directory, header, precision, features)
+    crf, info = _crf(directory, header), _info(header, digest)
+    read = partial(read_float_network, directory, digest)
+    inspector = Inspector(read, info, crf, *features, header.window)
+    return LoadedCheckpoint(scorer, crf, info, header.window, inspector)
+
+
+def read_float_network(directory: Path, digest: str) -> FloatNetwork:
+    """Read the weights of a checkpoint, in float32, to look inside.
+
+    Raises:
+        CheckpointError: a damaged checkpoint, one without weights (a copy for serving only), or
+            another one than that with this digest.
+    """
+    if not (directory / WEIGHTS).exists():
+        raise CheckpointError(
+            f"{directory}: {WEIGHTS} is missing: this copy is for serving only, and shows nothing "
+            "of what happens inside"
+        )
+    if verify_sums(directory) != digest:
+        raise CheckpointError(f"{directory}: was replaced since it was loaded: load it again")
+    weights = _arrays(directory / WEIGHTS, ("emissions.weight", "emissions.bias"))
+    try:
+        return FloatNetwork.read(weights, Header.read(directory).model["encoder"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{directory}: {WEIGHTS} does not fit {CONFIG}: {error}") from error
 
 
 def _check_tags(path: Path, header: Header) -> None:

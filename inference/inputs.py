@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Literal
 
 from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import Tokens, Unit
+
+Occlude = Literal["all"] | Sequence[int]
+"""Numbers of entities of a text, from 0, or all of them: see `Tagger.inspect`."""
 
 # Sentences that are looked at in one pass.
 _TOGETHER = 1024
@@ -16,7 +20,8 @@ class TokenizedItem:
     """One text or token list, cut into sentences, and what is wanted of it.
 
     `text` is None for a token list, which is one sentence whose `starts` are empty. `tokens` says
-    how many tokens there are. `marginals` and `paths`: see `Tagger.tokenize`.
+    how many tokens there are. `marginals` and `paths`: see `Tagger.tokenize`; `inspect` is None, or
+    the entities of which `Tagger.inspect` tells what they rest on.
     """
 
     text: str | None
@@ -24,6 +29,7 @@ class TokenizedItem:
     tokens: int
     marginals: bool = False
     paths: int = 0
+    inspect: Occlude | None = None
 
     @classmethod
     def of(

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,15 @@ from tagbelt.inference.annotation import Annotation, ModelInfo, Phases
 from tagbelt.inference.annotator import Annotator, iob2_names, tag_names
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
-from tagbelt.inference.inputs import TokenizedItem, check_item, check_sentences, checked_texts
+from tagbelt.inference.inputs import (
+    Occlude,
+    TokenizedItem,
+    check_item,
+    check_sentences,
+    checked_texts,
+)
+from tagbelt.inference.inspection import Inspection
+from tagbelt.inference.inspector import Inspector
 from tagbelt.inference.scoring.scorer import Scorer
 from tagbelt.inference.scoring.vector_cache import VectorCacheUse
 from tagbelt.inference.threads import available_threads
@@ -33,6 +42,7 @@ class Tagger:
     more than `limit` tokens is scored in windows that share `overlap` tokens (a 32nd of
     `limit` unless given) and decoded whole; `budget` bounds the padded tokens of a batch. Results
     do not depend on which texts are tagged together. `workers` threads share the batches of a call.
+    `inspector` is what `inspect` looks with.
     Raises ValueError when these do not fit together.
     """
 
@@ -49,8 +59,10 @@ class Tagger:
         overlap: int | None = None,
         budget: int = 4096,
         workers: int = 1,
+        inspector: Inspector | None = None,
     ):
         self.info = info
+        self._inspector = inspector
         table = tag_table(info.tags, info.scheme)
         if set(info.labels) != set(table.labels):
             raise ValueError(f"labels {info.labels} are not those of the tags {info.tags}")
@@ -97,6 +109,7 @@ class Tagger:
             loaded.info,
             limit=loaded.window,
             workers=available_threads() if threads is None else threads,
+            inspector=loaded.inspector,
         )
         tagger._origin = Path(path).resolve(), threads, precision
         return tagger
@@ -194,9 +207,45 @@ class Tagger:
 
         Texts, token lists and what is wanted of them may be mixed in any way: an item's annotation
         does not depend on the others. The seconds that it took are added to `phases`. `between` is
-        called between the steps of the work; what it raises ends the work.
+        called between the steps of the work; what it raises ends the work. Raises as `inspect` does
+        for items that ask for an inspection.
         """
-        return self._annotator.annotate(items, phases, between)
+        found = self._annotator.annotate(items, phases, between)
+        for place, item in enumerate(items):
+            if item.inspect is not None:
+                began = perf_counter()
+                seen = self._looking().inspect(item, item.inspect)
+                found[place] = replace(found[place], inspection=seen)
+                if phases is not None:
+                    phases.add(infer=perf_counter() - began)
+        return found
+
+    def inspect(self, item: str | Sequence[str], *, occlude: Occlude = ()) -> Inspection:
+        """Return what happens inside the network while it reads one text, or one list of tokens.
+
+        It is the network in float32 that is run, whatever precision tags. `occlude` names entities
+        by their number in the text, from 0, or is "all": for each, every token of its sentence is
+        hidden in turn, which tells what the entity rests on.
+
+        Raises:
+            InputError: more than 128 tokens, a sentence longer than the model's window, or an
+                entity that is not there.
+            CheckpointError: the checkpoint has no weights beside its graphs, or was replaced.
+            TypeError, ValueError: see `tokenize`.
+        """
+        read = self.tokenize(item)
+        return self._looking().inspect(read, occlude)
+
+    def check_inspect(self, item: TokenizedItem) -> None:
+        """Raise InputError or CheckpointError where `inspect` would, but for missing entities."""
+        self._looking().check(item)
+
+    def _looking(self) -> Inspector:
+        if self._inspector is None:
+            raise CheckpointError(
+                "this tagger was not loaded from a checkpoint: nothing to look into"
+            )
+        return self._inspector
 
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the tokens looked up since this was made, and those of them that were computed."""

@@ -2,12 +2,15 @@
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 Cell = Literal["rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "mgu"]
 CELLS: tuple[Cell, ...] = get_args(Cell)
 WITH_PEEPHOLES: tuple[Cell, ...] = ("lstm-peephole", "lstm-coupled")
 """Those that take `peephole`; the first has them anyway."""
+
+Gate = Literal["input", "forget", "output"]
+Peephole = bool | Annotated[tuple[Gate, ...], Strict(False), Field(min_length=1)]
 
 Size = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -23,13 +26,14 @@ class EncoderConfig(Section):
     """The recurrent encoder.
 
     `hidden` counts units a direction. `peephole` adds peepholes to `lstm-coupled` (the cell of
-    Lample et al. 2016); `lstm-peephole` has them anyway. `dropout` is locked: one mask a sentence
+    Lample et al. 2016); `lstm-peephole` has them anyway. A list of gates gives them to those alone.
+    `dropout` is locked: one mask a sentence
     (Gal & Ghahramani 2016), on the input of every layer and on the encoder's output.
     `attention_heads = 0` leaves self-attention out.
     """
 
     cell: Cell = "lstm"
-    peephole: bool = False
+    peephole: Peephole = False
     hidden: Size = 200
     layers: Size = 1
     bidirectional: bool = True
@@ -46,6 +50,13 @@ class EncoderConfig(Section):
     def _options_fit(self) -> Self:
         if self.peephole and self.cell not in WITH_PEEPHOLES:
             raise ValueError(f"peephole = true needs an lstm variant, cell is {self.cell!r}")
+        gates = self.peephole if isinstance(self.peephole, tuple) else ()
+        if len(set(gates)) < len(gates):
+            raise ValueError(f"peephole names a gate twice: {', '.join(gates)}")
+        if self.cell == "lstm-coupled" and "input" in gates:
+            raise ValueError(
+                "peephole: lstm-coupled has no input gate of its own, it is 1 - forget"
+            )
         if self.attention_heads and self.size % self.attention_heads:
             raise ValueError(
                 f"attention_heads = {self.attention_heads} must divide the {self.size} units"

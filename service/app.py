@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from tagbelt.service.access import install as access
 from tagbelt.service.access.install import secure
 from tagbelt.service.adapters.routers import ROUTERS as ADAPTERS
-from tagbelt.service.api import health, pages, v1
+from tagbelt.service.api import health, inspect, pages, v1
 from tagbelt.service.api.describe import definitions
 from tagbelt.service.api.errors import HANDLERS
 from tagbelt.service.api.health import Health
@@ -88,7 +88,14 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
     app.state.open_streams = 0
     app.state.tagging = Tagging(registry, engine, settings)
     # The routes that are asked most often come first: they are tried in order.
-    for router in (v1.router, stream.router, health.router, models.router, *ADAPTERS):
+    for router in (
+        v1.router,
+        stream.router,
+        health.router,
+        inspect.router,
+        models.router,
+        *ADAPTERS,
+    ):
         # Their routes themselves: a router within a router costs each request a second search.
         app.routes.extend(router.routes)
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     unknown_labels: Literal["refuse", "warn"] = "refuse"
     """What becomes of a request for entity types of which the model has none."""
 
+    inspect_tokens: int = Field(default=64, ge=0, le=128)
+    """Tokens of a text that POST /v1/inspect looks inside; 0 turns it off."""
+
     # How much may wait, and for how long.
     max_waiting: int = Field(default=512, ge=1)
     """Requests that may wait for inference; one more is answered with 429."""

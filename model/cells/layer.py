@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import PackedSequence
 from tagbelt.model.cells.packed import last_rows
 
 Floats = NDArray[np.float32]
+Peephole = bool | tuple[str, ...]
+"""Whether gates see the cell: all, none, or those named."""
 RECURRENT_WEIGHTS = ("recurrent_weight", "weight_hh")
 """Beginnings of the names of weights that multiply the state."""
 
@@ -96,7 +98,7 @@ class TorchCell(RecurrentCell):
         hidden: int,
         *,
         bidirectional: bool,
-        peephole: bool = False,  # noqa: ARG002
+        peephole: Peephole = False,  # noqa: ARG002
     ) -> None:
         super().__init__(input_size, hidden, bidirectional=bidirectional)
 
@@ -142,7 +144,7 @@ class RecurrentLayer(nn.Module):
         hidden: int,
         *,
         bidirectional: bool = True,
-        peephole: bool = False,
+        peephole: Peephole = False,
         forget_bias: float = 1.0,
     ) -> None:
         super().__init__()

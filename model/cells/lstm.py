@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tagbelt.model.cells.layer import Floats, KernelWeights, OnnxWeights, RecurrentCell, as_array
+from tagbelt.model.cells.layer import (
+    Floats,
+    KernelWeights,
+    OnnxWeights,
+    Peephole,
+    RecurrentCell,
+    as_array,
+)
 from tagbelt.model.cells.packed import (
     apart,
     both_ways,
@@ -27,7 +34,7 @@ class Lstm(RecurrentCell):
 
     Trains about twice as fast on a CPU as torch's own on packed rows, and equals it (tested).
     Parameters are stacked over directions, the gates in the order candidate, input (unless
-    coupled), forget, output; `peephole` leaves out the candidate.
+    coupled), forget, output; `peephole` [D, P, H] leaves out the candidate, and gates without one.
     """
 
     kernel = "lstm"
@@ -36,7 +43,7 @@ class Lstm(RecurrentCell):
     always_peephole: ClassVar[bool] = False
 
     def __init__(
-        self, input_size: int, hidden: int, *, bidirectional: bool, peephole: bool = False
+        self, input_size: int, hidden: int, *, bidirectional: bool, peephole: Peephole = False
     ) -> None:
         super().__init__()
         directions, gates = 1 + bidirectional, 4 - self.coupled
@@ -44,15 +51,30 @@ class Lstm(RecurrentCell):
         self.recurrent_weight = nn.Parameter(torch.empty(directions, gates * hidden, hidden))
         self.bias = nn.Parameter(torch.empty(directions, gates * hidden))
         # Peepholes start at zero (`initialise`), so a variant starts as an LSTM without them.
-        seen = torch.empty(directions, gates - 1, hidden)
+        names = ("input", "forget", "output")[self.coupled :]
+        chosen = peephole if isinstance(peephole, tuple) else names
+        self._seeing = [place for place, name in enumerate(names) if name in chosen]
+        seen = torch.empty(directions, len(self._seeing), hidden)
         self.peephole = nn.Parameter(seen) if peephole or self.always_peephole else None
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         """rows [N, input] -> states [N, directions * hidden]."""
         states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
-            rows, self.input_weight, self.recurrent_weight, self.bias, self.peephole, batch_sizes
+            rows, self.input_weight, self.recurrent_weight, self.bias, self.peepholes(), batch_sizes
         )
         return states
+
+    def peepholes(self) -> Tensor | None:
+        """Return the weights of all sigmoid gates beside the cell, [D, G - 1, H], or None.
+
+        Those of a gate without a peephole are zeros, so that no kernel knows of the choice.
+        """
+        directions, gates, hidden = len(self.bias), 3 - self.coupled, self.recurrent_weight.shape[2]
+        if self.peephole is None or len(self._seeing) == gates:
+            return self.peephole
+        places = torch.tensor(self._seeing, device=self.peephole.device)
+        none = self.peephole.new_zeros(directions, gates, hidden)
+        return none.index_copy(1, places, self.peephole)
 
     @torch.no_grad()
     def open_forget_gate(self, bias: float) -> None:
@@ -63,18 +85,18 @@ class Lstm(RecurrentCell):
     def onnx_weights(self) -> OnnxWeights:
         """Give the weights of ONNX's LSTM, whose gates are input, output, forget, candidate."""
         bias = self._in_onnx_order(self.bias)[..., 0]
-        peephole = None
-        if self.peephole is not None:
+        peephole, seen = self.peepholes(), None
+        if peephole is not None:
             # The peepholes lack the candidate's block: with zeros in its place they convert alike.
-            padded = nn.functional.pad(self.peephole, (0, 0, 1, 0))
-            peephole = self._in_onnx_order(padded)[:, :3, :, 0]
+            padded = nn.functional.pad(peephole, (0, 0, 1, 0))
+            seen = self._in_onnx_order(padded)[:, :3, :, 0]
         return OnnxWeights(
             "LSTM",
             {"input_forget": 1} if self.coupled else {},
             self._in_onnx_order(self.input_weight),
             self._in_onnx_order(self.recurrent_weight),
             np.stack((bias, np.zeros_like(bias)), axis=1),
-            peephole,
+            seen,
         )
 
     def _in_onnx_order(self, parameter: Tensor) -> Floats:
@@ -90,9 +112,10 @@ class Lstm(RecurrentCell):
 
     def kernel_weights(self) -> KernelWeights:
         """Give the weights as they are: the kernels have the same order of gates."""
-        peephole = None if self.peephole is None else as_array(self.peephole)
+        peephole = self.peepholes()
+        seen = None if peephole is None else as_array(peephole)
         inputs, states = as_array(self.input_weight), as_array(self.recurrent_weight)
-        return KernelWeights(inputs, states, as_array(self.bias), peephole)
+        return KernelWeights(inputs, states, as_array(self.bias), seen)
 
 
 class LstmRecurrence(torch.autograd.Function):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from tagbelt.model.cells.gru import with_new_gate_in_parts
-from tagbelt.model.cells.layer import KernelWeights, OnnxWeights, RecurrentCell, as_array
+from tagbelt.model.cells.layer import KernelWeights, OnnxWeights, Peephole, RecurrentCell, as_array
 from tagbelt.model.cells.packed import (
     apart,
     both_ways,
@@ -44,7 +44,7 @@ class Mgu(RecurrentCell):
         hidden: int,
         *,
         bidirectional: bool,
-        peephole: bool = False,  # noqa: ARG002
+        peephole: Peephole = False,  # noqa: ARG002
     ) -> None:
         super().__init__()
         directions = 1 + bidirectional

@@ -127,6 +127,26 @@ class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+INSPECT_EXAMPLE: dict[str, Any] = {"text": SENTENCE, "occlude": True}
+
+
+class InspectRequest(BaseModel):
+    """A text to look at inside the network, and how closely."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    text: str = Field(description="One text, a sentence or two.")
+    model: Name | None = Field(
+        default=None,
+        description="A name from /v1/models, name@version, or auto: by the script of the text.",
+    )
+    occlude: bool = Field(
+        default=False,
+        description="Tell of every entity which tokens it rests on: each is hidden in turn.",
+    )
+    vectors: bool = Field(default=False, description="Answer with whole vectors, not norms alone.")
+
+
 class FieldProblem(_Reply):
     """What is wrong with one field of the request."""
 
@@ -289,6 +309,60 @@ class TagReply(_Reply):
         default=None,
         description="Why the results may not be what they seem, if there is reason to doubt.",
     )
+
+
+class InspectedDirection(_Reply):
+    """One direction of one layer; lists have one value a token, in the order of the text."""
+
+    direction: Literal["forward", "backward"] = Field(description="From where it reads.")
+    gates: dict[str, list[float]] = Field(
+        description="Means over the units, 0 to 1: forget, input, output; reset, update; or none."
+    )
+    norms: dict[str, list[float]] = Field(description="Lengths of candidate, cell and state.")
+    carried: list[list[float]] | None = Field(
+        description="How much of what was kept at a token (row) is left at another; null for a "
+        "cell without gates."
+    )
+    reach: list[int] | None = Field(
+        description="Over how many more tokens at least half of it is carried."
+    )
+    vectors: dict[str, list[list[float]]] | None = Field(
+        default=None, description="Gates, candidate, cell and state of each unit, when asked for."
+    )
+
+
+class InspectedEntity(TaggedEntity):
+    """An entity and what it rests on; start and end count code points."""
+
+    rests_on: list[float] | None = Field(
+        description="By how much its probability falls when a token is hidden, when asked for."
+    )
+
+
+class InspectedSentence(_Reply):
+    """One sentence, token by token."""
+
+    tokens: list[TaggedToken] = Field(description="Its tokens; places count code points.")
+    layers: list[list[InspectedDirection]] = Field(description="Layers, each by direction.")
+    attention: list[list[list[float]]] | None = Field(
+        description="By head, how each token (row) shares its attention; null without any."
+    )
+    emissions: list[list[float]] = Field(description="Scores of every tag before decoding.")
+    path: list[str] = Field(description="The best tags, in the model's own scheme.")
+    transitions: list[float] = Field(
+        description="Scores of the path's start, of each of its steps, and of its end."
+    )
+    marginals: list[list[float]] = Field(description="Probabilities of every tag.")
+    entities: list[InspectedEntity] = Field(description="Those of the best path.")
+
+
+class InspectReply(_Reply):
+    """What the network did with a text, in float32."""
+
+    model: ModelName = Field(description="The model that was looked at.")
+    cell: str = Field(description="Its recurrent cell.")
+    tags: list[str] = Field(description="The order of tags in emissions and marginals.")
+    sentences: list[InspectedSentence] = Field(description="None for a blank text.")
 
 
 class ModelCard(ModelName):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from tagbelt.inference import Annotation
+from tagbelt.inference import Annotation, Occlude
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import aside
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
@@ -117,6 +117,8 @@ class Query:
     model: str | None = None
     marginals: bool = False
     paths: int = 0
+    inspect: Occlude | None = None
+    """Look inside, too; see `Tagger.inspect`."""
     field: str = "texts"
     """The name of the items in messages."""
     served: Served | None = None
@@ -257,6 +259,7 @@ class Tagging:
             work,
             marginals=query.marginals,
             paths=query.paths,
+            inspect=query.inspect,
             characters=sum(map(size_of, items)),
         )
 

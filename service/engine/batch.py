@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tagbelt.inference import Annotation, Phases, TokenizedItem
 from tagbelt.service.engine.queue import (
@@ -85,6 +85,8 @@ def _read(part: Part, budget: int) -> int:
             break
         try:
             reading = job.served.tagger.tokenize(item, marginals=job.marginals, paths=job.paths)  # type: ignore[arg-type]
+            if job.inspect is not None:
+                reading = replace(reading, inspect=job.inspect)
             cost += max(1, reading.tokens * job.price_of_token)
         except Exception as error:
             log_failure("an item could not be read", error)

@@ -30,6 +30,9 @@ class ServableTagger(Protocol):
     ) -> Sequence[Annotation]:
         """One annotation each, in order; `between` is called between the steps, and may raise."""
 
+    def check_inspect(self, item: TokenizedItem) -> None:
+        """Raise InputError or CheckpointError for an item that cannot be inspected."""
+
     def vector_cache_use(self) -> VectorCacheUse:
         """Counts of word forms: looked up, and of those computed."""
 

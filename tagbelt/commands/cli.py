@@ -8,6 +8,7 @@ import typer
 from tagbelt.commands.compare import command as compare_command
 from tagbelt.commands.data import app as data_app
 from tagbelt.commands.evaluate import command as evaluate_command
+from tagbelt.commands.inspect import command as inspect_command
 from tagbelt.commands.keys import app as keys_app
 from tagbelt.commands.report import report_command
 from tagbelt.commands.serve import command as serve_command
@@ -28,6 +29,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(data_app, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("tag")(tag_command)
+app.command("inspect")(inspect_command)
 
 
 def main() -> None:

@@ -1,36 +1,21 @@
-"""Networks in bytes, of random weights, and the equations of their cells."""
+"""Networks in bytes, of random weights, and a step of their cells."""
 
 import numpy as np
 
-GATES = {"lstm": 4, "lstm-coupled": 3, "gru": 4, "rnn": 1, "mgu": 3}
-NEW_GATE_IN_PARTS = ("gru", "mgu")
-"""The last two gates are one: what the inputs give, and what the state gives."""
+from tagbelt.inference.equations import EQUATIONS
 
-
-def sigmoid(x):
-    return (1 + np.tanh(x / 2)) / 2
+KERNELS = {equations.kernel: equations for equations in EQUATIONS.values()}
+GATES = {name: len(cell.blocks) + cell.parted for name, cell in KERNELS.items()}
 
 
 def step(cell, gates, c, peephole):
     """One step of a cell: gates [G, H] before activation, and the cell -> state, cell."""
+    blocks, x, h = len(KERNELS[cell].blocks), gates.copy(), np.zeros_like(gates)
+    if KERNELS[cell].parted:  # the last is the state's part of the one before
+        h[blocks - 1] = gates[blocks]
     p = np.zeros((3, len(c))) if peephole is None else peephole
-    if cell == "lstm":
-        g, i, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c), sigmoid(gates[2] + p[1] * c)
-        c = f * c + i * g
-        return sigmoid(gates[3] + p[2] * c) * np.tanh(c), c
-    if cell == "lstm-coupled":
-        g, f = np.tanh(gates[0]), sigmoid(gates[1] + p[0] * c)
-        c = f * c + (1 - f) * g
-        return sigmoid(gates[2] + p[1] * c) * np.tanh(c), c
-    if cell == "gru":
-        r, z = sigmoid(gates[0]), sigmoid(gates[1])
-        c = z * c + (1 - z) * np.tanh(gates[2] + r * gates[3])
-        return c, c
-    if cell == "mgu":
-        f = sigmoid(gates[0])
-        c = (1 - f) * c + f * np.tanh(gates[1] + f * gates[2])
-        return c, c
-    return np.tanh(gates[0]), c
+    moment = KERNELS[cell].step(x[:blocks, None], h[:blocks, None], c[None], p)
+    return moment.state[0], moment.cell[0]
 
 
 def made(rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=False, bound=2.5):
@@ -45,7 +30,7 @@ def made(rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=Fa
     for layer in range(layers):
         width = directions * hidden if layer else inputs
         weight = rng.integers(-127, 128, (directions, gates, hidden, width + hidden))
-        if cell in NEW_GATE_IN_PARTS:
+        if KERNELS[cell].parted:
             weight[:, -2, :, width:] = 0
             weight[:, -1, :, :width] = 0
         scale = rng.uniform(0.5, 1.5, (directions, gates, hidden)) / 127 / 600

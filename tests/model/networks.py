@@ -43,7 +43,12 @@ UNSEEN = [
     "qwertz",
     "O'Neil-Smith",
 ]
-ALL_CELLS = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
+ALL_CELLS = [
+    *((cell, False) for cell in CELLS),
+    ("lstm-coupled", True),
+    ("lstm-coupled", ("output",)),
+    ("lstm-peephole", ("forget",)),
+]
 
 
 TERMS = [

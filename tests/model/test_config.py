@@ -52,6 +52,27 @@ def test_peephole_is_an_option_of_lstms_alone(cell):
             EncoderConfig(cell=cell, peephole=True)
 
 
+def test_peepholes_may_be_given_to_gates_by_name():
+    config = EncoderConfig(cell="lstm-peephole", peephole=["forget", "output"])
+    assert config.peephole == ("forget", "output")
+    assert EncoderConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("cell", "gates", "message"),
+    [
+        ("lstm-coupled", ["input"], "lstm-coupled has no input gate of its own"),
+        ("lstm-peephole", ["forget", "forget"], "names a gate twice: forget, forget"),
+        ("lstm-peephole", ["reset"], "'input', 'forget' or 'output'"),
+        ("lstm-peephole", [], "at least 1 item"),
+        ("lstm", ["forget"], "needs an lstm variant, cell is 'lstm'"),
+    ],
+)
+def test_a_peephole_of_no_gate_is_refused(cell, gates, message):
+    with pytest.raises(ValidationError, match=message):
+        EncoderConfig(cell=cell, peephole=gates)
+
+
 def test_sizes_follow_from_the_settings():
     assert EncoderConfig(hidden=5).size == 10
     assert EncoderConfig(hidden=5, bidirectional=False).size == 5

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Entity, Tokens
+from tagbelt.errors import CheckpointError
 from tagbelt.inference import (
     Annotation,
     ModelInfo,
@@ -92,6 +93,9 @@ class FakeTagger:
             annotations.append(self._annotation(reading))
             self.annotated += 1
         return annotations
+
+    def check_inspect(self, item: TokenizedItem) -> None:  # noqa: ARG002
+        raise CheckpointError("a fake has no network to look into")
 
     def vector_cache_use(self) -> VectorCacheUse:
         return VectorCacheUse(hits=len(self.calls), misses=1)

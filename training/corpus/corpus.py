@@ -187,7 +187,7 @@ def read_split(config: RunConfig, split: Split) -> tuple[tuple[Sentence, ...], t
 
 @dataclass(frozen=True)
 class _Part:
-    """The sentences of one file of a split, with its repairs, and the labels that it is written with."""
+    """The sentences of one file of a split, its repairs, and the labels that it is written with."""
 
     source: SourceFile
     sentences: tuple[Sentence, ...]

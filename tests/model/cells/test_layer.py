@@ -23,7 +23,11 @@ from tagbelt.model.cells.rnn import RnnRecurrence
 from tagbelt.model.config import CELLS, Cell
 
 LENGTHS = [5, 4, 4, 2, 1, 1]
-VARIANTS = [(coupled, peephole) for coupled in (False, True) for peephole in (False, True)]
+VARIANTS = [
+    (coupled, peephole)
+    for coupled in (False, True)
+    for peephole in (False, True, ("forget",), ("forget", "output"))
+]
 ALL_CELLS: list[tuple[Cell, bool]] = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
 
 
@@ -57,7 +61,7 @@ def naive_direction(module: Lstm, direction: int, words: Tensor) -> Tensor:
     )
     p = {name: torch.zeros(hidden, dtype=torch.float64) for name in names}
     if module.peephole is not None:
-        p |= dict(zip(names[1:], module.peephole[direction], strict=True))
+        p |= dict(zip(names[1:], module.peepholes()[direction], strict=True))
     h = c = torch.zeros(hidden, dtype=torch.float64)
     states = []
     for x in words:
@@ -140,10 +144,12 @@ def test_gradients_are_numerically_right(
 ) -> None:
     torch.manual_seed(2)
     module = variant(1, 2, bidirectional=bidirectional, coupled=coupled, peephole=peephole)
+    seen = module.peepholes()
+    seen = None if seen is None else seen.detach().requires_grad_()
     rows, batch_sizes = packed(sequences([3, 1], 1))
     inputs = (rows.requires_grad_(), module.input_weight, module.recurrent_weight, module.bias)
     assert torch.autograd.gradcheck(
-        lambda *tensors: LstmRecurrence.apply(*tensors, batch_sizes), (*inputs, module.peephole)
+        lambda *tensors: LstmRecurrence.apply(*tensors, batch_sizes), (*inputs, seen)
     )
 
 
@@ -276,7 +282,7 @@ def test_recurrent_weights_start_orthogonal_and_all_else_but_a_forget_gate_at_ze
         for gate in parameters[name].view(-1, 4, 4):
             torch.testing.assert_close(gate @ gate.T, torch.eye(4))
     rest = [name for name in parameters if "weight" not in name]
-    assert ("peephole" in rest) == (cell == "lstm-peephole" or peephole)
+    assert ("peephole" in rest) == (cell == "lstm-peephole" or bool(peephole))
     assert not any(parameters[name].any() for name in rest)
 
 
@@ -297,3 +303,22 @@ def test_wrong_number_of_rows_is_refused(cell: Cell) -> None:
     layer = RecurrentLayer(cells.CELLS[cell], 3, 4)
     with pytest.raises(ValueError, match="add up to 3 rows, got 4"):
         layer(torch.zeros(4, 3), torch.tensor([2, 1]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "gates", "places"),
+    [
+        (Lstm, ("forget",), [1]),
+        (Lstm, ("output", "input"), [0, 2]),
+        (CoupledLstm, ("forget",), [0]),
+        (CoupledLstm, ("output",), [1]),
+    ],
+)
+def test_a_gate_that_is_not_named_has_no_peephole(kind, gates, places):
+    module = randomised(kind(3, 4, bidirectional=True, peephole=gates))
+    seen = module.peepholes()
+    assert module.peephole.shape == (2, len(gates), 4)
+    torch.testing.assert_close(seen[:, places], module.peephole)
+    assert torch.count_nonzero(seen) == module.peephole.numel()
+    seen.sum().backward()
+    assert (module.peephole.grad == 1).all()
