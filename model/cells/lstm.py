@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tagbelt.model import native
 from tagbelt.model.cells.layer import Floats, KernelWeights, OnnxWeights, RecurrentCell, as_array
 from tagbelt.model.cells.packed import (
     apart,
@@ -49,8 +50,11 @@ class Lstm(RecurrentCell):
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         """rows [N, input] -> states [N, directions * hidden]."""
+        weights = self.input_weight, self.recurrent_weight, self.bias
+        if native.serves(self.kernel, rows, *weights, self.peephole):
+            return native.recurrence(self.kernel, rows, *weights, None, self.peephole, batch_sizes)
         states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
-            rows, self.input_weight, self.recurrent_weight, self.bias, self.peephole, batch_sizes
+            rows, *weights, self.peephole, batch_sizes
         )
         return states
 
