@@ -12,7 +12,7 @@ CHECKPOINT ?=
 # Shows progress; the whole log stands in $(VENV)/install.log.
 INSTALL := $(VENV)/bin/python deploy/install.py
 PINNED := constraints.txt
-SOURCE := pyproject.toml setup.py $(wildcard inference/native/*.[ch])
+SOURCE := pyproject.toml setup.py $(wildcard inference/native/*.[ch] model/native/*.[ch])
 
 # A quick run leaves what is committed alone.
 BENCH  := $(if $(QUICK),benchmarks/.cache/quick,benchmarks)

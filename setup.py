@@ -4,18 +4,20 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-KERNELS = Path("tagbelt/inference/native")
+# What serves, and what trains.
+KERNELS = (Path("tagbelt/inference/native"), Path("tagbelt/model/native"))
 
 setup(
     ext_modules=[
         Extension(
-            "tagbelt.inference.native._kernels",
-            sources=sorted(map(str, KERNELS.glob("*.c"))),
-            depends=sorted(map(str, KERNELS.glob("*.h"))),
+            ".".join((*kernels.parts, "_kernels")),
+            sources=sorted(map(str, kernels.glob("*.c"))),
+            depends=sorted(map(str, kernels.glob("*.h"))),
             extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math"],
-            optional=True,  # without a compiler Tagbelt runs on ONNX Runtime and numpy alone
+            optional=True,  # without a compiler Tagbelt runs on ONNX Runtime, numpy and torch alone
             py_limited_api=True,  # it uses nothing of Python: one build serves every version
         )
+        for kernels in KERNELS
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from tagbelt.model import native
 from tagbelt.model.cells.packed import last_rows
 
 Floats = NDArray[np.float32]
@@ -109,6 +110,8 @@ class TorchCell(RecurrentCell):
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         """rows [N, I], batch_sizes [T] -> states [N, D*H]."""
+        if native.serves(self.kernel, rows, *self.parameters()):
+            return native.recurrence(self.kernel, rows, *self.stacked(), None, batch_sizes)
         if rows.is_cpu:
             return self.recurrence(rows, *self.stacked(), batch_sizes)
         states: Tensor = super().forward(PackedSequence(rows, batch_sizes))[0].data

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tagbelt.model import native
 from tagbelt.model.cells.layer import (
     Floats,
     KernelWeights,
@@ -59,8 +60,12 @@ class Lstm(RecurrentCell):
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         """rows [N, input] -> states [N, directions * hidden]."""
+        weights = self.input_weight, self.recurrent_weight, self.bias
+        peepholes = self.peepholes()
+        if native.serves(self.kernel, rows, *weights, peepholes):
+            return native.recurrence(self.kernel, rows, *weights, None, peepholes, batch_sizes)
         states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
-            rows, self.input_weight, self.recurrent_weight, self.bias, self.peepholes(), batch_sizes
+            rows, *weights, peepholes, batch_sizes
         )
         return states
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tagbelt.model import native
 from tagbelt.model.cells.gru import with_new_gate_in_parts
 from tagbelt.model.cells.layer import KernelWeights, OnnxWeights, Peephole, RecurrentCell, as_array
 from tagbelt.model.cells.packed import (
@@ -54,8 +55,16 @@ class Mgu(RecurrentCell):
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         """rows [N, I], batch_sizes [T] -> states [N, D*H]."""
+        weights = self.input_weight, self.recurrent_weight
+        if native.serves(self.kernel, rows, *weights, self.bias):
+            hidden = self.bias.shape[1] // 3
+            from_input, new = self.bias[:, : 2 * hidden], self.bias[:, 2 * hidden :]
+            from_state = nn.functional.pad(new, (hidden, 0))
+            return native.recurrence(
+                self.kernel, rows, *weights, from_input, from_state, None, batch_sizes
+            )
         states: Tensor = MguRecurrence.apply(  # type: ignore[no-untyped-call]
-            rows, self.input_weight, self.recurrent_weight, self.bias, batch_sizes
+            rows, *weights, self.bias, batch_sizes
         )
         return states
 

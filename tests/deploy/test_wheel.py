@@ -123,7 +123,8 @@ def test_the_wheel_holds_one_package_and_all_of_it(wheel, tree):
     expected = {name if name.startswith("tagbelt") else f"tagbelt/{name}" for name in sources}
     assert expected <= names
     if shutil.which("cc"):
-        assert [name for name in names if name.startswith("tagbelt/inference/native/_kernels.")]
+        for room in ("inference", "model"):
+            assert [name for name in names if name.startswith(f"tagbelt/{room}/native/_kernels.")]
 
 
 def test_an_sdist_builds_the_same_wheel(wheel, tree, build, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
-from tagbelt.model import cells
+from tagbelt.model import cells, native
 from tagbelt.model.cells.gru import GruRecurrence
 from tagbelt.model.cells.layer import RecurrentLayer
 from tagbelt.model.cells.lstm import Lstm, LstmRecurrence
@@ -29,6 +29,8 @@ VARIANTS = [
     for peephole in (False, True, ("forget",), ("forget", "output"))
 ]
 ALL_CELLS: list[tuple[Cell, bool]] = [(cell, False) for cell in CELLS] + [("lstm-coupled", True)]
+
+needs_kernels = pytest.mark.skipif(native.library() is None, reason="the kernels are not compiled")
 
 
 def sequences(lengths: list[int], width: int) -> list[Tensor]:
@@ -322,3 +324,73 @@ def test_a_gate_that_is_not_named_has_no_peephole(kind, gates, places):
     assert torch.count_nonzero(seen) == module.peephole.numel()
     seen.sum().backward()
     assert (module.peephole.grad == 1).all()
+
+
+def assert_kernels_equal_torch(layer: RecurrentLayer, sizes: Tensor, monkeypatch) -> None:
+    """In float32, to 1e-5 of the largest number of each result."""
+    rows = torch.randn(int(sizes.sum()), 5, requires_grad=True)
+    results = []
+    for serves in (native.serves, lambda *_: False):
+        monkeypatch.setattr(native, "serves", serves)
+        states, final = layer(rows, sizes)
+        wanted = [rows, *layer.parameters()]
+        results.append([states, final, *gradients(states, wanted)])
+    monkeypatch.undo()
+    for mine, oracle in zip(*results, strict=True):
+        assert mine.dtype == oracle.dtype == torch.float32
+        torch.testing.assert_close(
+            mine, oracle, rtol=0, atol=1e-5 * float(oracle.detach().abs().max())
+        )
+
+
+@needs_kernels
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
+def test_compiled_recurrence_equals_torch(
+    cell: Cell, peephole: bool, bidirectional: bool, portable: bool, monkeypatch
+) -> None:
+    torch.manual_seed(8)
+    assert native.serves(cells.CELLS[cell].kernel)
+    kernels = native.library()
+    kernels.tagbelt_training_portable(portable)
+    try:
+        # Units that fill vectors and panels or do not; more than products take in one go; batches
+        # of one, of one block of rows and of several, also of one step.
+        for hidden, lengths in [
+            (1, [1]),
+            (7, [3, 1]),
+            (16, [2] * 13),
+            (75, LENGTHS),
+            (300, [4, 1]),
+        ]:
+            layer = RecurrentLayer(
+                cells.CELLS[cell], 5, hidden, bidirectional=bidirectional, peephole=peephole
+            )
+            for parameter in layer.parameters():
+                nn.init.normal_(parameter, std=0.7 / hidden**0.5)
+            sizes = packed([torch.zeros(length) for length in lengths])[1]
+            assert_kernels_equal_torch(layer, sizes, monkeypatch)
+    finally:
+        kernels.tagbelt_training_portable(0)
+
+
+@needs_kernels
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_compiled_recurrence_saturates_and_keeps_what_is_not_a_number(
+    cell: Cell, portable: bool, monkeypatch
+) -> None:
+    layer = RecurrentLayer(cells.CELLS[cell], 1, 3)
+    for parameter in layer.parameters():
+        nn.init.ones_(parameter)
+    huge = torch.tensor([[1e30], [-1e30], [3e38], [float("nan")]])
+    sizes = torch.tensor([4])
+    native.library().tagbelt_training_portable(portable)
+    try:
+        mine = layer(huge, sizes)[0]
+    finally:
+        native.library().tagbelt_training_portable(0)
+    monkeypatch.setattr(native, "serves", lambda *_: False)
+    torch.testing.assert_close(mine, layer(huge, sizes)[0], equal_nan=True, atol=1e-6, rtol=0)
+    assert mine[3].isnan().all()
