@@ -66,10 +66,14 @@ class Trainer:
         return self.network if self.average is None else cast(Network, self.average.module)
 
     def run(self) -> Iterator[Step | Epoch]:
-        """Train from where `progress` stands until the last epoch or until patience ends."""
+        """Train from where `progress` stands until the last epoch or until patience ends.
+
+        Patience counts from the first F1 above 0: until then no epoch is better than another.
+        """
         training = self.config.training
         while self.progress.epoch < training.epochs:
-            if self.progress.epoch - self.progress.best_epoch >= training.patience:
+            waited = self.progress.epoch - self.progress.best_epoch
+            if self.progress.best_f1 > 0.0 and waited >= training.patience:
                 return
             yield from self._epoch(self.progress.epoch + 1)
 

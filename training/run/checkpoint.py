@@ -200,8 +200,9 @@ OPTIMISER = "optimiser.safetensors"
 AVERAGE = "average.safetensors"
 PROGRESS = "progress.json"
 
-MAY_CHANGE = {("training", "epochs"), ("training", "patience"), ("training", "device")}
-"""Settings that a resumed run may be given anew. With `epochs`, a linear schedule changes too."""
+MAY_CHANGE = {("training", name) for name in ("epochs", "patience", "device", "threads")}
+"""Settings that a resumed run may be given anew. With `epochs`, a linear schedule changes too; with
+other `threads`, the last bits of the weights."""
 
 
 def save_state(directory: Path, trainer: Trainer) -> None:

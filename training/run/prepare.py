@@ -13,7 +13,7 @@ from tagbelt.model.batch import EncodedSentences
 from tagbelt.model.config import ModelConfig, WordConfig
 from tagbelt.model.features.vectors import Vectors
 from tagbelt.model.network import Network
-from tagbelt.training.config import RunConfig
+from tagbelt.training.config import RunConfig, sized
 from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data
 from tagbelt.training.events import Callback, Message, ignore
 from tagbelt.training.loop.distillation import run_targets
@@ -39,10 +39,16 @@ class Run:
 
 
 def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> Run:
-    """Read the data and make the network, both from the config and its seed alone."""
+    """Read the data and make the network, both from the config and its seed alone.
+
+    What the config leaves to the size of the data is set in that of the trainer.
+    """
     data = load_run_data(config)
+    config = sized(config, len(data.train) + len(data.unlabelled))
     _tell_data(config, data, progress)
     device = _device(config.training.device)
+    threads = torch.get_num_threads()
+    progress(Message(f"device: {device}, {threads} {'thread' if threads == 1 else 'threads'}"))
     torch.manual_seed(config.training.seed)
     network = _network(config, data, progress).to(device)
     sentences = (*data.train, *data.unlabelled)
@@ -138,7 +144,16 @@ def _tell_data(config: RunConfig, data: RunData, progress: Callback) -> None:
         counts = f"{len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
         progress(Message(f"{name}: {counts}"))
     progress(Message(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})"))
+    progress(Message(_plan(config)))
     tell_repairs(data.repairs, progress)
+
+
+def _plan(config: RunConfig) -> str:
+    training, rate = config.training, config.optimiser.learning_rate
+    return (
+        f"plan: batches of {training.batch_size}, at most {training.epochs} epochs, patience of"
+        f" {training.patience}, learning rate {rate:g}, dropout {config.model.encoder.dropout:g}"
+    )
 
 
 def tell_repairs(repairs: Sequence[str], progress: Callback) -> None:
