@@ -8,9 +8,9 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from tagbelt.errors import ConfigError
@@ -89,6 +89,12 @@ class RunConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
     distillation: DistillationConfig | None = None
+
+    @model_validator(mode="after")
+    def _teachers_need_whole_annotation(self) -> Self:
+        if self.distillation and any(source.annotates for source in self.data.train):
+            raise ValueError("distillation: it takes train files without `annotates`")
+        return self
 
     def unlabelled(self) -> list[tuple[Path, TextSource]]:
         """Return each file of unlabelled text, with its settings."""

@@ -64,13 +64,16 @@ class SourceFile(FileLayout):
     """One file to read, `repeat` times over (to weigh a small corpus up).
 
     `sentences` = (first, stop) takes only those, counted from 0: a part of a file that has no dev
-    file beside it. With `names = false` its names do not fill synthetic sentences.
+    file beside it. With `names = false` its names do not fill synthetic sentences. `annotates`
+    are the types, as renamed, that the file speaks of, where those are not all: what lies outside
+    its entities may be of any other type, in training, and is not scored for those on dev and test.
     """
 
     path: str
     sentences: tuple[NonNegativeInt, PositiveInt] | None = None
     repeat: Size = 1
     names: bool = True
+    annotates: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _part_is_not_empty(self) -> Self:

@@ -22,7 +22,7 @@ from tagbelt.training.events import Epoch, Step
 from tagbelt.training.loop.adversarial import adversarial_backward
 from tagbelt.training.loop.deferred_adam import DeferredAdam
 from tagbelt.training.loop.distillation import SoftTargets
-from tagbelt.training.scores.evaluate import span_score
+from tagbelt.training.scores.evaluate import judged, span_score
 
 EVALUATION_BATCH = 256
 POOL = 64
@@ -52,6 +52,7 @@ class Trainer:
     train: EncodedSentences
     dev: EncodedSentences
     dev_spans: tuple[tuple[Span, ...], ...]
+    dev_types: tuple[frozenset[str] | None, ...]
     tags: tuple[str, ...]
     hide_rates: Tensor
     progress: Progress
@@ -95,7 +96,8 @@ class Trainer:
         if isinstance(self.optimiser, DeferredAdam):
             self.optimiser.settle()
         speed = tokens / (time.perf_counter() - began)
-        score = span_score(self.dev_spans, self.predict(self.dev))
+        found = map(judged, self.dev_types, self.predict(self.dev))
+        score = span_score(self.dev_spans, found)
         progress = self.progress
         is_best = score.f1 > progress.best_f1
         progress.epoch = epoch

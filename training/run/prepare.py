@@ -1,5 +1,6 @@
 """From a config to a run that is ready to train: its data, its network, its trainer."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.data.types import Sentence
 from tagbelt.errors import ConfigError
 from tagbelt.model.batch import EncodedSentences
 from tagbelt.model.config import ModelConfig, WordConfig
@@ -60,6 +62,7 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
         train=train_set,
         dev=encode_split(data.dev, data.vocabulary, data.tags, config),
         dev_spans=tuple(sentence.spans or () for sentence in data.dev),
+        dev_types=tuple(sentence.annotates for sentence in data.dev),
         tags=data.tags,
         hide_rates=hide_rates(train_set, data.vocabulary, data.vectors, config.model.words),
         progress=Progress(),
@@ -143,9 +146,18 @@ def _tell_data(config: RunConfig, data: RunData, progress: Callback) -> None:
         spans = sum(len(sentence.spans or ()) for sentence in sentences)
         counts = f"{len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
         progress(Message(f"{name}: {counts}"))
+        tell_open_types(name, sentences, progress)
     progress(Message(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})"))
     progress(Message(_plan(config)))
     tell_repairs(data.repairs, progress)
+
+
+def tell_open_types(name: str, sentences: Sequence[Sentence], progress: Callback) -> None:
+    """Tell how many sentences of a split speak of some types alone, and of which."""
+    known = Counter(s.annotates for s in sentences if s.annotates is not None)
+    for types, count in known.items():
+        listed = ", ".join(sorted(types))
+        progress(Message(f"{name}: {count:,} sentences speak of {listed} alone; others are open"))
 
 
 def _plan(config: RunConfig) -> str:

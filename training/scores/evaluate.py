@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags
+from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
@@ -48,6 +48,11 @@ class Score:
     recall: float
     f1: float
     support: int
+
+
+def judged(annotates: frozenset[str] | None, found: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the entities found that gold can judge: of the types that its file speaks of."""
+    return tuple(span for span in found if annotates is None or span.label in annotates)
 
 
 def span_score(gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]) -> Score:
@@ -135,6 +140,8 @@ def evaluate(
 def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
     """Tag sentences with the Tagger that serves; return seqeval's report in each mode.
 
+    Entities of types that a sentence's file does not speak of are not counted.
+
     Raises:
         ValueError: a sentence without gold tags, named by its line.
     """
@@ -142,8 +149,17 @@ def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
     if unlabelled is not None:
         raise ValueError(f"line {unlabelled.line}: a sentence without tags can't be evaluated on")
     gold = [spans_to_tags(s.spans or (), len(s.tokens), Scheme.IOB2) for s in sentences]
-    found = tagger.tag_tokens([s.tokens for s in sentences])
+    tagged = tagger.tag_tokens([s.tokens for s in sentences])
+    found = [_judged_tags(s.annotates, row) for s, row in zip(sentences, tagged, strict=True)]
     return {mode: report(gold, found, mode) for mode in MODES}
+
+
+def _judged_tags(annotates: frozenset[str] | None, tags: list[str]) -> list[str]:
+    if annotates is None:
+        return tags
+    return [
+        *spans_to_tags(judged(annotates, tags_to_spans(tags, Scheme.IOB2)), len(tags), Scheme.IOB2)
+    ]
 
 
 def render(reports: Scores) -> str:
