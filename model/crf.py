@@ -165,7 +165,7 @@ class _PartialLikelihood(_FromCounts):
         batch_sizes: Tensor,
         allowed: Tensor,
     ) -> Tensor:
-        free, *moves = _exact(emissions), _exact(start), _exact(step), _exact(end)
+        free, moves = _exact(emissions), (_exact(start), _exact(step), _exact(end))
         every = forward_backward(free, *moves, batch_sizes)
         kept = free.masked_fill(~allowed, float("-inf"))
         fitting = forward_backward(kept, *moves, batch_sizes)

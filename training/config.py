@@ -125,8 +125,8 @@ def sized(config: RunConfig, sentences: int) -> RunConfig:
     steps = math.ceil(sentences / batch)  # an epoch
     epochs = max(defaults.epochs, min(MOST_EPOCHS, math.ceil(FEWEST_STEPS / steps)))
     patience = max(defaults.patience, min(MOST_EPOCHS, math.ceil(FEWEST_WAITING / steps)))
-    values = {"batch_size": batch, "epochs": epochs, "patience": patience}
-    return completed(config, TrainingConfig(**values))
+    found = TrainingConfig(batch_size=batch, epochs=epochs, patience=patience)
+    return completed(config, found)
 
 
 def completed(config: RunConfig, training: TrainingConfig) -> RunConfig:

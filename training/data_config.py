@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +18,7 @@ from pydantic import (
 
 from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
-from tagbelt.data.types import SEPARATORS, SeparatorName, Unit
+from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.model.config import Section, Size
 
@@ -58,6 +60,23 @@ class FileLayout(Section):
             scheme=self.scheme,
             on_invalid=self.on_invalid,
         )
+
+
+def annotating(sentence: Sentence, types: Sequence[str] | None, path: Path) -> Sentence:
+    """Note the types that a sentence's file speaks of; None for all.
+
+    Raises:
+        ConfigError: an entity of another type; the message names file and line.
+    """
+    if types is None:
+        return sentence
+    other = next((span for span in sentence.spans or () if span.label not in types), None)
+    if other is not None:
+        raise ConfigError(
+            f"{path}:{sentence.line + other.start}: an entity of type {other.label}, which"
+            f" `annotates` of the file does not list ({', '.join(types)})"
+        )
+    return replace(sentence, annotates=frozenset(types))
 
 
 class SourceFile(FileLayout):

@@ -27,7 +27,7 @@ from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
-from tagbelt.training.data_config import SPLITS, GazetteerSource, SourceFile, Split
+from tagbelt.training.data_config import SPLITS, GazetteerSource, SourceFile, Split, annotating
 
 COMMON_NAMES = 100_000
 """How many first and how many last names are read unless the config says."""
@@ -199,7 +199,8 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
         corpus = source.read(path)
         part = _part_of(path, source, corpus.sentences)
         sentences = tuple(
-            _annotating(_renamed(sentence, source.labels), source, path) for sentence in part
+            annotating(_renamed(sentence, source.labels), source.annotates, path)
+            for sentence in part
         )
         repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
         parts.append(_Part(source, sentences, repairs))
@@ -234,20 +235,6 @@ def _renamed(sentence: Sentence, labels: dict[str, str]) -> Sentence:
         return sentence
     spans = (Span(s.start, s.end, labels.get(s.label, s.label)) for s in sentence.spans)
     return replace(sentence, spans=tuple(span for span in spans if span.label))
-
-
-def _annotating(sentence: Sentence, source: SourceFile, path: Path) -> Sentence:
-    """Note which types the sentence's file speaks of; those of its entities are among them."""
-    if source.annotates is None:
-        return sentence
-    types = frozenset(source.annotates)
-    other = next((span for span in sentence.spans or () if span.label not in types), None)
-    if other is not None:
-        raise ConfigError(
-            f"{path}:{sentence.line + other.start}: an entity of type {other.label}, which"
-            f" `annotates` of the file does not list ({', '.join(source.annotates)})"
-        )
-    return replace(sentence, annotates=types)
 
 
 def _labels(

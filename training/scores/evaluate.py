@@ -12,6 +12,7 @@ from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import layout_of_options
+from tagbelt.training.data_config import annotating
 
 Mode = Literal["default", "strict"]
 MODES: tuple[Mode, ...] = ("strict", "default")
@@ -116,22 +117,26 @@ def evaluate(
     separator: str = "whitespace",
     scheme: str | None = None,
     repair: bool = False,
+    annotates: Sequence[str] | None = None,
     precision: Precision = "auto",
     threads: int | None = None,
 ) -> Scores:
     """Score a checkpoint on a CoNLL file, or on annotated sentences.
 
-    `columns`, `separator`, `scheme` and `repair` say how a file is read; see `FileLayout`.
+    `columns`, `separator`, `scheme` and `repair` say how a file is read; see `FileLayout`. With
+    `annotates`, the types that it speaks of, entities of others are not counted.
 
     Raises:
-        ConfigError: columns without token or tag, an unknown separator or scheme.
+        ConfigError: columns without token or tag, an unknown separator or scheme; an entity of a
+            type that `annotates` does not list.
         ConllError: the file can't be read so.
         CheckpointError: no checkpoint, or a damaged one.
         ValueError: a sentence without gold tags, named by its line.
     """
     if isinstance(gold, str | os.PathLike):
         layout = layout_of_options(columns, separator, scheme, repair=repair)
-        gold = layout.read(Path(gold)).sentences
+        read = layout.read(Path(gold)).sentences
+        gold = [annotating(sentence, annotates, Path(gold)) for sentence in read]
     return evaluate_sentences(
         Tagger.load(Path(checkpoint), threads=threads, precision=precision), gold
     )
