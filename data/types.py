@@ -59,9 +59,11 @@ class Sentence:
     """One sentence of an annotated file.
 
     `spans` are in order and do not overlap; `None` means that the file has no tags. `line` is
-    the 1-based line of the first token, so that messages can name the place.
+    the 1-based line of the first token, so that messages can name the place. `annotates` are the
+    types that the file speaks of, None for all: of others, nothing is known outside the spans.
     """
 
     tokens: tuple[str, ...]
     spans: tuple[Span, ...] | None = None
     line: int = 0
+    annotates: frozenset[str] | None = None

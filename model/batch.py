@@ -54,7 +54,8 @@ class Batch:
     [B] where each sentence stood in the input. Where the network has them, `row_bigrams` [N] is
     the pair that each row makes with the next token, `row_flags` uint8 [N, L] its flags, and
     `covers` the words that cover it.
-    `expected` tags are there where training is to come near to them, not to the gold ones.
+    `expected` tags are there where training is to come near to them, not to the gold ones;
+    `allowed` bool [N, K] where a row may have other tags than its gold one as well.
     """
 
     row_forms: Tensor
@@ -69,6 +70,7 @@ class Batch:
     row_flags: Tensor | None = None
     covers: CoveringWords | None = None
     expected: ExpectedTags | None = None
+    allowed: Tensor | None = None
 
     @property
     def sentence_count(self) -> int:
@@ -81,10 +83,10 @@ class Batch:
         return len(self.row_forms)
 
     def to(self, device: torch.device) -> Self:
-        """Return the batch on a device; `batch_sizes`, `index` and `expected` stay on the CPU."""
+        """Return the batch on a device; what the CRF reads stays on the CPU, but for `tags`."""
         if device.type == "cpu":
             return self
-        staying = ("batch_sizes", "index", "expected", "covers")
+        staying = ("batch_sizes", "index", "expected", "allowed", "covers")
         moved = {k: v for k, v in vars(self).items() if v is not None and k not in staying}
         tensors = {name: value.to(device, non_blocking=True) for name, value in moved.items()}
         covers = None if self.covers is None else self.covers.to(device)
@@ -109,7 +111,8 @@ class EncodedSentences:
     """A corpus as ids: per sentence the rows of its forms [n] and its tag ids [n] or None.
 
     `bigrams` [n] and `flags` uint8 [n, L] are there if the vocabulary has them, and so are the
-    `covers` of all tokens, sentence after sentence.
+    `covers` of all tokens, sentence after sentence. `allowed` bool [n, K] are the tags that each
+    token may have, if some sentence leaves that open.
     """
 
     forms: EncodedForms
@@ -118,6 +121,7 @@ class EncodedSentences:
     bigrams: tuple[Tensor, ...] | None = None
     flags: tuple[Tensor, ...] | None = None
     covers: Covers | None = None
+    allowed: tuple[Tensor, ...] | None = None
 
     @cached_property
     def _firsts(self) -> list[int]:
@@ -165,6 +169,7 @@ class EncodedSentences:
             else _with_hidden(packed(self.bigrams), bigram_rates),
             row_flags=None if self.flags is None else packed(self.flags),
             covers=self._covers(order, packing),
+            allowed=None if self.allowed is None else _unless_certain(packed(self.allowed)),
         )
 
     def _covers(self, order: Sequence[int], packing: Tensor) -> CoveringWords | None:
@@ -175,6 +180,11 @@ class EncodedSentences:
         covers = self.covers.at(tokens[packing.numpy()])
         starts = covers.starts[:-1].astype(np.int32)  # the kind of number that `words` have
         return CoveringWords(*map(torch.from_numpy, (covers.words, covers.weights, starts)))
+
+
+def _unless_certain(allowed: Tensor) -> Tensor | None:
+    """Return None where all rows have one tag: their likelihood is that of the gold tags."""
+    return allowed if bool((allowed.sum(1) > 1).any()) else None
 
 
 def _with_hidden(pairs: Tensor, rates: Tensor | None) -> Tensor:

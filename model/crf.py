@@ -85,6 +85,22 @@ class CrfHead(nn.Module):
         )
         return total / int(batch_sizes[0])
 
+    def partial_nll(self, emissions: Tensor, batch_sizes: Tensor, allowed: Tensor) -> Tensor:
+        """Return the mean negative log-likelihood a sentence of all taggings within sets of tags.
+
+        `allowed` bool [N, K] are the tags that each row may have: -log of the probability that the
+        tagging keeps to them, log Z - log Z(kept to them), exactly (Tsuboi et al. 2008). Where all
+        tags are allowed it is 0, and so is its gradient.
+
+        Raises:
+            ValueError: a sentence that no tagging fits.
+        """
+        scores = self.scores(constrained=self.constrain_training)
+        total: Tensor = _PartialLikelihood.apply(  # type: ignore[no-untyped-call]
+            emissions, *scores, batch_sizes, allowed.cpu()
+        )
+        return total / int(batch_sizes[0])
+
 
 def certain_tags(tags: Tensor, batch_sizes: Tensor, count: int) -> ExpectedTags:
     """Return gold tags [N], of `count` there are, as what is expected with certainty."""
@@ -96,7 +112,20 @@ def certain_tags(tags: Tensor, batch_sizes: Tensor, count: int) -> ExpectedTags:
     return ExpectedTags(marginals, steps.double())
 
 
-class _CrossEntropy(torch.autograd.Function):
+class _FromCounts(torch.autograd.Function):
+    """A loss whose gradient is a difference of tag and transition counts, kept by `forward`."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        emissions, steps = ctx.saved_tensors
+        rows = ctx.rows
+        gradients = emissions, emissions[: rows.first].sum(0), steps, emissions[rows.last].sum(0)
+        others = len(ctx.needs_input_grad) - len(gradients)
+        return (*(g.to(upstream) * upstream for g in gradients), *[None] * others)
+
+
+class _CrossEntropy(_FromCounts):
     """Sum over sentences of log Z minus the expected score, all in float64."""
 
     @staticmethod
@@ -122,13 +151,30 @@ class _CrossEntropy(torch.autograd.Function):
         # A path that is all but certain may, by rounding, outscore the sum over all paths.
         return (lattice.log_partition.sum() - expected).clamp(min=0.0).to(emissions)
 
+
+class _PartialLikelihood(_FromCounts):
+    """Sum over sentences of log Z minus log Z of the taggings allowed, all in float64."""
+
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        emissions, steps = ctx.saved_tensors
-        rows = ctx.rows
-        gradients = emissions, emissions[: rows.first].sum(0), steps, emissions[rows.last].sum(0)
-        return (*(g.to(upstream) * upstream for g in gradients), None, None, None)
+    def forward(
+        ctx: Any,
+        emissions: Tensor,
+        start: Tensor,
+        step: Tensor,
+        end: Tensor,
+        batch_sizes: Tensor,
+        allowed: Tensor,
+    ) -> Tensor:
+        free, moves = _exact(emissions), (_exact(start), _exact(step), _exact(end))
+        every = forward_backward(free, *moves, batch_sizes)
+        kept = free.masked_fill(~allowed, float("-inf"))
+        fitting = forward_backward(kept, *moves, batch_sizes)
+        if not torch.isfinite(fitting.log_partition).all():
+            raise ValueError("no tagging of a sentence keeps to the tags that are allowed")
+        ctx.save_for_backward(every.marginals - fitting.marginals, every.steps - fitting.steps)
+        ctx.rows = Rows(batch_sizes)
+        each = every.log_partition - fitting.log_partition  # [B]
+        return each.clamp(min=0.0).sum().to(emissions)
 
 
 class Rows:
@@ -188,7 +234,10 @@ def forward_backward(
 
 def _within_reach(emissions: Floats, *scores: Floats) -> bool:
     """Whether no score, apart from those of impossible moves, is extreme on its own."""
-    spread = np.ptp(emissions, axis=1).max()
+    top, low = emissions.max(axis=1, keepdims=True), emissions.min(axis=1, keepdims=True)
+    if np.isneginf(low).any():  # tags that a row must not have
+        low = np.where(np.isneginf(emissions), top, emissions).min(axis=1, keepdims=True)
+    spread = (top - low).max()
     largest = max(np.abs(s, where=s > -np.inf, out=np.zeros_like(s)).max() for s in scores)
     return bool(spread <= SAFE_SCORE and largest <= SAFE_SCORE)
 

@@ -61,8 +61,9 @@ class Network(nn.Module):
     def nll(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """Return the mean negative log-likelihood a sentence, in nats, >= 0.
 
-        It is that of the gold tags or, where the batch has expected tags, the mean over these
-        (cross-entropy). `rows` [N, row_size] stand in for those of the batch.
+        It is that of the gold tags, of all taggings within the tags that the batch allows or,
+        where it has expected tags, the mean over these (cross-entropy). `rows` [N, row_size]
+        stand in for those of the batch.
 
         Raises:
             ValueError: the batch has neither gold nor expected tags.
@@ -73,6 +74,8 @@ class Network(nn.Module):
         scores = self.scores(read, batch.batch_sizes)
         if batch.expected is not None:
             return self.crf.cross_entropy(scores, batch.batch_sizes, batch.expected)
+        if batch.allowed is not None:
+            return self.crf.partial_nll(scores, batch.batch_sizes, batch.allowed)
         assert batch.tags is not None  # for the type checker
         return self.crf.nll(scores, batch.batch_sizes, batch.tags)
 

@@ -2,14 +2,15 @@
 
 import copy
 import json
+import math
 import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from tagbelt.errors import ConfigError
@@ -54,10 +55,16 @@ class OptimiserConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How long to train and on what. `patience` epochs without a better dev F1 end the run.
+    """How long to train and on what.
 
-    `threads = 0` takes all cores that the process may use. A run repeats exactly with the same
-    number of them: another number adds in another order.
+    `patience` epochs without a better dev F1 end the run; they count from the first F1 above 0.
+    `batch_size`, `epochs` and `patience` that are left out follow the size of the training data:
+    see `sized`; what stands here is for large data.
+
+    `threads` of torch are as many as `OMP_NUM_THREADS` says unless given, and one without it: two
+    that share a busy machine are much slower than one. `threads = 0` takes all cores that the
+    process may use. A run repeats exactly with the same number of them: another number adds in
+    another order.
     """
 
     seed: Annotated[int, Field(ge=0)] = 1
@@ -65,7 +72,7 @@ class TrainingConfig(Section):
     patience: Size = 10
     batch_size: Size = 16
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] | None = None
 
 
 class RunConfig(Section):
@@ -83,10 +90,50 @@ class RunConfig(Section):
     training: TrainingConfig = TrainingConfig()
     distillation: DistillationConfig | None = None
 
+    @model_validator(mode="after")
+    def _teachers_need_whole_annotation(self) -> Self:
+        if self.distillation and any(source.annotates for source in self.data.train):
+            raise ValueError("distillation: it takes train files without `annotates`")
+        return self
+
     def unlabelled(self) -> list[tuple[Path, TextSource]]:
         """Return each file of unlabelled text, with its settings."""
         files = self.distillation.text if self.distillation else ()
         return [(self.data.place(source.path), source) for source in files]
+
+
+SIZED = ("batch_size", "epochs", "patience")
+"""The settings of `TrainingConfig` that follow the size of the data unless they are given."""
+
+SMALL_BATCHES = ((1000, 4), (4000, 8))
+"""Below so many sentences, batches of so many: what is small needs more steps, not larger ones."""
+
+FEWEST_STEPS, FEWEST_WAITING, MOST_EPOCHS = 600, 250, 100
+"""Steps of a run, and steps of patience, where the epochs of large data have fewer."""
+
+
+def sized(config: RunConfig, sentences: int) -> RunConfig:
+    """Set those of `SIZED` that a config leaves out for so many training sentences.
+
+    Batches of 4 below 1,000 sentences, of 8 below 4,000, of 16 from there on; 30 epochs, or more
+    (100 at most) up to 600 steps; patience of 10 epochs, or as many as have 250 steps.
+    """
+    defaults, given = TrainingConfig(), config.training.model_fields_set
+    batch = next((size for limit, size in SMALL_BATCHES if sentences < limit), defaults.batch_size)
+    if "batch_size" in given:
+        batch = config.training.batch_size
+    steps = math.ceil(sentences / batch)  # an epoch
+    epochs = max(defaults.epochs, min(MOST_EPOCHS, math.ceil(FEWEST_STEPS / steps)))
+    patience = max(defaults.patience, min(MOST_EPOCHS, math.ceil(FEWEST_WAITING / steps)))
+    found = TrainingConfig(batch_size=batch, epochs=epochs, patience=patience)
+    return completed(config, found)
+
+
+def completed(config: RunConfig, training: TrainingConfig) -> RunConfig:
+    """Take those of `SIZED` that a config leaves out from other settings."""
+    lacking = set(SIZED) - config.training.model_fields_set
+    values = {name: getattr(training, name) for name in lacking}
+    return config.model_copy(update={"training": config.training.model_copy(update=values)})
 
 
 def load_config(

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -70,17 +70,37 @@ def renamed(sentence: Sentence, labels: Mapping[str, str]) -> Sentence:
     return replace(sentence, spans=tuple(span for span in spans if span.label))
 
 
+def annotating(sentence: Sentence, types: Sequence[str] | None, path: Path) -> Sentence:
+    """Note the types that a sentence's file speaks of; None for all.
+
+    Raises:
+        ConfigError: an entity of another type; the message names file and line.
+    """
+    if types is None:
+        return sentence
+    other = next((span for span in sentence.spans or () if span.label not in types), None)
+    if other is not None:
+        raise ConfigError(
+            f"{path}:{sentence.line + other.start}: an entity of type {other.label}, which"
+            f" `annotates` of the file does not list ({', '.join(types)})"
+        )
+    return replace(sentence, annotates=frozenset(types))
+
+
 class SourceFile(FileLayout):
     """One file to read, `repeat` times over (to weigh a small corpus up).
 
     `sentences` = (first, stop) takes only those, counted from 0: a part of a file that has no dev
-    file beside it. With `names = false` its names do not fill synthetic sentences.
+    file beside it. With `names = false` its names do not fill synthetic sentences. `annotates`
+    are the types, as renamed, that the file speaks of, where those are not all: what lies outside
+    its entities may be of any other type, in training, and is not scored for those on dev and test.
     """
 
     path: str
     sentences: tuple[NonNegativeInt, PositiveInt] | None = None
     repeat: Size = 1
     names: bool = True
+    annotates: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _part_is_not_empty(self) -> Self:

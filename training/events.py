@@ -53,10 +53,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Ended:
-    """The run is done: where its checkpoint stands, and its scores by split."""
+    """The run is done: where its checkpoint stands, its scores by split, and two sentences: why it
+    stopped, and what would help most.
+    """
 
     checkpoint: Path
     scores: dict[str, Scores]
+    closing: str
 
 
 Event = Message | Started | Step | Epoch | Ended

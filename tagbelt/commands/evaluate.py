@@ -26,6 +26,13 @@ def command(
     separator: Separator = "whitespace",
     scheme: TagScheme = None,
     repair: Repair = False,
+    annotates: Annotated[
+        str | None,
+        typer.Option(
+            help="The types that the file speaks of, such as PER,ORG, where the checkpoint has "
+            "others as well; those are not counted."
+        ),
+    ] = None,
     precision: Chosen = Precision.auto,
     threads: Threads = None,
     label: Annotated[
@@ -48,6 +55,7 @@ def command(
             separator=separator,
             scheme=scheme,
             repair=repair,
+            annotates=annotates.split(",") if annotates else None,
             precision=precision.value,
             threads=threads,
             labels=_renaming(label or []),

@@ -103,6 +103,5 @@ class TrainingView:
         for split, scores in event.scores.items():
             self._console.print(f"\n[bold]{split}[/bold]")
             self._console.print(render(scores), highlight=False, markup=False, soft_wrap=True)
-        self._console.print(
-            f"\ncheckpoint: {event.checkpoint}", highlight=False, markup=False, soft_wrap=True
-        )
+        for text in (event.closing, f"checkpoint: {event.checkpoint}"):
+            self._console.print(f"\n{text}", highlight=False, markup=False, soft_wrap=True)

@@ -39,6 +39,21 @@ def test_scores_as_a_table(evaluate, tmp_path):
     assert [line.split(",")[0] for line in lines[::5]] == ["strict mode", "default mode"]
 
 
+def test_types_that_the_file_does_not_speak_of_are_not_counted(evaluate, tmp_path):
+    file = tmp_path / "in.conll"
+    file.write_text("Mara\tB-PER\nEllison\tI-PER\nleft\tO\nTarn\tO\n", encoding="utf-8")
+    every, persons = (
+        json.loads(evaluate(file, "--json", *options).out)["strict"]
+        for options in ([], ["--annotates", "PER,ORG"])
+    )
+    assert set(every["types"]) == {"LOC", "PER"}
+    assert set(persons["types"]) == {"PER"}
+    assert persons["micro"]["precision"] == 1.0 > every["micro"]["precision"]
+    refused = evaluate(file, "--annotates", "LOC")
+    assert refused.code == 1
+    assert f"{file}:1: an entity of type PER, which `annotates` of the file does not" in refused.err
+
+
 def test_each_precision(evaluate):
     for precision in ("float32", "int8"):
         assert evaluate(TRAIN, "--precision", precision).code == 0

@@ -22,7 +22,17 @@ COMMANDS = {
     ],
     "compare": ["--split", "--samples", "--file", "--precision", "--json", "directory of seeds"],
     "report": ["RUN", "--on", "--out", "--mistakes", "--threads", "--json"],
-    "evaluate": ["--columns", "--separator", "--scheme", "--repair", "--precision", "--json"],
+    "evaluate": [
+        *(
+            "--columns",
+            "--separator",
+            "--scheme",
+            "--repair",
+            "--annotates",
+            "--precision",
+            "--json",
+        ),
+    ],
     "tag": ["--model", "--from", "--to", "--whole", "--field", "exit code is 1"],
     "inspect": ["--model", "--html", "--vectors", "TEXT", "128 tokens"],
     "serve": ["--host", "127.0.0.1", "--port", "8000", "--threads", "TAGBELT_*"],

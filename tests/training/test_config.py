@@ -6,7 +6,7 @@ import pytest
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.errors import ConfigError
 from tagbelt.model.config import CELLS
-from tagbelt.training.config import load_config
+from tagbelt.training.config import SIZED, load_config, sized
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -30,6 +30,15 @@ def test_every_preset_parses_and_is_named_after_its_file(path):
     assert config.name == path.stem
     assert config.data.train
     assert config.licence or "TAGBELT_DATA" not in config.data.root, "whose data, whose terms"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(CONFIGS.glob("*.toml")) - {CONFIGS / "example.toml"}), ids=lambda p: p.stem
+)
+def test_no_preset_leaves_to_the_size_of_the_data_what_its_published_scores_rest_on(path):
+    config = load_config(path)
+    assert set(SIZED) <= config.training.model_fields_set
+    assert sized(config, 40) == config
 
 
 def test_there_are_presets():

@@ -201,11 +201,12 @@ def test_other_data_is_refused(trained, tmp_path):
         train(tiny_config(splits), out, resume=True)
 
 
-def test_epochs_patience_and_device_may_change():
+def test_epochs_patience_device_and_threads_may_change():
     saved = tiny_config().model_dump(mode="json")
     may = {"training.epochs": 9, "training.patience": 2, "training.device": "cpu"}
+    may["training.threads"] = 2
     check_same(saved, tiny_config(may), place="run")
-    for key, value in {"training.seed": 7, "training.threads": 2, "data.train": ["x"]}.items():
+    for key, value in {"training.seed": 7, "training.batch_size": 2, "data.train": ["x"]}.items():
         with pytest.raises(ConfigError, match=key):
             check_same(saved, tiny_config({key: value}), place="run")
 

@@ -61,7 +61,8 @@ def tag_sentences(
     result = []
     annotations = tagger.annotate_tokens(tokens, marginals=marginals)
     for sentence, annotation in zip(sentences, annotations, strict=True):
-        entities = annotation.entities
+        types = sentence.annotates
+        entities = [e for e in annotation.entities if types is None or e.label in types]
         result.append(
             JudgedSentence(
                 tokens=sentence.tokens,

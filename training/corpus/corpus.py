@@ -7,7 +7,10 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
 
 from tagbelt.data.checkpoint.bigrams import build_bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
@@ -25,7 +28,14 @@ from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
-from tagbelt.training.data_config import SPLITS, GazetteerSource, SourceFile, Split, renamed
+from tagbelt.training.data_config import (
+    SPLITS,
+    GazetteerSource,
+    SourceFile,
+    Split,
+    annotating,
+    renamed,
+)
 
 COMMON_NAMES = 100_000
 """How many first and how many last names are read unless the config says."""
@@ -200,7 +210,10 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
     for path, source in config.data.sources(split):
         corpus = source.read(path)
         part = _part_of(path, source, corpus.sentences)
-        sentences = tuple(renamed(sentence, source.labels) for sentence in part)
+        sentences = tuple(
+            annotating(renamed(sentence, source.labels), source.annotates, path)
+            for sentence in part
+        )
         repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
         parts.append(_Part(source, sentences, repairs, frozenset(count_labels(corpus.sentences))))
     return parts
@@ -247,6 +260,10 @@ def _labels(
             f"data.dev: labels that training never shows: {', '.join(lacking)}; rename them with"
             ' data.labels (to "" to leave them out)'
         )
+    named = {t for split in SPLITS for s in getattr(config.data, split) for t in s.annotates or ()}
+    unknown = sorted(named - set(found))
+    if unknown:
+        raise ConfigError(f"data: annotates: no training file has a {', '.join(unknown)}")
     return tuple(sorted(found))
 
 
@@ -288,10 +305,30 @@ def count_labels(sentences: Iterable[Sentence]) -> Counter[str]:
 def encode_split(
     sentences: Sequence[Sentence], vocabulary: Vocabulary, tags: Sequence[str], config: RunConfig
 ) -> EncodedSentences:
-    """Turn sentences and their spans into ids; spans None count as no entity."""
+    """Turn sentences and their spans into ids; spans None count as no entity.
+
+    Where a sentence's file does not speak of all types, a token outside its spans may be outside
+    or part of any entity of the others.
+    """
     ids = {tag: index for index, tag in enumerate(tags)}
     gold = [
         [ids[tag] for tag in spans_to_tags(s.spans or (), len(s.tokens), config.data.tags)]
         for s in sentences
     ]
-    return encode([s.tokens for s in sentences], vocabulary, gold)
+    encoded = encode([s.tokens for s in sentences], vocabulary, gold)
+    types = [tag.partition("-")[2] for tag in tags]  # "" of O
+    labels = set(types) - {""}
+    if not any(s.annotates is not None and s.annotates < labels for s in sentences):
+        return encoded
+    rows = (_allowed(row, s.annotates, types) for row, s in zip(gold, sentences, strict=True))
+    return replace(encoded, allowed=tuple(rows))
+
+
+def _allowed(gold: list[int], annotates: frozenset[str] | None, types: list[str]) -> Tensor:
+    """Return bool [n, K], the tags that each token may have; `types` are those of the K tags."""
+    allowed = one_hot(torch.tensor(gold), len(types)).bool()
+    if annotates is not None:
+        is_open = torch.tensor([bool(label) and label not in annotates for label in types])
+        outside = torch.tensor([not types[tag] for tag in gold])
+        allowed |= outside[:, None] & is_open
+    return allowed

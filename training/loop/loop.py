@@ -22,7 +22,7 @@ from tagbelt.training.events import Epoch, Step
 from tagbelt.training.loop.adversarial import adversarial_backward
 from tagbelt.training.loop.deferred_adam import DeferredAdam
 from tagbelt.training.loop.distillation import SoftTargets
-from tagbelt.training.scores.evaluate import span_score
+from tagbelt.training.scores.evaluate import judged, span_score
 
 EVALUATION_BATCH = 256
 POOL = 64
@@ -52,6 +52,7 @@ class Trainer:
     train: EncodedSentences
     dev: EncodedSentences
     dev_spans: tuple[tuple[Span, ...], ...]
+    dev_types: tuple[frozenset[str] | None, ...]
     tags: tuple[str, ...]
     hide_rates: Tensor
     progress: Progress
@@ -66,10 +67,14 @@ class Trainer:
         return self.network if self.average is None else cast(Network, self.average.module)
 
     def run(self) -> Iterator[Step | Epoch]:
-        """Train from where `progress` stands until the last epoch or until patience ends."""
+        """Train from where `progress` stands until the last epoch or until patience ends.
+
+        Patience counts from the first F1 above 0: until then no epoch is better than another.
+        """
         training = self.config.training
         while self.progress.epoch < training.epochs:
-            if self.progress.epoch - self.progress.best_epoch >= training.patience:
+            waited = self.progress.epoch - self.progress.best_epoch
+            if self.progress.best_f1 > 0.0 and waited >= training.patience:
                 return
             yield from self._epoch(self.progress.epoch + 1)
 
@@ -91,7 +96,8 @@ class Trainer:
         if isinstance(self.optimiser, DeferredAdam):
             self.optimiser.settle()
         speed = tokens / (time.perf_counter() - began)
-        score = span_score(self.dev_spans, self.predict(self.dev))
+        found = map(judged, self.dev_types, self.predict(self.dev))
+        score = span_score(self.dev_spans, found)
         progress = self.progress
         is_best = score.f1 > progress.best_f1
         progress.epoch = epoch

@@ -32,7 +32,7 @@ from tagbelt.training.config import DistillationConfig, RunConfig
 from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.events import Message
 from tagbelt.training.loop.loop import Progress, Trainer
-from tagbelt.training.run.prepare import Run, tell_overlap, tell_repairs
+from tagbelt.training.run.prepare import Run, tell_open_types, tell_overlap, tell_repairs
 from tagbelt.training.rundir import differences, parse_saved
 from tagbelt.training.scores.calibration import Calibration, calibrate
 from tagbelt.training.scores.evaluate import MODES, Scores, evaluate_sentences
@@ -86,6 +86,7 @@ def finish(run: Run) -> dict[str, Scores]:
     test, repairs = read_split(run.trainer.config, "test")
     tell_repairs(repairs, run.progress)
     tell_overlap("test", test, run.data.train, run.progress)
+    tell_open_types("test", test, run.progress)
     if test:
         results["test"] = _evaluate(run, precision, test)
     metrics = {f"{split}_f1": round(_f1(scores), 4) for split, scores in results.items()}
@@ -204,8 +205,9 @@ OPTIMISER = "optimiser.safetensors"
 AVERAGE = "average.safetensors"
 PROGRESS = "progress.json"
 
-MAY_CHANGE = {("training", "epochs"), ("training", "patience"), ("training", "device")}
-"""Settings that a resumed run may be given anew. With `epochs`, a linear schedule changes too."""
+MAY_CHANGE = {("training", name) for name in ("epochs", "patience", "device", "threads")}
+"""Settings that a resumed run may be given anew. With `epochs`, a linear schedule changes too; with
+other `threads`, the last bits of the weights."""
 
 
 def save_state(directory: Path, trainer: Trainer) -> None:
@@ -274,7 +276,7 @@ def fingerprint(trainer: Trainer) -> str:
     for split in (trainer.train, trainer.dev):
         for tensor in (split.forms.words, split.forms.characters, *split.sentences):
             digest.update(tensor.numpy().tobytes())
-        for tensors in (split.tags, split.bigrams, split.flags):
+        for tensors in (split.tags, split.bigrams, split.flags, split.allowed):
             for tensor in tensors or ():
                 digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()

@@ -1,5 +1,6 @@
 """From a config to a run that is ready to train: its data, its network, its trainer."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from tagbelt.model.batch import EncodedSentences
 from tagbelt.model.config import ModelConfig, WordConfig
 from tagbelt.model.features.vectors import Vectors
 from tagbelt.model.network import Network
-from tagbelt.training.config import RunConfig
+from tagbelt.training.config import RunConfig, sized
 from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data
 from tagbelt.training.events import Callback, Message, ignore
 from tagbelt.training.loop.distillation import run_targets
@@ -42,10 +43,16 @@ class Run:
 
 
 def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> Run:
-    """Read the data and make the network, both from the config and its seed alone."""
+    """Read the data and make the network, both from the config and its seed alone.
+
+    What the config leaves to the size of the data is set in that of the trainer.
+    """
     data = load_run_data(config)
+    config = sized(config, len(data.train) + len(data.unlabelled))
     _tell_data(config, data, progress)
     device = _device(config.training.device)
+    threads = torch.get_num_threads()
+    progress(Message(f"device: {device}, {threads} {'thread' if threads == 1 else 'threads'}"))
     torch.manual_seed(config.training.seed)
     network = _network(config, data, progress).to(device)
     sentences = (*data.train, *data.unlabelled)
@@ -57,6 +64,7 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
         train=train_set,
         dev=encode_split(data.dev, data.vocabulary, data.tags, config),
         dev_spans=tuple(sentence.spans or () for sentence in data.dev),
+        dev_types=tuple(sentence.annotates for sentence in data.dev),
         tags=data.tags,
         hide_rates=hide_rates(train_set, data.vocabulary, data.vectors, config.model.words),
         progress=Progress(),
@@ -140,7 +148,9 @@ def _tell_data(config: RunConfig, data: RunData, progress: Callback) -> None:
         spans = sum(len(sentence.spans or ()) for sentence in sentences)
         counts = f"{len(sentences):,} sentences, {tokens:,} tokens, {spans:,} entities"
         progress(Message(f"{name}: {counts}"))
+        tell_open_types(name, sentences, progress)
     progress(Message(f"types: {', '.join(data.labels)} (CRF over {config.data.tags})"))
+    progress(Message(_plan(config)))
     if config.data.unit == "word" and guess_unit(data.train) == "character":
         progress(Message("data.unit is 'word', but the tokens of training are characters", True))
     tell_repairs(data.repairs, progress)
@@ -156,6 +166,22 @@ def tell_overlap(
     if seen >= NEARLY_ALL * len(sentences) > 0:
         which = f"{seen:,} of the {len(sentences):,} sentences of {split} stand in training too"
         progress(Message(f"{which}: scores on {split} say nothing of other text", is_warning=True))
+
+
+def tell_open_types(name: str, sentences: Sequence[Sentence], progress: Callback) -> None:
+    """Tell how many sentences of a split speak of some types alone, and of which."""
+    known = Counter(s.annotates for s in sentences if s.annotates is not None)
+    for types, count in known.items():
+        listed = ", ".join(sorted(types))
+        progress(Message(f"{name}: {count:,} sentences speak of {listed} alone; others are open"))
+
+
+def _plan(config: RunConfig) -> str:
+    training, rate = config.training, config.optimiser.learning_rate
+    return (
+        f"plan: batches of {training.batch_size}, at most {training.epochs} epochs, patience of"
+        f" {training.patience}, learning rate {rate:g}, dropout {config.model.encoder.dropout:g}"
+    )
 
 
 def tell_repairs(repairs: Sequence[str], progress: Callback) -> None:

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from tagbelt.data.checkpoint.artifact import CONFIG, write_json
 from tagbelt.errors import ConfigError, SeedsError
-from tagbelt.training.config import RunConfig, load_config
+from tagbelt.training.config import RunConfig, completed, load_config
 from tagbelt.training.rundir import (
     METRICS,
     Digests,
@@ -120,8 +120,14 @@ def _configs(
     if (directory / CONFIG).exists():
         raise ConfigError(f"{directory}: a run of one seed is here already; give another --out")
     threads = 1 if one_thread else config.training.threads
+    seeds = range(config.training.seed, config.training.seed + count)
+    begun = (
+        place for seed in seeds if ((place := seed_directory(directory, seed)) / CONFIG).exists()
+    )
+    for place in begun:  # all seeds train as those that have begun
+        config = completed(config, read_saved(place).training)
     configs = {}
-    for seed in range(config.training.seed, config.training.seed + count):
+    for seed in seeds:
         training = config.training.model_copy(update={"seed": seed, "threads": threads})
         ours = config.model_copy(update={"training": training})
         configs[seed] = _config_of(ours, seed_directory(directory, seed), found)
@@ -145,7 +151,9 @@ def _task(
 ) -> SeedTask:
     """Return the task of a seed whose config is `ours`, the command's config and overrides."""
     training = ours.training
-    own = [f"training.{name}={getattr(training, name)}" for name in ("seed", "threads", "device")]
+    names = sorted({"seed", "threads", "device", *training.model_fields_set})
+    values = {name: getattr(training, name) for name in names}
+    own = [f"training.{name}={value}" for name, value in values.items() if value is not None]
     sets = [part for override in (*overrides, *own) for part in ("--set", override)]
     resume = ["--resume"] if (directory / CONFIG).exists() else []
     arguments = (str(config), *sets, "--out", str(directory), *resume)

@@ -12,9 +12,10 @@ from safetensors import SafetensorError
 from tagbelt.data.checkpoint.artifact import CONFIG, name_fault, restore, write_json
 from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
-from tagbelt.training.config import RunConfig
+from tagbelt.training.config import RunConfig, completed
 from tagbelt.training.events import Callback, Ended, Epoch, Started, ignore
 from tagbelt.training.run.checkpoint import PROGRESS, finish, load_state, save_best, save_state
+from tagbelt.training.run.closing import closing
 from tagbelt.training.run.prepare import Run, prepare
 from tagbelt.training.rundir import (
     BOARD,
@@ -27,6 +28,7 @@ from tagbelt.training.rundir import (
     digests,
     held,
     read_metrics,
+    read_saved,
     write_digests,
 )
 from tagbelt.training.scores.evaluate import Scores
@@ -82,8 +84,11 @@ def _train(
     config: RunConfig, directory: Path, resume: bool, progress: Callback
 ) -> dict[str, Scores]:
     resume = _settle_directory(directory, resume=resume)
-    torch.set_num_threads(config.training.threads or available_threads())
+    if resume:
+        config = completed(config, read_saved(directory).training)
+    torch.set_num_threads(torch_threads(config.training.threads))
     run = prepare(config, directory, progress)
+    config = run.trainer.config
     found = digests(config)
     if resume:
         load_state(directory / STATE, run.trainer)
@@ -94,8 +99,20 @@ def _train(
     check_digests(directory, digests(config, only="test"))  # they are read only now
     scores = finish(run)
     write_json(directory / REPORT, scores)
-    progress(Ended(run.checkpoint, scores))
+    words = closing(run.trainer.progress, config.training, scores["dev"], run.data.train)
+    progress(Ended(run.checkpoint, scores, words))
     return scores
+
+
+def torch_threads(given: int | None) -> int:
+    """Return how many threads torch gets: those given (0: all), else `OMP_NUM_THREADS`, else 1.
+
+    Of a list, which is for nested loops, the first counts, as it does for OpenMP.
+    """
+    if given is not None:
+        return given or available_threads()
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else 1
 
 
 def _settle_directory(directory: Path, *, resume: bool) -> bool:

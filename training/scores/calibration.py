@@ -24,7 +24,7 @@ from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.checkpoint import Precision, load_checkpoint
 from tagbelt.inference.crf.algorithms import find_spans, span_posteriors
-from tagbelt.inference.crf.parameters import CrfParameters, Spans, tag_table
+from tagbelt.inference.crf.parameters import CrfParameters, Spans, TagTable, tag_table
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.model.checkpoint import load_network, save_checkpoint
 from tagbelt.model.network import Network
@@ -190,8 +190,9 @@ def find_entities(
     )
 
     def compare(batch: DecodedBatch) -> FoundEntities:
-        spans = find_spans(batch.paths, batch.lengths, batch.table)
-        gold = [set(sentences[index].spans or ()) for index in batch.index.tolist()]
+        here = [sentences[index] for index in batch.index.tolist()]
+        spans = _judged(find_spans(batch.paths, batch.lengths, batch.table), here, batch.table)
+        gold = [set(sentence.spans or ()) for sentence in here]
         columns = (spans.rows, spans.starts, spans.ends, spans.labels)
         right = [
             Span(start, end, batch.table.labels[label]) in gold[row]
@@ -200,6 +201,17 @@ def find_entities(
         return FoundEntities(batch, spans, np.array(right, np.bool_))
 
     return list(decoder.run([sentence.tokens for sentence in sentences], compare))
+
+
+def _judged(spans: Spans, sentences: Sequence[Sentence], table: TagTable) -> Spans:
+    """Leave out entities of types that a sentence's file does not speak of."""
+    types = [sentence.annotates for sentence in sentences]
+    if not any(types):
+        return spans
+    pairs = zip(spans.rows.tolist(), spans.labels.tolist(), strict=True)
+    kept = [(known := types[row]) is None or table.labels[label] in known for row, label in pairs]
+    columns = (spans.rows, spans.starts, spans.ends, spans.labels)
+    return Spans(*(column[np.array(kept, np.bool_)] for column in columns))
 
 
 def best_temperature(found: Sequence[FoundEntities]) -> float:

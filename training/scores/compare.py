@@ -24,6 +24,7 @@ from tagbelt.training.rundir import (
     read_report,
     read_saved,
 )
+from tagbelt.training.scores.evaluate import judged
 from tagbelt.training.scores.significance import (
     Counts,
     Significance,
@@ -117,7 +118,7 @@ def _listed(side: ComparedRuns, split: JudgedSplit) -> str:
 
 
 def _content(sentences: Sequence[Sentence]) -> list[object]:
-    return [(sentence.tokens, sentence.spans) for sentence in sentences]
+    return [(sentence.tokens, sentence.spans, sentence.annotates) for sentence in sentences]
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,10 @@ def _count(
 ) -> Counts:
     tagger = Tagger.load(checkpoint, precision=precision, threads=threads)
     tags = tagger.tag_tokens([sentence.tokens for sentence in gold])
-    found = [tags_to_spans(row, Scheme.IOB2) for row in tags]
+    found = [
+        judged(sentence.annotates, tags_to_spans(row, Scheme.IOB2))
+        for sentence, row in zip(gold, tags, strict=True)
+    ]
     return count([sentence.spans or () for sentence in gold], found)
 
 

@@ -8,14 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags
+from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import InputError
 from tagbelt.inference.checkpoint import Precision
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import layout_of_options
 from tagbelt.training.corpus.corpus import count_labels
-from tagbelt.training.data_config import renamed
+from tagbelt.training.data_config import annotating, renamed
 
 Mode = Literal["default", "strict"]
 MODES: tuple[Mode, ...] = ("strict", "default")
@@ -52,6 +52,11 @@ class Score:
     recall: float
     f1: float
     support: int
+
+
+def judged(annotates: frozenset[str] | None, found: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the entities found that gold can judge: of the types that its file speaks of."""
+    return tuple(span for span in found if annotates is None or span.label in annotates)
 
 
 def span_score(gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]) -> Score:
@@ -115,6 +120,7 @@ def evaluate(
     separator: str = "whitespace",
     scheme: str | None = None,
     repair: bool = False,
+    annotates: Sequence[str] | None = None,
     precision: Precision = "auto",
     threads: int | None = None,
     labels: Mapping[str, str] | None = None,
@@ -125,9 +131,12 @@ def evaluate(
     `columns`, `separator`, `scheme` and `repair` say how a file is read; see `FileLayout`.
     `labels` renames the labels of gold, those renamed to "" are left out. `tell` is given a
     sentence on labels that the model does not have, which can only be missed.
+    With `annotates`, the types that the file speaks of (as renamed), entities of others are not
+    counted.
 
     Raises:
-        ConfigError: columns without token or tag, an unknown separator or scheme.
+        ConfigError: columns without token or tag, an unknown separator or scheme; an entity of a
+            type that `annotates` does not list.
         ConllError: the file can't be read so.
         InputError: a file without a sentence, or a label to rename that it does not have.
         CheckpointError: no checkpoint, or a damaged one.
@@ -141,6 +150,7 @@ def evaluate(
         if not gold:
             raise InputError(f"{place}: holds no sentence to evaluate on")
     gold = _relabelled(gold, labels or {}, place)
+    gold = [annotating(sentence, annotates, Path(place)) for sentence in gold]
     tagger = Tagger.load(Path(checkpoint), threads=threads, precision=precision)
     unknown = sorted(set(count_labels(gold)) - set(tagger.info.labels))
     if unknown:
@@ -166,6 +176,8 @@ def _relabelled(
 def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
     """Tag sentences with the Tagger that serves; return seqeval's report in each mode.
 
+    Entities of types that a sentence's file does not speak of are not counted.
+
     Raises:
         ValueError: a sentence without gold tags, named by its line.
     """
@@ -173,8 +185,17 @@ def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
     if unlabelled is not None:
         raise ValueError(f"line {unlabelled.line}: a sentence without tags can't be evaluated on")
     gold = [spans_to_tags(s.spans or (), len(s.tokens), Scheme.IOB2) for s in sentences]
-    found = tagger.tag_tokens([s.tokens for s in sentences])
+    tagged = tagger.tag_tokens([s.tokens for s in sentences])
+    found = [_judged_tags(s.annotates, row) for s, row in zip(sentences, tagged, strict=True)]
     return {mode: report(gold, found, mode) for mode in MODES}
+
+
+def _judged_tags(annotates: frozenset[str] | None, tags: list[str]) -> list[str]:
+    if annotates is None:
+        return tags
+    return [
+        *spans_to_tags(judged(annotates, tags_to_spans(tags, Scheme.IOB2)), len(tags), Scheme.IOB2)
+    ]
 
 
 def render(reports: Scores) -> str:

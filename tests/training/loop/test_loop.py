@@ -110,6 +110,12 @@ def test_patience_ends_a_run_and_ties_go_to_the_earliest(trainer, scripted):
     assert epochs_of(made) == [], "it stays ended"
 
 
+def test_patience_does_not_count_before_the_first_entity_is_found(trainer, scripted):
+    scripted([0.0] * 5 + [0.1, 0.0, 0.1, 0.5])
+    epochs = epochs_of(trainer({"training.epochs": 9, "training.patience": 2}))
+    assert len(epochs) == 8
+
+
 def test_an_epoch_that_finds_nothing_can_be_the_best(trainer, scripted):
     scripted([0.0, 0.0])
     assert [e.is_best for e in epochs_of(trainer({"training.epochs": 2}))] == [True, False]

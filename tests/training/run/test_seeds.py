@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tagbelt.commands.cli import app
 from tagbelt.errors import ConfigError, SeedsError
 from tagbelt.training.run.seeds import seed_directories, train_seeds
-from tagbelt.training.rundir import held
+from tagbelt.training.rundir import held, read_saved
 from tests.training.tiny import ENGLISH, EXAMPLES, as_toml, merged
 
 ROOT = Path(__file__).parents[3]
@@ -114,6 +114,16 @@ def test_a_seed_goes_on_with_the_threads_that_it_began_with(series, in_here):
     series(1, {"training.threads": 1})
     assert [run.seed for run in series(2, {"training.threads": 2})[0].runs] == [1, 2]
     assert in_here == [2]
+
+
+def test_seeds_that_join_later_train_as_the_first_one_did(series, in_here, tmp_path, monkeypatch):
+    """Also where the rule that sets what the config leaves out has changed since."""
+    series(1)
+    monkeypatch.setattr("tagbelt.training.config.FEWEST_WAITING", 500)
+    series(2)
+    first, second = (read_saved(run) for run in seed_directories(tmp_path / "out"))
+    assert in_here == [2]
+    assert first.training.patience == second.training.patience == 50
 
 
 def test_a_series_does_not_go_into_the_directory_of_a_run(series, trained, tmp_path):

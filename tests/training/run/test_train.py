@@ -14,11 +14,11 @@ from tagbelt.model.checkpoint import load_network
 from tagbelt.model.config import CELLS
 from tagbelt.training.analysis.page import render_page
 from tagbelt.training.analysis.report import load_run, make_report
-from tagbelt.training.config import parse_config
+from tagbelt.training.config import parse_config, sized
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop import loop
 from tagbelt.training.loop.loop import predict
-from tagbelt.training.run.train import train
+from tagbelt.training.run.train import torch_threads, train
 from tagbelt.training.scores.evaluate import MODES, Score, evaluate, render
 from tests.training.tiny import CHINESE, ENGLISH, EXAMPLES, tiny_config
 
@@ -105,7 +105,7 @@ def test_the_card_says_what_it_is_and_scores_in_both_modes_by_type(learned):
 
 def test_the_config_is_kept_whole(learned):
     saved = json.loads((learned.directory / "config.json").read_text(encoding="utf-8"))
-    assert parse_config(saved, place="saved") == learned.config
+    assert parse_config(saved, place="saved") == sized(learned.config, 40)
 
 
 def test_a_person_sees_what_is_going_on(learned):
@@ -225,6 +225,37 @@ def test_a_device_that_is_not_there_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ConfigError, match=r"training\.device: 'cuda' is not there; say 'auto'"):
         train(tiny_config({"training.device": "cuda"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "threads"),
+    [
+        (None, None, 1),
+        (None, "", 1),
+        (None, "0", 1),
+        (None, "many", 1),
+        (None, "3", 3),
+        (None, " 2,1", 2),
+        (2, "3", 2),
+        (0, "3", 5),
+    ],
+)
+def test_threads_are_those_given_else_the_environment_s_else_one(
+    monkeypatch, given, variable, threads
+):
+    monkeypatch.setattr("tagbelt.training.run.train.available_threads", lambda: 5)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    assert torch_threads(given) == threads
+
+
+def test_a_run_says_where_it_trains_and_a_resumed_one_may_have_other_threads(trained, tmp_path):
+    first = trained({"training.epochs": 1}, directory=tmp_path)
+    changes = {"training.epochs": 2, "training.threads": 2}
+    second = trained(changes, directory=tmp_path, resume=True)
+    assert "device: cpu, 1 thread" in first.said.splitlines()
+    assert "device: cpu, 2 threads" in second.said.splitlines()
 
 
 def test_a_file_without_entities_can_be_evaluated_on(learned, tmp_path):
