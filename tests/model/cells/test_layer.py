@@ -1,5 +1,7 @@
 """Cells against torch's own modules and against a reading of their equations, token by token."""
 
+import shutil
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -324,6 +326,12 @@ def test_a_gate_that_is_not_named_has_no_peephole(kind, gates, places):
     assert torch.count_nonzero(seen) == module.peephole.numel()
     seen.sum().backward()
     assert (module.peephole.grad == 1).all()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+def test_where_there_is_a_compiler_the_kernels_were_built(monkeypatch):
+    monkeypatch.delenv(native.SWITCH, raising=False)
+    assert native.library.__wrapped__() is not None, "run `make setup` again"
 
 
 def assert_kernels_equal_torch(layer: RecurrentLayer, sizes: Tensor, monkeypatch) -> None:
