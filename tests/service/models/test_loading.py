@@ -85,7 +85,7 @@ DAMAGES = [
     (infect, "'transitions' holds values that are not finite"),
     (lose_sums, "SHA256SUMS is missing"),
     (another_format, "format_version is 99, this Tagbelt reads 1"),
-    (other_tags, "do not fit"),
+    (other_tags, "the scores of a token have the shape"),
 ]
 
 
