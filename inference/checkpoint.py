@@ -191,6 +191,10 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
         # A kind of numbers that numpy does not have, as bfloat16, is any of the last three.
         raise CheckpointError(f"{path}: can't be read: {type(error).__name__}: {error}") from error
+    # Where some package has taught numpy bfloat16, it can be read, but not computed with.
+    odd = next((n for n, array in arrays.items() if array.dtype.kind not in "fiub"), None)
+    if odd is not None:
+        raise CheckpointError(f"{path}: can't be read: {odd!r} holds {arrays[odd].dtype}")
     for name in names:
         if name not in arrays:
             raise CheckpointError(f"{path}: holds no {name!r}")
