@@ -12,7 +12,7 @@ from benchmarks.common.machine import ROOT, machine
 from benchmarks.common.record import Row
 from tagbelt.data.checkpoint.artifact import SUMS, Header, digest_of
 from tagbelt.errors import ConfigError
-from tagbelt.training.config import RunConfig, load_config
+from tagbelt.training.config import RunConfig, completed, load_config
 from tagbelt.training.run.seeds import MACHINE, seed_directories
 from tagbelt.training.rundir import CHECKPOINT, differences, read_digests, read_report, read_saved
 from tagbelt.training.scores.compare import ComparedRuns, compare, shared_gold
@@ -69,7 +69,8 @@ def check(entry: Entry, runs: Sequence[Path]) -> None:
     """Refuse runs that are not this row's. Raises ConfigError, which says how they differ."""
     but = {*MACHINE, *ABOUT, ("training", "seed")}
     for run in runs:
-        changed = differences(read_saved(run), config_of(entry), but=but)
+        saved = read_saved(run)
+        changed = differences(saved, completed(config_of(entry), saved.training), but=but)
         if changed:
             raise ConfigError(f"{run}: not a run of row {entry.name}: {'; '.join(changed)}")
 
