@@ -39,9 +39,9 @@ def read_brat(source: Path, unit: OffsetUnit, losses: Losses) -> list[Record]:
 def write_brat(records: Iterable[Record], unit: OffsetUnit, target: Path) -> None:
     """Write each record as a document into a folder, made if there is none.
 
-    Its name is the record's field `name`, if it can be one, or its number. Raises DataError,
-    with nothing written, for a label that .ann files have no room for, and for a folder that
-    has documents already.
+    Its name is the record's field `name`, if it can be one, or its number. A span begins and ends
+    within a line. Raises DataError, with nothing written, for a label or a span that .ann files
+    have no room for, and for a folder that has documents already.
     """
     if target.is_dir() and any(p.suffix in (".txt", ".ann") for p in target.iterdir()):
         raise DataError(f"{target}: has documents already; say an empty or a new folder")
@@ -127,6 +127,10 @@ def _rows(record: Record, unit: OffsetUnit) -> list[str]:
         if mark.label.split() != [mark.label] or ";" in mark.label:
             raise DataError(
                 f"{place(record.path, record.line)}: brat has no room for the label {mark.label!r}"
+            )
+        if not record.text[mark.start : mark.end].strip("\n\r"):
+            raise DataError(
+                f"{place(record.path, record.line)}: brat has no room for a span of line breaks"
             )
         # brat reads no span over a line break: it is in a piece for each line.
         pieces = [
