@@ -17,8 +17,9 @@
     |-- MissingPackageError     a package that an optional part needs
     `-- (the client's, in tagbelt.client.replies: no connection, a status, a deadline)
 
-What stands below one of these is caught with it. An error of any other class is a fault of ours, or
-a `ValueError` or `TypeError` that speaks of the arguments of a call in Python.
+What stands below one of these is caught with it. An error of any other class is a fault of ours, a
+`ValueError` or `TypeError` that speaks of the arguments of a call in Python, or an `OSError` of a
+file that is not there or cannot be read or written.
 """
 
 EXTRAS = {

@@ -169,6 +169,8 @@ def read_conll(
         ValueError: an option that makes no sense.
     """
     check_on_invalid(on_invalid)
+    if scheme is not None and scheme not in [*Scheme]:
+        raise ValueError(f"scheme={scheme!r}: say one of {', '.join(Scheme)}")
     path, lines = read_lines(source)
     raw = _read_rows(path, lines, find_layout(path, lines, columns, separator, comment))
     refuse_faults(path, raw.faults)

@@ -56,7 +56,9 @@ class ChoiceFile:
         except (FileNotFoundError, NotADirectoryError):
             return nothing
         except (OSError, ValidationError) as error:
-            logger.warning("%s: cannot be read, and no choice is taken over: %s", self.path, error)
+            why = error.strerror if isinstance(error, OSError) else "it holds no choices of ours"
+            message = "%s: %s, so no choice is taken over; delete it, or choose again"
+            logger.warning(message, self.path, why)
             return nothing
         return found.under(self._setting)
 

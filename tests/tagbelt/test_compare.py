@@ -1,4 +1,4 @@
-"""`tagbelt compare`; what it works out: tests/training/test_compare.py."""
+"""`tagbelt compare`; what it works out: tests/training/scores/test_compare.py."""
 
 import importlib.util
 import json

@@ -122,3 +122,24 @@ def test_the_example_notebook_trains_tags_and_evaluates():
     assert re.search(r"epoch 12: loss \d+\.\d\d, F1 on dev 0\.\d\d", out)
     assert out.count("'support'") == 2
     assert out.count("<mark ") > 2
+
+
+GOLD = ROOT / "examples" / "test.conll"
+
+
+def test_gold_may_be_a_file_a_corpus_or_any_iterable_of_sentences(checkpoint):
+    corpus = tagbelt.read_conll(GOLD)
+    by_file = tagbelt.evaluate(checkpoint, GOLD)
+    assert by_file["strict"]["micro"]["support"] > 0
+    for gold in (corpus, corpus.sentences, iter(corpus.sentences)):
+        assert tagbelt.evaluate(checkpoint, gold) == by_file
+
+
+def test_arguments_of_another_kind_are_named_with_what_to_pass(checkpoint, tmp_path):
+    with pytest.raises(TypeError, match=r"gold\[1\] is no Sentence but str: read_conll"):
+        tagbelt.evaluate(checkpoint, [*tagbelt.read_conll(GOLD).sentences[:1], "Ana lives"])
+    with pytest.raises(TypeError, match=r"config is a str: load_config"):
+        tagbelt.train("configs/example.toml", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match=r"scheme='iob2': say one of IO, IOB1"):
+        tagbelt.read_conll(GOLD, scheme="iob2")

@@ -55,7 +55,11 @@ def train(
         VectorError: vectors that can't be read, or whose package is not installed.
         OSError: the disk is full, or can't be written to; whole epochs are kept.
         FloatingPointError: the loss is no number any more.
+        TypeError: a config that `load_config` did not make.
     """
+    if not isinstance(config, RunConfig):
+        kind = type(config).__name__
+        raise TypeError(f"config is a {kind}: load_config(file or tables) makes what train takes")
     place = Path(directory)
     if resume and not place.exists():
         raise _nothing_to_resume(place)
@@ -124,6 +128,8 @@ def _settle_directory(directory: Path, *, resume: bool) -> bool:
         raise ConfigError(
             f"{directory}: a run is here already; go on with --resume, or give another --out"
         )
+    if any(directory.glob("seed-*/config.json")):
+        raise ConfigError(f"{directory}: a series of seeds is here; give another --out")
     epochs = len(read_metrics(directory))
     # An epoch's metrics are written before its state: one may be ahead.
     if resume and (epochs > 1 or has_state) and not (directory / STATE / PROGRESS).exists():

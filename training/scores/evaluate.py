@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from tagbelt.data.conll.reading import Corpus
 from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import InputError
@@ -114,7 +115,7 @@ def _score(row: Mapping[str, Any]) -> ScoreRow:
 
 def evaluate(
     checkpoint: str | os.PathLike[str],
-    gold: str | os.PathLike[str] | Sequence[Sentence],
+    gold: str | os.PathLike[str] | Corpus | Iterable[Sentence],
     *,
     columns: Sequence[str] | None = None,
     separator: str = "whitespace",
@@ -141,6 +142,7 @@ def evaluate(
         InputError: a file without a sentence, or a label to rename that it does not have.
         CheckpointError: no checkpoint, or a damaged one.
         ValueError: a sentence without gold tags, named by its line.
+        TypeError: gold that is neither a file, nor a corpus or sentences.
     """
     place = "gold"
     if isinstance(gold, str | os.PathLike):
@@ -149,7 +151,7 @@ def evaluate(
         gold = layout.read(Path(gold)).sentences
         if not gold:
             raise InputError(f"{place}: holds no sentence to evaluate on")
-    gold = _relabelled(gold, labels or {}, place)
+    gold = _relabelled(_sentences(gold), labels or {}, place)
     gold = [annotating(sentence, annotates, Path(place)) for sentence in gold]
     tagger = Tagger.load(Path(checkpoint), threads=threads, precision=precision)
     unknown = sorted(set(count_labels(gold)) - set(tagger.info.labels))
@@ -160,6 +162,20 @@ def evaluate(
             "--label OTHER=ITS renames them"
         )
     return evaluate_sentences(tagger, gold)
+
+
+def _sentences(gold: Corpus | Iterable[Sentence]) -> tuple[Sentence, ...]:
+    """Take the sentences of any iterable, once."""
+    if isinstance(gold, Corpus):
+        return gold.sentences
+    found = tuple(gold)
+    for index, sentence in enumerate(found):
+        if not isinstance(sentence, Sentence):
+            kind = type(sentence).__name__
+            raise TypeError(
+                f"gold[{index}] is no Sentence but {kind}: read_conll(file).sentences are"
+            )
+    return found
 
 
 def _relabelled(

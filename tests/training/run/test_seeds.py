@@ -126,6 +126,13 @@ def test_seeds_that_join_later_train_as_the_first_one_did(series, in_here, tmp_p
     assert first.training.patience == second.training.patience == 50
 
 
+def test_a_run_does_not_go_into_the_directory_of_a_series(series, trained, tmp_path):
+    series(1)
+    with pytest.raises(ConfigError, match="out: a series of seeds is here; give another --out"):
+        trained({"training.epochs": 1}, directory=tmp_path / "out")
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
 def test_a_series_does_not_go_into_the_directory_of_a_run(series, trained, tmp_path):
     trained({"training.epochs": 1}, directory=tmp_path / "out")
     with pytest.raises(ConfigError, match="out: a run of one seed is here already"):
