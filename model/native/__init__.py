@@ -19,10 +19,10 @@ from tagbelt.model.cells.packed import reversed_rows
 
 SWITCH = "TAGBELT_NATIVE"
 INTERFACE = 1
-"""What `tagbelt_training_interface` of the kernels must say; raised with any change of a call."""
+"""The number that `tagbelt_training_interface` gives; raised when a call changes."""
 
 _KEPT = {"rnn": 0, "lstm": 2, "lstm-coupled": 2, "gru": 1, "mgu": 1}
-"""How many numbers a unit keeps beside its gates, by cell, in the order of recurrence.c."""
+"""The numbers that a unit keeps beside its gates, by cell, in the order of recurrence.c."""
 
 _NUMBERS = ("cell", "directions", "hidden", "steps")
 _ARRAYS = ("sizes", "reverse", "weight", "bias", "peephole", "gates", "kept", "before", "states")
