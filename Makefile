@@ -32,8 +32,8 @@ serve: $(VENV)/.serving  ## serve the bundled models (HOST=, PORT=, MODELS= over
 
 setup: $(VENV)/.all  ## install what training and testing need as well
 
-test: $(VENV)/.all  ## run every test (TESTS= for some, such as TESTS=tests/data)
-	@$(VENV)/bin/python -m pytest $(TESTS)
+test: $(VENV)/.all  ## run every test, on all cores (TESTS= for some, such as TESTS=tests/data)
+	@$(VENV)/bin/python -m pytest -n auto --dist loadfile $(TESTS)
 
 lint: $(VENV)/.all  ## ruff: lint and format
 	@$(VENV)/bin/ruff check
