@@ -63,6 +63,16 @@ def fetch_file(
     return True
 
 
+def fetch_text(source: str, *, most: int = 100_000) -> str:
+    """Return a small text of an http address. Raises DataError for what cannot be had."""
+    body = b""
+    for chunk in _chunks(source):
+        body += chunk
+        if len(body) > most:
+            raise DataError(f"{source}: is longer than {most:,} bytes")
+    return body.decode("utf-8", errors="replace")
+
+
 def _chunks(source: str | Path) -> Iterator[bytes]:
     """Yield the bytes of a file. Raises DataError where they cannot be had."""
     if isinstance(source, str) and not source.startswith(("http://", "https://")):
@@ -76,6 +86,7 @@ def _chunks(source: str | Path) -> Iterator[bytes]:
             while chunk := stream.read(_CHUNK):
                 yield chunk
     except urllib.error.HTTPError as error:
+        error.close()
         raise DataError(f"{source}: the answer was {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         failed = "cannot be read" if isinstance(source, Path) else "the connection failed"

@@ -19,10 +19,10 @@ from tagbelt.data.checkpoint.artifact import (
     WEIGHTS,
     WORDS_GRAPH,
     Header,
-    checkpoint_at,
     read_vocabulary,
     verify_sums,
 )
+from tagbelt.data.checkpoint.finding import find_checkpoint
 from tagbelt.data.conll.schemes import allowed_transitions
 from tagbelt.errors import CheckpointError
 from tagbelt.inference.annotation import ModelInfo
@@ -52,14 +52,14 @@ class LoadedCheckpoint:
 
 
 def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoint:
-    """Read and verify a checkpoint directory, or that of a training run.
+    """Read and verify a checkpoint: a directory, that of a training run, or a model's name.
 
     `precision = "auto"` is what the checkpoint was found to serve best in.
 
     Raises:
         CheckpointError: no checkpoint, a damaged or foreign one, or one that has nothing in int8.
     """
-    directory = checkpoint_at(Path(path))
+    directory = find_checkpoint(path)
     header = Header.read(directory)
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)

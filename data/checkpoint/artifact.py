@@ -132,7 +132,7 @@ def name_fault(what: str, value: str) -> str | None:
             "._~+- are allowed, up to 99, the first a letter or a digit"
         )
     if what == "name" and value == CHOICE:
-        return f"the name {CHOICE!r} is taken: it chooses by script"
+        return f"the name {CHOICE!r} is taken: it chooses by language"
     return None
 
 

@@ -20,7 +20,7 @@ SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
 REQUEST_EXAMPLES: dict[str, dict[str, Any]] = {
     "A text": {"text": SENTENCE},
     "Texts, with a filter": {"texts": [SENTENCE, ""], "labels": ["PER"], "min_score": 0.5},
-    "The model by its script, and other readings": {"text": SENTENCE, "model": "auto", "n_best": 3},
+    "The model by its language, and other readings": {"text": SENTENCE, "model": "auto", "n_best": 3},
     "Tokens": {"tokens": [["Angela", "Merkel", "visited", "Toyota"]], "include": ["tags"]},
 }
 REPLY_EXAMPLE = {
@@ -53,7 +53,7 @@ class TagOptions(BaseModel):
 
     model: Name | None = Field(
         default=None,
-        description="A name from /v1/models, name@version, or auto: by the script of each input.",
+        description="A name from /v1/models, name@version, or auto: by the language of each input.",
     )
     labels: list[Name] | None = Field(
         default=None,
@@ -138,7 +138,7 @@ class InspectRequest(BaseModel):
     text: str = Field(description="One text, a sentence or two.")
     model: Name | None = Field(
         default=None,
-        description="A name from /v1/models, name@version, or auto: by the script of the text.",
+        description="A name from /v1/models, name@version, or auto: by the language of the text.",
     )
     occlude: bool = Field(
         default=False,

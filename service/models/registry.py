@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tagbelt.data.checkpoint.finding import ENGLISH
 from tagbelt.service.api.problems import UNKNOWN_MODEL, ProblemError
-from tagbelt.service.models.routing import is_chinese, speaks_chinese
+from tagbelt.service.models.routing import likely_language
 from tagbelt.service.models.served import AUTO, Served
 from tagbelt.service.models.store import version_key
 
@@ -87,7 +88,8 @@ def make_snapshot(
         name: current[name] if current.get(name) in by_name else full
         for name, full in newest.items()
     }
-    chosen = next(iter(newest)) if default is None else default
+    first = ENGLISH if ENGLISH in newest else next(iter(newest))
+    chosen = first if default is None else default
     if chosen not in newest:
         raise ValueError(f"default_model={chosen!r} is not among: {', '.join(newest)}")
     return Snapshot(by_name, meanings, chosen)
@@ -101,7 +103,7 @@ class Registry:
     """
 
     def __init__(self, models: Sequence[Served], *, default: str | None = None) -> None:
-        """The default is the first by name unless given, by name or name@version.
+        """The default is en, else the first by name, unless given, by name or name@version.
 
         Raises ValueError when two models have one full name or the default is not among them.
         """
@@ -133,17 +135,18 @@ class Registry:
         return _find(self.snapshot, name)
 
     def route(self, items: Sequence[object], model: str | None) -> list[Served]:
-        """The model of each item: the one named, or for "auto" by the item's script.
+        """The model of each item: the one named, or for "auto" by the item's language.
 
         Raises ProblemError, 404.
         """
         snapshot = self.snapshot
         if model != AUTO:
             return [_find(snapshot, model)] * len(items)
-        chinese, other = _by_language(snapshot)
-        if chinese is other:
-            return [chinese] * len(items)
-        return [chinese if is_chinese(item) else other for item in items]
+        models = _by_language(snapshot)
+        languages = list(models)
+        if len(languages) == 1:
+            return [models[languages[0]]] * len(items)
+        return [models[likely_language(item, languages)] for item in items]
 
 
 def first_snapshot(models: Sequence[LoadedModel], default: str | None) -> Snapshot:
@@ -173,10 +176,14 @@ def _find(snapshot: Snapshot, name: str | None) -> Served:
     return found.served
 
 
-def _by_language(snapshot: Snapshot) -> tuple[Served, Served]:
-    """The models for Chinese and for all else; the default where there is no other choice."""
-    default = snapshot.default_model
-    models = [default, *(snapshot.meaning(name).served for name in snapshot.current)]
-    chinese = [one for one in models if speaks_chinese(one.info.language)]
-    others = [one for one in models if not speaks_chinese(one.info.language)]
-    return (chinese or [default])[0], (others or [default])[0]
+def _by_language(snapshot: Snapshot) -> dict[str, Served]:
+    """A model for each language, the default's first.
+
+    Of several the default, else the one that is named as its language, else the first by name.
+    """
+    named = [snapshot.meaning(name).served for name in snapshot.current]
+    plain = [one for one in named if one.name == one.info.language]
+    models: dict[str, Served] = {}
+    for one in (snapshot.default_model, *plain, *named):
+        models.setdefault(one.info.language, one)
+    return models

@@ -1,4 +1,4 @@
-"""The script of a text: chooses between two models, and tells when it is not the model's."""
+"""Script and language of a text: choose between models, and tell when it is not the model's."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -74,6 +74,32 @@ def _scripts_of(language: str) -> list[str]:
 
 _LETTERS_THAT_DECIDE = 500
 
+_WORD = re.compile(r"[^\W\d_]+")
+# Words that are frequent in one language and rare in the others of its script.
+_FREQUENT = {
+    language: frozenset(words.split())
+    for language, words in {
+        "da": "og er det at af til ikke som på med var jeg blev eller efter",
+        "de": "der die das und ist von den dem mit nicht ein eine im auf für sich des wurde",
+        "en": "the of and to is was that for with his her from by it are at this",
+        "es": "el los las del y en una por con se su para es al más fue como",
+        "fi": "ja on ei että oli hän mutta kun ovat se joka tämä",
+        "fr": "le les des et est une dans pour au du sur qui par il elle avec pas",
+        "hu": "a az és hogy nem egy is volt meg csak ez",
+        "it": "il di che della per gli dei nel è non sono alla con del una lo",
+        "nl": "het een van en is dat op niet voor met zijn aan ook bij wordt",
+        "no": "og er det av til ikke som på med var jeg ble eller etter",
+        "pl": "i w na z się nie jest do że to od po przez był",
+        "pt": "o os do da em uma para com não ao dos das um foi mais pela",
+        "ro": "și în de la cu nu este pe din un că care a fost",
+        "sv": "och är det att av till inte som på med var jag blev eller efter",
+        "tr": "ve bir bu için ile da de olarak olan çok daha sonra",
+        "bg": "и на в се за от с да е не по",
+        "ru": "и в не на что он с как это по из был",
+        "uk": "і в не на що він з як це та був до",
+    }.items()
+}
+
 
 def foreign_script(item: object, language: str) -> str | None:
     """Return the script of a text, or token list, that a model of a language was not made for.
@@ -96,10 +122,30 @@ def foreign_script(item: object, language: str) -> str | None:
     return most if foreign[most] else "another script"
 
 
+def likely_language(item: object, languages: Sequence[str]) -> str:
+    """Return the one of a few languages, better ones first, that a text or token list is likely in.
+
+    Of Chinese text it is Chinese; else one that is written in the text's script, and of several the
+    one with most of its frequent words in it. `languages` are tags of models, none of them twice.
+    """
+    wanted = is_chinese(item)
+    pool = [one for one in languages if speaks_chinese(one) == wanted] or list(languages)
+    if len(pool) == 1:
+        return pool[0]
+    fitting = [one for one in pool if foreign_script(item, one) is None] or pool
+    words = _WORD.findall(_start(item).lower())
+    return max(fitting, key=lambda one: sum(word in _frequent(one) for word in words))
+
+
+def _frequent(language: str) -> frozenset[str]:
+    primary = re.split("[-_]", language.lower(), maxsplit=1)[0]
+    return _FREQUENT.get(primary, frozenset())
+
+
 def _start(item: object, most: int = LOOKED_AT) -> str:
     if isinstance(item, str):
         return item[:most]
-    return "".join(_first(item, most)) if isinstance(item, Sequence) else ""
+    return " ".join(_first(item, most)) if isinstance(item, Sequence) else ""
 
 
 def _first(tokens: Iterable[object], room: int) -> list[str]:

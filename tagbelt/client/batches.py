@@ -133,7 +133,7 @@ class FileOptions(CallOptions, total=False):
     """The options of tagging a file."""
 
     model: str | None
-    """A name, name@version, or "auto": by the script of each item."""
+    """A name, name@version, or "auto": by the language of each item."""
     labels: Iterable[str] | None
     """Only entities of these labels."""
     min_score: float | None

@@ -10,6 +10,7 @@ from tagbelt.commands.data import app as data_app
 from tagbelt.commands.evaluate import command as evaluate_command
 from tagbelt.commands.inspect import command as inspect_command
 from tagbelt.commands.keys import app as keys_app
+from tagbelt.commands.models import package_command, pull_command, push_command
 from tagbelt.commands.report import report_command
 from tagbelt.commands.serve import command as serve_command
 from tagbelt.commands.tag import command as tag_command
@@ -30,6 +31,9 @@ app.add_typer(data_app, name="data")
 app.command("evaluate")(evaluate_command)
 app.command("tag")(tag_command)
 app.command("inspect")(inspect_command)
+app.command("package")(package_command)
+app.command("pull")(pull_command)
+app.command("push")(push_command)
 
 
 def main() -> None:

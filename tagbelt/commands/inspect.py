@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagbelt.bundled import default_model
 from tagbelt.commands.failures import told
+from tagbelt.commands.options import Model
+from tagbelt.data.checkpoint.finding import ENGLISH
 
 if TYPE_CHECKING:
     from tagbelt.inference import Inspection
@@ -20,14 +21,7 @@ PLACE = "/*DATA*/null"
 
 def command(
     text: Annotated[str, typer.Argument(help="The text to look at, of at most 128 tokens.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A checkpoint directory; the bundled English model unless given.",
-        ),
-    ] = None,
+    model: Model = Path(ENGLISH),
     html: Annotated[
         Path | None,
         typer.Option(help="Write one page that needs nothing else, instead of JSON."),
@@ -40,7 +34,7 @@ def command(
     with told("inspect"):
         from tagbelt.inference import Tagger
 
-        tagger = Tagger.load(model or default_model(), threads=1)
+        tagger = Tagger.load(model, threads=1)
         inspection = tagger.inspect(text, occlude="all")
         if html is None:
             value = inspection.to_json(vectors=vectors)

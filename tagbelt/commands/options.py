@@ -1,6 +1,7 @@
 """Options that several subcommands take."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ class Precision(StrEnum):
     int8 = "int8"
 
 
+Model = Annotated[
+    Path, typer.Option("--model", "-m", help="A checkpoint directory or a model's name.")
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads; all the cores the process may use unless given.")
 ]

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tagbelt.bundled import default_models
 from tagbelt.commands.failures import told
+from tagbelt.data.checkpoint.finding import find_checkpoint, models_folder
 
 
 class LogFormat(StrEnum):
@@ -28,7 +28,9 @@ class Versions(StrEnum):
 def command(
     models: Annotated[
         Path | None,
-        typer.Argument(help="A checkpoint or a directory of them; the bundled ones unless given."),
+        typer.Argument(
+            help="A checkpoint, a folder of them, or a model's name; the bundled ones if left out."
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with settings; TAGBELT_CONFIG names one too.")
@@ -58,7 +60,7 @@ def command(
         typer.Option(help="Threads of each process; its share of the cores unless given."),
     ] = None,
     default_model: Annotated[
-        str | None, typer.Option(help="Answers when a request names none; the first by name.")
+        str | None, typer.Option(help="Answers when a request names none; en, else the first by name.")
     ] = None,
     versions: Annotated[
         Versions | None, typer.Option(help="Which versions of each model to load; latest.")
@@ -106,7 +108,8 @@ def _serve(models: Path | None, config: Path | None, given: dict[str, Any], show
     if show:
         typer.echo(configuration.toml(), nl=False)
     else:
-        run(configuration.settings, models or default_models(), say=_say)
+        root = models_folder() if models is None else find_checkpoint(models)
+        run(configuration.settings, root, say=_say)
 
 
 def _say(text: str) -> None:

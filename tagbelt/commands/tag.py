@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, TypeVar, cas
 
 import typer
 
-from tagbelt.bundled import default_model
 from tagbelt.commands.failures import told
-from tagbelt.commands.options import Chosen, Columns, Precision, Separator, Threads
+from tagbelt.commands.options import Chosen, Columns, Model, Precision, Separator, Threads
+from tagbelt.data.checkpoint.finding import ENGLISH
 from tagbelt.data.types import SEPARATORS
 from tagbelt.errors import InputError
 
@@ -94,14 +94,7 @@ def command(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Files to read; - or none is standard input.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A checkpoint directory; the bundled English model unless given.",
-        ),
-    ] = None,
+    model: Model = Path(ENGLISH),
     source: Annotated[
         InputFormat | None,
         typer.Option("--from", help="What to read; by the file's suffix, or text, unless given."),
@@ -126,7 +119,7 @@ def command(
     """
     with told("tag"):
         options = TagFileOptions(
-            model=model or default_model(),
+            model=model,
             source=source,
             target=target or (OutputFormat.view if sys.stdout.isatty() else OutputFormat.jsonl),
             whole=whole,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
 
-from tagbelt.bundled import default_model
+from tagbelt.data.checkpoint.finding import ENGLISH
 from tagbelt.inference.tagger import Tagger
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TagbeltRecognizer(EntityRecognizer):  # type: ignore[misc]  # Presidio is 
     """Recognizes what a model has labels for.
 
     Args:
-        checkpoint: directory of a model; the bundled English one unless a URL is given.
+        checkpoint: directory or name of a model; the bundled English one unless a URL is given.
         url: a server instead. Its key is taken from TAGBELT_API_KEY.
         model: the server's model, name@version or "auto"; its default one unless given.
         timeout: seconds that the server may take for a text.
@@ -140,7 +140,7 @@ class TagbeltRecognizer(EntityRecognizer):  # type: ignore[misc]  # Presidio is 
 
 
 def _local(checkpoint: str | None, threads: int | None) -> tuple[Sequence[str], str, Find]:
-    path = default_model() if checkpoint is None else checkpoint
+    path = ENGLISH if checkpoint is None else checkpoint
     tagger = Tagger.load(path, threads=threads)
     info = tagger.info
     return info.labels, f"{info.name}@{info.version}", lambda text: tagger.tag([text])[0]

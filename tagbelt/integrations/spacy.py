@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +18,10 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.util import minibatch
 from spacy.vocab import Vocab
 
-from tagbelt.bundled import default_model
 from tagbelt.data.checkpoint.artifact import CONFIG
+from tagbelt.data.checkpoint.finding import ENGLISH, find_checkpoint
 from tagbelt.data.text.sentences import sentence_starts
+from tagbelt.errors import ModelNotFoundError
 from tagbelt.inference.tagger import Tagger
 
 SCORE = "tagbelt_score"
@@ -39,7 +41,7 @@ class Options:
     """The options of the component.
 
     Attributes:
-        checkpoint: directory of the model; None takes the bundled English one.
+        checkpoint: directory or name of the model; None takes the bundled English one.
         overwrite: let new entities replace those of `doc.ents` that they overlap; otherwise those
             stay, and so do blocked tokens.
         min_score: leave out entities that are less probable.
@@ -123,10 +125,12 @@ class TagbeltComponent(Pipe):  # type: ignore[misc]  # spaCy has no types for it
         self.options = options or Options()
         self.scorer = scorer
         path = self.options.checkpoint
-        self._path = default_model() if path is None else Path(path)
+        self._path = Path(ENGLISH if path is None else path)
         self._tagger: Tagger | None = None
         self._process = os.getpid()
         # A pipeline that took its checkpoint along has it in place of one that is gone.
+        with suppress(ModelNotFoundError) if self.options.copy_checkpoint else nullcontext():
+            self._path = find_checkpoint(self._path)
         if not self.options.copy_checkpoint or (self._path / CONFIG).exists():
             self._load()
 

@@ -132,8 +132,10 @@ def test_no_model_is_one_line(cli, tmp_path, monkeypatch):
     assert done.code == 1
     assert done.err.startswith(f"tagbelt serve: no checkpoint at {tmp_path}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tagbelt.bundled.__file__", str(tmp_path / "tagbelt" / "bundled.py"))
-    assert cli("serve").err == "tagbelt serve: no checkpoints/ here: say which checkpoint to use\n"
+    monkeypatch.setattr("tagbelt.data.checkpoint.finding._near_folders", list)
+    assert cli("serve").err == (
+        "tagbelt serve: no model in checkpoints/ here: say which checkpoint to use\n"
+    )
 
 
 def test_a_certificate_that_is_not_there_is_one_line(cli, checkpoint, tmp_path):

@@ -229,10 +229,13 @@ def test_a_damaged_checkpoint_is_one_line(cli, checkpoint, tmp_path):
 
 def test_without_a_bundled_model_it_is_said(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tagbelt.bundled.__file__", str(tmp_path / "tagbelt" / "bundled.py"))
+    monkeypatch.setattr("tagbelt.data.checkpoint.finding._near_folders", list)
     done = cli("tag", input=b"")
     assert done.code == 1
-    assert done.err == "tagbelt tag: no checkpoints/ here: say which checkpoint to use\n"
+    assert done.err == (
+        "tagbelt tag: en: no such directory, and no model of this name: none; TAGBELT_MODELS may "
+        "name a folder of models\n"
+    )
 
 
 def test_the_bundled_model_is_that_of_the_working_directory(cli, checkpoint, tmp_path, monkeypatch):

@@ -119,3 +119,29 @@ def test_auto_takes_the_version_that_a_name_means():
     )
     models.swap(models.snapshot.changed(current={"zh": "zh@1"}))
     assert routed(models, ["中"]) == ["zh@1"]
+
+
+def test_en_is_the_default_and_zh_the_chinese_model_whatever_else_lies_in_the_folder():
+    others = [served("a-first"), served("zh-news", language="zh"), served("aa", language="zh")]
+    models = Registry([*others, served("en"), served("zh", language="zh")])
+    assert models.default == "en"
+    assert routed(models, ["Nagoya", "丰田在名古屋"]) == ["en@1", "zh@1"]
+
+
+def test_auto_tells_languages_of_one_script_apart_and_takes_the_default_where_nothing_speaks():
+    languages = ("de", "es", "fr", "ru")
+    models = Registry([served("en"), *(served(one, language=one) for one in languages)])
+    texts = {
+        "The chancellor of Germany met with Toyota.": "en",
+        "Die Kanzlerin hat sich mit Toyota in Nagoya getroffen.": "de",
+        "La cancillera se reunió con Toyota en la ciudad de Nagoya.": "es",
+        "Le chancelier est dans la ville pour une visite.": "fr",
+        "Канцлер встретилась с Тойотой в Нагое.": "ru",
+        "Toyota Nagoya": "en",
+        "": "en",
+        "丰田": "en",
+    }
+    assert routed(models, list(texts)) == [f"{name}@1" for name in texts.values()]
+    assert routed(models, [text.split() for text in texts]) == routed(models, list(texts))
+    default = Registry(models.served, default="fr")
+    assert routed(default, ["Toyota Nagoya", "the end of it"]) == ["fr@1", "en@1"]
