@@ -1,5 +1,6 @@
 """Builds the optional C kernels; all else about the package stands in pyproject.toml."""
 
+import os
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -14,6 +15,7 @@ setup(
             sources=sorted(map(str, kernels.glob("*.c"))),
             depends=sorted(map(str, kernels.glob("*.h"))),
             extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math"],
+            libraries=[] if os.name == "nt" else ["m"],
             optional=True,  # without a compiler Tagbelt runs on ONNX Runtime, numpy and torch alone
             py_limited_api=True,  # it uses nothing of Python: one build serves every version
         )

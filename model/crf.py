@@ -19,11 +19,13 @@ from torchcrf import CRF
 from tagbelt.data.conll.schemes import Scheme, allowed_transitions
 from tagbelt.model.batch import ExpectedTags
 from tagbelt.model.cells.packed import last_rows, previous_rows, sequence_of_rows
+from tagbelt.model.native.lattice import compiled_lattice
 
 # Scores within these nats and probabilities above this floor are computed without underflow: what
 # one step makes of the floor, e-150 * e-50 * e-50, is far above float64's smallest number, e-308.
 SAFE_SCORE = 115.0
 SAFE_PROBABILITY = 1e-150
+SAFE = SAFE_SCORE, SAFE_PROBABILITY
 
 Floats = NDArray[np.float64]
 
@@ -67,8 +69,11 @@ class CrfHead(nn.Module):
 
         `emissions` [N, K] and gold `tags` [N] are packed rows, `batch_sizes` [T] on the CPU.
         """
-        gold = certain_tags(tags.cpu(), batch_sizes, emissions.shape[1])
-        return self.cross_entropy(emissions, batch_sizes, gold)
+        scores = self.scores(constrained=self.constrain_training)
+        total: Tensor = _Likelihood.apply(  # type: ignore[no-untyped-call]
+            emissions, *scores, batch_sizes, tags.cpu()
+        )
+        return total / int(batch_sizes[0])
 
     def cross_entropy(
         self, emissions: Tensor, batch_sizes: Tensor, expected: ExpectedTags
@@ -116,13 +121,39 @@ class _FromCounts(torch.autograd.Function):
     """A loss whose gradient is a difference of tag and transition counts, kept by `forward`."""
 
     @staticmethod
+    def keep(ctx: Any, emissions: Tensor, *gradients: Tensor) -> None:
+        """Keep the gradients of emissions, start, step and end."""
+        ctx.save_for_backward(*(gradient.to(emissions) for gradient in gradients))
+
+    @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        emissions, steps = ctx.saved_tensors
-        rows = ctx.rows
-        gradients = emissions, emissions[: rows.first].sum(0), steps, emissions[rows.last].sum(0)
-        others = len(ctx.needs_input_grad) - len(gradients)
-        return (*(g.to(upstream) * upstream for g in gradients), *[None] * others)
+        gradients = [gradient * upstream for gradient in ctx.saved_tensors]
+        return (*gradients, *[None] * (len(ctx.needs_input_grad) - len(gradients)))
+
+
+class _Likelihood(_FromCounts):
+    """Sum over sentences of log Z minus the score of the gold tags, all in float64."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        emissions: Tensor,
+        start: Tensor,
+        step: Tensor,
+        end: Tensor,
+        batch_sizes: Tensor,
+        tags: Tensor,
+    ) -> Tensor:
+        scores = _exact(emissions), _exact(start), _exact(step), _exact(end)
+        found = compiled_lattice(scores, batch_sizes, SAFE, gold=tags)
+        if found is None:
+            gold = certain_tags(tags, batch_sizes, emissions.shape[1])
+            return _CrossEntropy.forward(
+                ctx, emissions, start, step, end, batch_sizes, gold.marginals, gold.steps
+            )
+        _FromCounts.keep(ctx, emissions, found.marginals, found.starts, found.steps, found.ends)
+        return found.log_partition.sum().clamp(min=0.0).to(emissions)
 
 
 class _CrossEntropy(_FromCounts):
@@ -140,16 +171,17 @@ class _CrossEntropy(_FromCounts):
         steps: Tensor,
     ) -> Tensor:
         scores = _exact(emissions), _exact(start), _exact(step), _exact(end)
-        lattice, rows = forward_backward(*scores, batch_sizes), Rows(batch_sizes)
+        found, rows = forward_backward(*scores, batch_sizes), Rows(batch_sizes)
         expected = (marginals * scores[0]).sum()
-        starts, ends = marginals[: rows.first].sum(0), marginals[rows.last].sum(0)
+        starts, ends = rows.ends_of(marginals)
         for weights, counts in zip(scores[1:], (starts, steps, ends), strict=True):
             # Not where nothing is expected: an impossible move scores -inf.
             expected = expected + torch.where(counts > 0.0, counts * weights, 0.0).sum()
-        ctx.save_for_backward(lattice.marginals - marginals, lattice.steps - steps)
-        ctx.rows = rows
+        difference = found.marginals - marginals
+        starts, ends = rows.ends_of(difference)
+        _FromCounts.keep(ctx, emissions, difference, starts, found.steps - steps, ends)
         # A path that is all but certain may, by rounding, outscore the sum over all paths.
-        return (lattice.log_partition.sum() - expected).clamp(min=0.0).to(emissions)
+        return (found.log_partition.sum() - expected).clamp(min=0.0).to(emissions)
 
 
 class _PartialLikelihood(_FromCounts):
@@ -171,8 +203,9 @@ class _PartialLikelihood(_FromCounts):
         fitting = forward_backward(kept, *moves, batch_sizes)
         if not torch.isfinite(fitting.log_partition).all():
             raise ValueError("no tagging of a sentence keeps to the tags that are allowed")
-        ctx.save_for_backward(every.marginals - fitting.marginals, every.steps - fitting.steps)
-        ctx.rows = Rows(batch_sizes)
+        difference = every.marginals - fitting.marginals
+        starts, ends = Rows(batch_sizes).ends_of(difference)
+        _FromCounts.keep(ctx, emissions, difference, starts, every.steps - fitting.steps, ends)
         each = every.log_partition - fitting.log_partition  # [B]
         return each.clamp(min=0.0).sum().to(emissions)
 
@@ -191,6 +224,10 @@ class Rows:
         self.previous = previous_rows(batch_sizes)
         self.last = last_rows(batch_sizes)
         self.sentence = sequence_of_rows(batch_sizes)
+
+    def ends_of(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum values [N, K] over all first rows, and over all last ones, each [K]."""
+        return values[: self.first].sum(0), values[self.last].sum(0)
 
 
 def _exact(scores: Tensor) -> Tensor:
@@ -220,9 +257,12 @@ def forward_backward(
     """Run forward-backward on packed rows: emissions [N, K] float64, scores may be -inf.
 
     With `each`, transitions are counted by sentence. All on the CPU: what a step does is too
-    little for any other device to gain by it. Falls back to log space where scores are so far
-    apart that a probability may underflow.
+    little for any other device to gain by it. In C where that is compiled. Falls back to log space
+    where scores are so far apart that a probability may underflow.
     """
+    found = compiled_lattice((emissions, start, step, end), batch_sizes, SAFE, each=each)
+    if found is not None:
+        return Lattice(found.log_partition, found.marginals, found.steps)
     arrays = emissions.numpy(), start.numpy(), step.numpy(), end.numpy()
     if _within_reach(*arrays):
         with np.errstate(all="ignore"):  # what is not finite is found at the end

@@ -9,6 +9,7 @@ import functools
 import os
 import warnings
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -18,15 +19,16 @@ from torch.autograd.function import once_differentiable
 from tagbelt.model.cells.packed import reversed_rows
 
 SWITCH = "TAGBELT_NATIVE"
-INTERFACE = 1
+INTERFACE = 2
 """The number that `tagbelt_training_interface` gives; raised when a call changes."""
 
 _KEPT = {"rnn": 0, "lstm": 2, "lstm-coupled": 2, "gru": 1, "mgu": 1}
 """The numbers that a unit keeps beside its gates, by cell, in the order of recurrence.c."""
 
-_NUMBERS = ("cell", "directions", "hidden", "steps")
-_ARRAYS = ("sizes", "reverse", "weight", "bias", "peephole", "gates", "kept", "before", "states")
-_GRADIENTS = ("grad", "gate_grad", "from_state_grad", "peephole_grad")
+_NUMBERS = ("cell", "directions", "inputs", "hidden", "steps", "rows")
+_WEIGHTS = ("in", "input_weight", "weight", "input_bias", "bias", "peephole")
+_ARRAYS = ("sizes", "reverse", *_WEIGHTS, "gates", "kept", "before", "states")
+_GRADIENTS = ("grad", "gate_grad", "from_state_grad", *(f"{name}_grad" for name in _WEIGHTS))
 
 
 class _Recurrence(ctypes.Structure):
@@ -77,8 +79,7 @@ class KernelRecurrence(torch.autograd.Function):
     recurrent_weight [D, G*H, H], both biases [D, G*H], peephole [D, G - 1, H]; recurrent_bias and
     peephole may be None. Gates stand in the order of the cells' own recurrences.
 
-    The input products of both directions are one, and so are those of the backward pass: rows stay
-    at their places, and the kernels find those of the second direction through a permutation.
+    All of it is C. Where torch has more than one thread, each direction gets one.
     """
 
     @staticmethod
@@ -94,68 +95,68 @@ class KernelRecurrence(torch.autograd.Function):
         batch_sizes: Tensor,
     ) -> Tensor:
         """Run all steps; keep what the backward pass needs."""
-        directions, _, hidden = recurrent_weight.shape
-        input_weight = input_weight.flatten(0, 1)  # [D*G*H, I]
-        gates = torch.addmm(input_bias.flatten(), rows, input_weight.t())  # [N, D*G*H]
-        states, before = rows.new_empty(2, len(rows), directions * hidden).unbind()
+        directions, width, hidden = recurrent_weight.shape
+        count = len(rows)
+        weights = (rows, input_weight, recurrent_weight, input_bias, recurrent_bias, peephole)
         arrays = (
             batch_sizes.contiguous(),
             reversed_rows(batch_sizes) if directions == 2 else None,
-            recurrent_weight.contiguous(),
-            None if recurrent_bias is None else recurrent_bias.contiguous(),
-            None if peephole is None else peephole.contiguous(),
-            gates,
-            rows.new_empty(len(rows), directions * hidden * _KEPT[cell]),
-            before,
+            *(None if weight is None else weight.contiguous() for weight in weights),
+            rows.new_empty(count, directions * width),  # gates
+            rows.new_empty(count, directions * hidden * _KEPT[cell]),
+            rows.new_empty(count, directions * hidden),  # the states that rows started from
         )
-        _call("forward", cell, recurrent_weight, (*arrays, states))
+        states = rows.new_empty(count, directions * hidden)
+        _call("forward", cell, (*arrays, states))
         ctx.cell = cell
-        ctx.save_for_backward(rows, input_weight, *arrays)
+        ctx.save_for_backward(*arrays)
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of everything but batch_sizes; the weights' are one product each."""
-        rows, input_weight, *arrays = ctx.saved_tensors
-        _, _, recurrent_weight, bias, peephole, gates, _, before = arrays
-        directions, width, hidden = recurrent_weight.shape
+        """Gradients of everything but batch_sizes."""
+        _, _, rows, *weights, gates, _, _ = arrays = ctx.saved_tensors
         from_input = torch.empty_like(gates)
         # A GRU scales what the state gives its last gate, so there the gradients differ.
         from_state = torch.empty_like(gates) if ctx.cell in ("gru", "mgu") else from_input
-        peephole_grad = None if peephole is None else torch.zeros_like(peephole)
-        gradients = (grad.contiguous(), from_input, from_state, peephole_grad)
-        _call("backward", ctx.cell, recurrent_weight, (*arrays, None), gradients)
-        bias_shape = directions, width
-        recurrent = [
-            before[:, d * hidden : (d + 1) * hidden].t()
-            @ from_state[:, d * width : (d + 1) * width]
-            for d in range(directions)
-        ]
-        return (
-            None,
-            from_input @ input_weight if ctx.needs_input_grad[1] else None,
-            (rows.t() @ from_input).t().reshape(directions, width, -1),
-            torch.stack(recurrent).transpose(1, 2),
-            from_input.sum(0).view(bias_shape),
-            None if bias is None else from_state.sum(0).view(bias_shape),
-            peephole_grad,
-            None,
-        )
+        wanted = ctx.needs_input_grad[1]
+        rows_grad = rows.new_empty(len(weights[0]), *rows.shape) if wanted else None
+        grads = [None if weight is None else torch.zeros_like(weight) for weight in weights]
+        gradients = (grad.contiguous(), from_input, from_state, rows_grad, *grads)
+        _call("backward", ctx.cell, (*arrays, None), gradients)
+        return None, None if rows_grad is None else rows_grad.sum(0), *grads, None
 
 
 def _call(
     way: str,
     cell: str,
-    recurrent_weight: Tensor,
     arrays: tuple[Tensor | None, ...],
     gradients: tuple[Tensor | None, ...] = (),
 ) -> None:
-    directions, _, hidden = recurrent_weight.shape
-    sizes, *_ = arrays
+    sizes, _, rows, _, recurrent_weight, *_ = arrays
     assert sizes is not None
+    assert rows is not None
+    assert recurrent_weight is not None
+    directions, _, hidden = recurrent_weight.shape
+    numbers = (list(_KEPT).index(cell), directions, rows.shape[1], hidden, len(sizes), len(rows))
     pointers = [None if t is None else t.data_ptr() for t in (*arrays, *gradients)]
-    numbers = (list(_KEPT).index(cell), directions, hidden, len(sizes))
-    call = getattr(library(), f"tagbelt_training_{way}")
-    if not call(ctypes.byref(_Recurrence(*numbers, *pointers))):
+    given = _Recurrence(*numbers, *pointers)
+    function = getattr(library(), f"tagbelt_training_{way}")
+    done = [False] * directions
+
+    def run(direction: int) -> None:
+        done[direction] = bool(function(ctypes.byref(given), direction))
+
+    others = [Thread(target=run, args=(d,)) for d in range(1, directions)]
+    if torch.get_num_threads() > 1:
+        for thread in others:
+            thread.start()
+        run(0)
+        for thread in others:
+            thread.join()
+    else:
+        for direction in range(directions):
+            run(direction)
+    if not all(done):
         raise MemoryError(f"no memory for a batch of {len(sizes)} steps")

@@ -1,96 +1,5 @@
-/* The steps of the recurrent cells, forward and backward, in float32. Included once for each kind of
- * processor by recurrence.c, with TIER (attributes of functions), NAME(x) and WIDTH (floats a
- * vector), all undefined at the end. */
-
-typedef float NAME(vector) __attribute__((vector_size(4 * WIDTH)));
-typedef float NAME(anywhere) __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
-typedef int32_t NAME(bits) __attribute__((vector_size(4 * WIDTH)));
-#define V NAME(vector)
-#define BITS NAME(bits)
-#define PANEL (2 * WIDTH)
-
-/* The last vector of a row may be short. */
-TIER INLINE V NAME(load)(const float *from, int count) {
-    if (count == WIDTH) return *(const NAME(anywhere) *)from;
-    V v = {0};
-    memcpy(&v, from, count * sizeof(float));
-    return v;
-}
-
-TIER INLINE void NAME(store)(float *to, V v, int count) {
-    if (count == WIDTH) *(NAME(anywhere) *)to = v;
-    else memcpy(to, &v, count * sizeof(float));
-}
-
-/* ---- products ---- */
-
-/* Lay out a matrix [inputs, outputs], whose strides are given, as [blocks][panels][depth][PANEL]. */
-TIER static void NAME(pack)(float *to, const float *from, int64_t by_input, int64_t by_output,
-                            int inputs, int outputs) {
-    const int depth = depth_of(inputs);
-    for (int first = 0; first < inputs; first += depth)
-        for (int j = 0; j < outputs; j += PANEL) {
-            const int end = first + depth < inputs ? first + depth : inputs;
-            const int count = outputs - j < PANEL ? outputs - j : PANEL;
-            for (int k = first; k < end; k++, to += PANEL) {
-                const float *row = from + k * by_input + j * by_output;
-                for (int i = 0; i < PANEL; i++) to[i] = i < count ? row[i * by_output] : 0.0f;
-            }
-        }
-}
-
-/* Add to `rows` rows, at most six, of a panel the products of their `depth` inputs. */
-TIER INLINE void NAME(block)(int rows, const float *const *in, int first, int depth,
-                             const float *panel, float *const *out, int j, int count) {
-    V left[6], right[6];
-    const int beyond = count > WIDTH ? count - WIDTH : 0;
-    const int most = count > WIDTH ? WIDTH : count;
-    const float *x[6];
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++) {
-        x[i] = in[i] + first;
-        left[i] = NAME(load)(out[i] + j, most);
-        right[i] = NAME(load)(out[i] + j + most, beyond);
-    }
-    for (int k = 0; k < depth; k++, panel += PANEL) {
-        const V a = *(const V *)panel, b = *(const V *)(panel + WIDTH);
-#pragma GCC unroll 6
-        for (int i = 0; i < rows; i++) {
-            left[i] += x[i][k] * a;
-            right[i] += x[i][k] * b;
-        }
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++) {
-        NAME(store)(out[i] + j, left[i], most);
-        NAME(store)(out[i] + j + most, right[i], beyond);
-    }
-}
-
-/* out [rows, outputs] += in [rows, inputs] x packed. */
-TIER static void NAME(product)(int rows, const float *const *in, int inputs, const float *packed,
-                               float *const *out, int outputs) {
-    const int deepest = depth_of(inputs), blocks = (rows + 5) / 6;
-    for (int first = 0; first < inputs; first += deepest) {
-        const int depth = inputs - first < deepest ? inputs - first : deepest;
-        for (int j = 0; j < outputs; j += PANEL, packed += depth * PANEL) {
-            const int count = outputs - j < PANEL ? outputs - j : PANEL;
-            for (int part = 0; part < blocks; part++) { /* of sizes as equal as may be */
-                const int from = part * rows / blocks, size = (part + 1) * rows / blocks - from;
-#define BLOCK(n) NAME(block)(n, in + from, first, depth, packed, out + from, j, count)
-                switch (size) {
-                    case 1: BLOCK(1); break;
-                    case 2: BLOCK(2); break;
-                    case 3: BLOCK(3); break;
-                    case 4: BLOCK(4); break;
-                    case 5: BLOCK(5); break;
-                    default: BLOCK(6);
-                }
-#undef BLOCK
-            }
-        }
-    }
-}
+/* The steps of the recurrent cells, forward and backward, in float32. Included behind products.h, with
+ * TIER, NAME(x) and WIDTH, all undefined at the end. */
 
 /* ---- activations ---- */
 
@@ -271,8 +180,8 @@ TIER static void NAME(backward)(const struct row *r, enum cell cell, int hidden)
     }
 }
 
-static const struct tier NAME(tier) = {PANEL, NAME(pack), NAME(product), NAME(forward),
-                                       NAME(backward)};
+static const struct tier NAME(tier) = {PANEL,         NAME(pack),    NAME(product),
+                                       NAME(forward), NAME(backward), NAME(add)};
 
 #undef V
 #undef BITS

@@ -14,7 +14,7 @@ from torchcrf import CRF
 
 from tagbelt.data.conll.schemes import Scheme, tag_set
 from tagbelt.model import crf
-from tagbelt.model.crf import CrfHead, forward_backward, log_forward_backward
+from tagbelt.model.crf import CrfHead, certain_tags, forward_backward, log_forward_backward
 
 SCHEMES = [Scheme.IO, Scheme.IOB2, Scheme.BIOES]
 NEVER = -1e4  # what an impossible move scores in pytorch-crf, which has no constraints
@@ -232,7 +232,7 @@ def test_forward_backward_equals_all_paths_written_out(problem):
     scores = [score.numpy() for score in (start, step, end)]
     found = [enumerated(row.double().numpy(), *scores) for row in problem.emissions]
     marginals = pack_sequence([torch.from_numpy(marginals) for _, marginals, _ in found]).data
-    for run in (forward_backward, log_forward_backward):
+    for run in (forward_backward, in_numpy, log_forward_backward):
         lattice = run(emissions, start, step, end, sizes)
         np.testing.assert_allclose(lattice.log_partition, [logz for logz, _, _ in found], 1e-9)
         torch.testing.assert_close(lattice.marginals, marginals, rtol=1e-7, atol=1e-9)
@@ -253,14 +253,43 @@ def in_log_space(monkeypatch):
     return calls
 
 
-@given(problem=PROBLEMS)
+def in_numpy(*arguments):
+    """Forward-backward where the kernels are not compiled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crf, "compiled_lattice", lambda *_, **__: None)
+        return forward_backward(*arguments)
+
+
+@given(problem=PROBLEMS, each=st.booleans())
 @settings(max_examples=60)
-def test_probability_space_equals_log_space(problem):
-    fast, slow = forward_backward(*scores_of(problem)), log_forward_backward(*scores_of(problem))
-    for name in ("log_partition", "marginals", "steps"):
-        left, right = getattr(fast, name), getattr(slow, name)
-        torch.testing.assert_close(left, right, rtol=1e-8, atol=1e-9)
-    torch.testing.assert_close(fast.marginals.sum(1), torch.ones(len(fast.marginals)).double())
+def test_probability_space_equals_log_space(problem, each):
+    arguments = (*scores_of(problem), each)
+    slow = log_forward_backward(*arguments)
+    for run in (forward_backward, in_numpy):
+        fast = run(*arguments)
+        for name in ("log_partition", "marginals", "steps"):
+            left, right = getattr(fast, name), getattr(slow, name)
+            torch.testing.assert_close(left, right, rtol=1e-8, atol=1e-9)
+        torch.testing.assert_close(fast.marginals.sum(1), torch.ones(len(fast.marginals)).double())
+
+
+@given(problem=PROBLEMS)
+@settings(max_examples=40)
+def test_the_likelihood_of_gold_tags_is_their_cross_entropy(problem):
+    rows, sizes, tags = problem.packed
+    results = []
+    for loss in (
+        lambda leaf: problem.head.nll(leaf, sizes, tags),
+        lambda leaf: problem.head.cross_entropy(
+            leaf, sizes, certain_tags(tags, sizes, rows.shape[1])
+        ),
+    ):
+        leaf = rows.clone().requires_grad_()
+        value = loss(leaf)
+        wanted = [leaf, *problem.head.parameters()]
+        results.append([value, *torch.autograd.grad(value, wanted)])
+    for left, right in zip(*results, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-6)
 
 
 def test_ordinary_scores_stay_in_probability_space(in_log_space):

@@ -334,6 +334,12 @@ def test_where_there_is_a_compiler_the_kernels_were_built(monkeypatch):
     assert native.library.__wrapped__() is not None, "run `make setup` again"
 
 
+def use_tier(tier: int) -> None:
+    """Use the kernels of a kind of processor: portable, AVX2, AVX-512."""
+    if native.library().tagbelt_training_tier(tier) < tier:
+        pytest.skip("this processor lacks the instructions")
+
+
 def assert_kernels_equal_torch(layer: RecurrentLayer, sizes: Tensor, monkeypatch) -> None:
     """In float32, to 1e-5 of the largest number of each result."""
     rows = torch.randn(int(sizes.sum()), 5, requires_grad=True)
@@ -352,25 +358,25 @@ def assert_kernels_equal_torch(layer: RecurrentLayer, sizes: Tensor, monkeypatch
 
 
 @needs_kernels
-@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("tier", [0, 1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
 def test_compiled_recurrence_equals_torch(
-    cell: Cell, peephole: bool, bidirectional: bool, portable: bool, monkeypatch
+    cell: Cell, peephole: bool, bidirectional: bool, tier: int, monkeypatch
 ) -> None:
     torch.manual_seed(8)
     assert native.serves(cells.CELLS[cell].kernel)
-    kernels = native.library()
-    kernels.tagbelt_training_portable(portable)
+    use_tier(tier)
     try:
         # Units that fill vectors and panels or do not; more than products take in one go; batches
-        # of one, of one block of rows and of several, also of one step.
+        # of one, of one block of rows and of several, also of one step; many rows.
         for hidden, lengths in [
             (1, [1]),
             (7, [3, 1]),
             (16, [2] * 13),
             (75, LENGTHS),
             (300, [4, 1]),
+            (3, [150, 150]),
         ]:
             layer = RecurrentLayer(
                 cells.CELLS[cell], 5, hidden, bidirectional=bidirectional, peephole=peephole
@@ -380,25 +386,41 @@ def test_compiled_recurrence_equals_torch(
             sizes = packed([torch.zeros(length) for length in lengths])[1]
             assert_kernels_equal_torch(layer, sizes, monkeypatch)
     finally:
-        kernels.tagbelt_training_portable(0)
+        use_tier(2)
 
 
 @needs_kernels
-@pytest.mark.parametrize("portable", [False, True])
+def test_a_thread_a_direction_computes_the_same_bits() -> None:
+    layer = RecurrentLayer(cells.CELLS["gru"], 5, 40)
+    sizes = packed([torch.zeros(length) for length in LENGTHS])[1]
+    rows, before = torch.randn(int(sizes.sum()), 5, requires_grad=True), torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            states = layer(rows, sizes)[0]
+            results.append([states, *gradients(states, [rows, *layer.parameters()])])
+    finally:
+        torch.set_num_threads(before)
+    assert all(map(torch.equal, *results))
+
+
+@needs_kernels
+@pytest.mark.parametrize("tier", [0, 1, 2])
 @pytest.mark.parametrize("cell", CELLS)
 def test_compiled_recurrence_saturates_and_keeps_what_is_not_a_number(
-    cell: Cell, portable: bool, monkeypatch
+    cell: Cell, tier: int, monkeypatch
 ) -> None:
     layer = RecurrentLayer(cells.CELLS[cell], 1, 3)
     for parameter in layer.parameters():
         nn.init.ones_(parameter)
     huge = torch.tensor([[1e30], [-1e30], [3e38], [float("nan")]])
     sizes = torch.tensor([4])
-    native.library().tagbelt_training_portable(portable)
+    use_tier(tier)
     try:
         mine = layer(huge, sizes)[0]
     finally:
-        native.library().tagbelt_training_portable(0)
+        use_tier(2)
     monkeypatch.setattr(native, "serves", lambda *_: False)
     torch.testing.assert_close(mine, layer(huge, sizes)[0], equal_nan=True, atol=1e-6, rtol=0)
     assert mine[3].isnan().all()
