@@ -20,7 +20,11 @@ SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
 REQUEST_EXAMPLES: dict[str, dict[str, Any]] = {
     "A text": {"text": SENTENCE},
     "Texts, with a filter": {"texts": [SENTENCE, ""], "labels": ["PER"], "min_score": 0.5},
-    "The model by its language, and other readings": {"text": SENTENCE, "model": "auto", "n_best": 3},
+    "The model by its language, and other readings": {
+        "text": SENTENCE,
+        "model": "auto",
+        "n_best": 3,
+    },
     "Tokens": {"tokens": [["Angela", "Merkel", "visited", "Toyota"]], "include": ["tags"]},
 }
 REPLY_EXAMPLE = {

@@ -60,7 +60,8 @@ def command(
         typer.Option(help="Threads of each process; its share of the cores unless given."),
     ] = None,
     default_model: Annotated[
-        str | None, typer.Option(help="Answers when a request names none; en, else the first by name.")
+        str | None,
+        typer.Option(help="Answers when a request names none; en, else the first by name."),
     ] = None,
     versions: Annotated[
         Versions | None, typer.Option(help="Which versions of each model to load; latest.")

@@ -72,22 +72,51 @@ def test_the_serving_image_is_checked(stages):
     assert check.endswith('CMD ["python", "-I", "healthcheck.py"]')
 
 
-@pytest.mark.parametrize("name", ["tagbelt", "train"])
-def test_a_service_is_hardened(compose, name):
-    service = compose["services"][name]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["tmpfs"] == ["/tmp"]
-    assert service["pids_limit"] <= 512
-    assert not {"privileged", "cap_add", "network_mode", "pid"} & set(service)
-    assert service["build"]["target"] == {"tagbelt": "serve", "train": "train"}[name]
+def test_every_service_is_hardened_bounded_and_its_log_rotates(compose):
+    for service in compose["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["pids_limit"] <= 512
+        assert service["logging"]["options"]["max-size"]
+        assert not {"privileged", "cap_add", "network_mode", "pid"} & set(service)
+        assert "profiles" in service or service["mem_limit"]
 
 
-def test_the_service_is_reached_from_this_machine_only(compose):
-    (port,) = compose["services"]["tagbelt"]["ports"]
-    assert port == "127.0.0.1:${PORT:-8000}:8000"
-    assert "ports" not in compose["services"]["train"]
+def test_images_of_others_have_a_version_and_ours_their_stage(compose):
+    images = {name: service["image"] for name, service in compose["services"].items()}
+    ours = {
+        name: service["build"]["target"]
+        for name, service in compose["services"].items()
+        if "build" in service
+    }
+    assert ours == {"tagbelt": "serve", "train": "train", "train-gpu": "train"}
+    others = [image for name, image in images.items() if name not in ours]
+    assert all(re.fullmatch(r"docker\.io/[\w./-]+:v?\d[\d.]*", image) for image in others)
+
+
+def test_ports_are_open_to_this_machine_only_unless_the_settings_say_so(compose):
+    published = {
+        name: service["ports"]
+        for name, service in compose["services"].items()
+        if "ports" in service
+    }
+    assert published.keys() == {"proxy", "prometheus", "grafana"}
+    for (port,) in published.values():
+        assert port.startswith(("127.0.0.1:", "${TAGBELT_ADDRESS:-127.0.0.1}:"))
+
+
+def test_the_example_of_settings_names_each_that_the_compose_file_takes():
+    used = dict(
+        re.findall(
+            r"\$\{(\w+):-([^}]*)\}", read("docker-compose.yml") + read("deploy/compose.keys.yml")
+        )
+    )
+    example = read(".env.example")
+    shown = re.findall(r"(?m)^# (\w+)=(.*)$", example)
+    assert used.keys() | {"COMPOSE_FILE"} == {name for name, _ in shown}
+    for name, value in used.items():
+        assert value in {other for found, other in shown if found == name} | {""}
 
 
 def test_the_service_is_checked_limited_and_restarted(compose):
@@ -102,10 +131,11 @@ def test_the_service_is_given_the_time_that_an_orderly_end_takes(compose):
     assert grace > Settings().drain_seconds + Settings().shutdown_seconds + REST_SECONDS
 
 
-def test_only_training_is_behind_a_profile_and_it_only_writes_runs(compose):
-    assert "profiles" not in compose["services"]["tagbelt"]
+def test_what_serves_needs_no_profile_and_training_only_writes_runs(compose):
+    plain = {name for name, service in compose["services"].items() if "profiles" not in service}
+    assert plain == {"proxy", "tagbelt"}
     train = compose["services"]["train"]
-    assert train["profiles"] == ["train"]
+    assert "./examples:/app/examples:ro" in train["volumes"]
     writable = [volume for volume in train["volumes"] if not volume.endswith(":ro")]
     assert writable == ["./runs:/app/runs"]
 

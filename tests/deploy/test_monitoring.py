@@ -28,7 +28,9 @@ def series() -> dict[str, set[str]]:
 
 
 def alerts() -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load((DEPLOY / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    (group,) = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))[
+        "groups"
+    ]
     return group["rules"]
 
 
@@ -87,11 +89,13 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do():
     assert len(set(names)) == len(names)
 
 
-def test_the_scrape_configuration_reads_the_alerts():
-    config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
+def test_a_scrape_configuration_reads_the_alerts(name):
+    folder = DEPLOY / "prometheus"
+    config = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
     (job,) = config["scrape_configs"]
-    assert (job["job_name"], job["metrics_path"]) == ("tagbelt", "/metrics")
-    assert all((DEPLOY / name).exists() for name in config["rule_files"])
+    assert (job["job_name"], job.get("metrics_path", "/metrics")) == ("tagbelt", "/metrics")
+    assert all((folder / name).exists() for name in config["rule_files"])
 
 
 def test_panels_do_not_overlap():
