@@ -234,21 +234,3 @@ def test_the_health_check_fails_when_nobody_listens(monkeypatch):
         monkeypatch.setenv("TAGBELT_PORT", str(server.server_port))
     program = runpy.run_path(str(DEPLOY / "healthcheck.py"))
     assert program["is_ready"](program["connection"]()) is False
-
-
-def test_the_kubernetes_manifest_fits_the_image_and_the_settings(stages):
-    deployment, service = yaml.safe_load_all(read("deploy/kubernetes.yaml"))
-    pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    environment = {one["name"]: one["value"] for one in container["env"]}
-    known = {f"TAGBELT_{name.upper()}" for name in Settings.model_fields}
-    assert environment.keys() <= known
-    assert pod["enableServiceLinks"] is False
-    user = f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
-    assert user in stages["serve"]
-    drain = float(environment["TAGBELT_DRAIN_SECONDS"])
-    needed = drain + Settings().shutdown_seconds + REST_SECONDS
-    assert pod["terminationGracePeriodSeconds"] > needed
-    assert f"EXPOSE {container['ports'][0]['containerPort']}" in stages["serve"]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]

@@ -10,7 +10,7 @@ from benchmarks.serving.servers import serving
 from tests.service.models.folders import real
 
 SHIPPED = 1 << 30
-"""Bytes: mem_limit of docker-compose.yml, limits of deploy/kubernetes.yaml."""
+"""Bytes: mem_limit of docker-compose.yml, limits of deploy/kubernetes/base."""
 SMALL = {"text": "Toyota in Nagoya"}
 # Each token may be an entity of its own in every reading.
 DENSE = "@" * 100_000
