@@ -1,5 +1,7 @@
 """The tagger network: word and context features, recurrent encoder, emissions, CRF."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -107,8 +109,8 @@ class Encoder(nn.Module):
 
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         """rows [N, input_size] packed (see cells.packed), batch_sizes int64 [T] -> [N, size]."""
-        for layer in self.layers:
-            rows, _ = layer(self._drop(rows, batch_sizes), batch_sizes)
+        for layer in cast("list[RecurrentLayer]", self.layers):
+            rows = layer.states(self._drop(rows, batch_sizes), batch_sizes)
         if self.attention is not None:
             rows = self.attention(rows, batch_sizes)
         return self._drop(rows, batch_sizes)
@@ -127,7 +129,7 @@ def locked_dropout(rows: Tensor, batch_sizes: Tensor, probability: float) -> Ten
     # shape: [B, D], gathered to [N, D]
     mask = rows.new_empty(int(batch_sizes[0]), rows.shape[1]).bernoulli_(1 - probability)
     mask /= 1 - probability
-    return rows * mask[sequence_of_rows(batch_sizes).to(rows.device)]
+    return rows * mask.index_select(0, sequence_of_rows(batch_sizes).to(rows.device))
 
 
 class SelfAttention(nn.Module):

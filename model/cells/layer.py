@@ -162,14 +162,19 @@ class RecurrentLayer(nn.Module):
         A sequence's final state is the forward state at its last token beside the backward state
         at its first.
         """
-        expected = int(batch_sizes.sum())
-        if len(rows) != expected:
-            raise ValueError(f"batch_sizes add up to {expected} rows, got {len(rows)}")
-        states: Tensor = self.network(rows, batch_sizes)
+        states = self.states(rows, batch_sizes)
         final = states[last_rows(batch_sizes).to(states.device), : self.hidden]
         if self.bidirectional:
             final = torch.cat((final, states[: int(batch_sizes[0]), self.hidden :]), dim=1)
         return states, final
+
+    def states(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """rows [N, input], batch_sizes [T] -> states [N, D*H] alone."""
+        expected = int(batch_sizes.sum())
+        if len(rows) != expected:
+            raise ValueError(f"batch_sizes add up to {expected} rows, got {len(rows)}")
+        states: Tensor = self.network(rows, batch_sizes)
+        return states
 
 
 def as_array(tensor: Tensor) -> Floats:

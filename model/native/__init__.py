@@ -122,7 +122,9 @@ class KernelRecurrence(torch.autograd.Function):
         from_state = torch.empty_like(gates) if ctx.cell in ("gru", "mgu") else from_input
         wanted = ctx.needs_input_grad[1]
         rows_grad = rows.new_empty(len(weights[0]), *rows.shape) if wanted else None
-        grads = [None if weight is None else torch.zeros_like(weight) for weight in weights]
+        grads = [None if weight is None else torch.empty_like(weight) for weight in weights]
+        if grads[-1] is not None:
+            grads[-1].zero_()  # the steps add to it
         gradients = (grad.contiguous(), from_input, from_state, rows_grad, *grads)
         _call("backward", ctx.cell, (*arrays, None), gradients)
         return None, None if rows_grad is None else rows_grad.sum(0), *grads, None
