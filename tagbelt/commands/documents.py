@@ -39,9 +39,10 @@ class InputText:
 
 @dataclass(frozen=True)
 class BadInput:
-    """An input that can't be tagged; `message` names the place."""
+    """An input that can't be tagged; `message` names the place, `record` is what it came in."""
 
     message: str
+    record: dict[str, Any] = field(default_factory=dict)
 
 
 def read_text(
@@ -86,11 +87,12 @@ def _from_json(place: str, line: bytes, text_field: str) -> InputText | BadInput
     text = record.get(text_field)
     if not isinstance(text, str):
         found = _json_type(text) if text_field in record else "nothing"
-        return BadInput(f"{place}: field {text_field!r}: expected a string, found {found}")
+        return BadInput(f"{place}: field {text_field!r}: expected a string, found {found}", record)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        return BadInput(f"{place}: field {text_field!r}: lone surrogate at character {error.start}")
+        fault = f"lone surrogate at character {error.start}"
+        return BadInput(f"{place}: field {text_field!r}: {fault}", record)
     return InputText(text, record)
 
 
@@ -154,8 +156,8 @@ class JsonLinesWriter:
         self._write({"tokens": found.tokens, "tags": found.tags, JsonField.entities: entities})
 
     def bad(self, item: BadInput) -> None:
-        """Write the error, so that line n of the output speaks of input n."""
-        self._write({JsonField.error: item.message})
+        """Write the error in the object that it came in: line n of the output is of input n."""
+        self._write({**item.record, JsonField.error: item.message})
 
     def flush(self) -> None:
         """Hand everything over."""

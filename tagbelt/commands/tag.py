@@ -37,6 +37,18 @@ class InputFormat(StrEnum):
     text = "text"
     conll = "conll"
     jsonl = "jsonl"
+    parquet = "parquet"
+    csv = "csv"
+
+
+BULK_ONLY = (InputFormat.parquet, InputFormat.csv)
+
+
+class Engine(StrEnum):
+    """What a bulk run runs on."""
+
+    local = "local"
+    ray = "ray"
 
 
 class OutputFormat(StrEnum):
@@ -92,7 +104,7 @@ class TagFileOptions:
 
 def command(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Files to read; - or none is standard input.")
+        list[str] | None, typer.Argument(help="Files to read; - or none is standard input.")
     ] = None,
     model: Model = Path(ENGLISH),
     source: Annotated[
@@ -111,13 +123,49 @@ def command(
     separator: Separator = "whitespace",
     precision: Chosen = Precision.auto,
     threads: Threads = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="A bulk run: write files below this folder or address. The same command goes on "
+            "with one that was stopped. Reads folders, Parquet, CSV and s3:// too.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="What a bulk run runs on: processes of this machine, or Ray.")
+    ] = Engine.local,
+    address: Annotated[
+        str | None, typer.Option(help="The Ray cluster; one on this machine unless given.")
+    ] = None,
+    shard_mb: Annotated[
+        float, typer.Option(min=0.001, help="Megabytes of input that make a file of a bulk run.")
+    ] = 8.0,
 ) -> None:
     """Tag text, CoNLL files or JSON lines.
 
     A line that can't be read is told on standard error and all others are tagged; the exit code
     is 1 then.
     """
-    with told("tag"):
+    with told("tag", "the same command goes on" if out else ""):
+        if out is not None:
+            if target is not None or whole:
+                raise InputError("--out: --to and --whole are not for bulk runs")
+            good = _bulk(
+                files or [],
+                out=out,
+                model=model,
+                field=field,
+                columns=columns,
+                separator=separator,
+                precision=precision,
+                given=source,
+                engine=engine,
+                address=address,
+                workers=threads,
+                shard_bytes=int(shard_mb * 1e6),
+            )
+            raise typer.Exit(0 if good else 1)
+        if source in BULK_ONLY or address is not None:
+            raise InputError("--from parquet and csv, and --address, need --out")
         options = TagFileOptions(
             model=model,
             source=source,
@@ -129,8 +177,45 @@ def command(
             precision=precision,
             threads=threads,
         )
-        bad = tag_files(files or [Path("-")], options, sys.stdout, typer.get_text_stream("stderr"))
+        paths = [Path(file) for file in files or ["-"]]
+        bad = tag_files(paths, options, sys.stdout, typer.get_text_stream("stderr"))
         raise typer.Exit(1 if bad else 0)
+
+
+def _bulk(
+    inputs: list[str],
+    *,
+    out: str,
+    model: Path,
+    field: str,
+    columns: str | None,
+    separator: str,
+    precision: Precision,
+    given: InputFormat | None,
+    engine: Engine,
+    address: str | None,
+    workers: int | None,
+    shard_bytes: int,
+) -> bool:
+    from tagbelt.bulk.job import Job
+    from tagbelt.commands.bulk import tag_bulk
+
+    if separator not in SEPARATORS:
+        raise InputError(f"--separator {separator}: say one of {', '.join(SEPARATORS)}")
+    named = columns.split(",") if columns else ["token"]
+    if named.count("token") != 1:
+        raise InputError(f"--columns {columns}: name one of them 'token'")
+    job = Job(str(model), field, precision.value, named.index("token"), SEPARATORS[separator])
+    return tag_bulk(
+        inputs,
+        out,
+        job,
+        given=given.value if given else None,
+        engine=engine.value,
+        address=address,
+        workers=workers,
+        shard_bytes=shard_bytes,
+    )
 
 
 def tag_files(files: Sequence[Path], options: TagFileOptions, out: TextIO, err: TextIO) -> int:
