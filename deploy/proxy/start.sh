@@ -16,8 +16,17 @@ case "${TAGBELT_PREFIX:-}" in
     *[!A-Za-z0-9/_.~-]* | *//* | */ | [!/]*)
         echo "TAGBELT_PREFIX=$TAGBELT_PREFIX: say a path such as /ner" >&2; exit 1 ;;
 esac
-resolvers=$(awk '$1 == "nameserver" { print ($2 ~ /:/) ? "[" $2 "]" : $2 }' /etc/resolv.conf | tr '\n' ' ')
+sed -e "s|@TLS@|$tls|" -e "s|@PREFIX@|${TAGBELT_PREFIX:-}|g" /etc/tagbelt/nginx.conf > /tmp/nginx.conf
 
-sed -e "s|@RESOLVERS@|$resolvers|" -e "s|@TLS@|$tls|" -e "s|@PREFIX@|${TAGBELT_PREFIX:-}|g" \
-    /etc/tagbelt/nginx.conf > /tmp/nginx.conf
+# The addresses that have the name now; a name server that knows none for a moment changes nothing.
+replicas() {
+    found=$(getent ahostsv4 tagbelt | awk '{ print "server " $1 ":8000 max_fails=1 fail_timeout=3s;" }' | sort -u)
+    [ -n "$found" ] && [ "$found" != "$(cat /tmp/replicas.conf 2>/dev/null)" ] && echo "$found" > /tmp/replicas.conf
+}
+
+until replicas; do sleep 1; done
+# --scale and a lost replica are noticed within a second; what is under way goes on in the old processes.
+while sleep 1; do
+    if replicas; then nginx -c /tmp/nginx.conf -s reload; fi
+done &
 exec nginx -c /tmp/nginx.conf -g 'daemon off;'

@@ -1,4 +1,7 @@
-"""The real thing: build, start, ask, stop. Runs when TAGBELT_COMPOSE names the compose command."""
+"""The real thing: build, start, ask, kill, stop. Runs when TAGBELT_COMPOSE names the compose command.
+
+TAGBELT_CONTAINERS names the command that kills a container, docker unless it is set.
+"""
 
 import http.client
 import json
@@ -7,7 +10,9 @@ import re
 import shlex
 import socket
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = os.environ.get("TAGBELT_COMPOSE", "")
+CONTAINERS = shlex.split(os.environ.get("TAGBELT_CONTAINERS", "docker"))
 START_SECONDS = 60
 
 pytestmark = pytest.mark.skipif(
@@ -60,7 +66,8 @@ def port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
     try:
-        compose("up", "-d", "--build", "tagbelt", port=number)
+        compose("up", "-d", "--build", "--scale", "tagbelt=2", "tagbelt", port=number)
+        compose("up", "-d", "--scale", "tagbelt=2", "proxy", port=number)
         deadline = time.monotonic() + START_SECONDS
         while not ready(number):
             assert time.monotonic() < deadline, compose("logs", "tagbelt", port=number)
@@ -86,6 +93,10 @@ def test_it_tags(port):
         ("LOC", "Nagoya"),
     ]
     assert all(text[e["start"] : e["end"]] == e["text"] for e in entities)
+
+
+def test_figures_are_not_passed_on(port):
+    assert request(port, "GET", "/metrics")[0] == 404
 
 
 def test_it_shows_the_page(port):
@@ -124,3 +135,37 @@ def test_its_log_has_no_text_and_no_complaint(port):
     assert "/v1/tag" in log
     assert "Merkel visited" not in re.sub(r"Try: .*", "", log)
     assert not re.search("error|warning|onnx", log, re.IGNORECASE)
+
+
+def test_a_client_with_one_retry_loses_nothing_to_a_killed_replica_and_a_reload(port):
+    text = {"text": "Angela Merkel visited Toyota in Nagoya on Monday."}
+    ended, counts = threading.Event(), Counter()
+
+    def ask() -> None:
+        while not ended.is_set():
+            for _ in range(2):
+                try:
+                    status, content = request(port, "POST", "/v1/tag", text)
+                except (OSError, http.client.HTTPException):
+                    continue
+                if status == 200:
+                    found = json.loads(content)["results"][0]["entities"]
+                    counts["right" if len(found) == 3 else "wrong"] += 1
+                    break
+            else:
+                counts["lost"] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    containers = compose("ps", "-q", "tagbelt", port=port).split()
+    subprocess.run([*CONTAINERS, "kill", containers[-1]], check=True, capture_output=True)
+    time.sleep(3)
+    compose("kill", "-s", "HUP", "tagbelt", port=port)
+    time.sleep(3)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert counts["right"] > 100
+    assert counts.keys() == {"right"}
