@@ -27,7 +27,7 @@ Row = InputText | BadInput
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BulkJob:
     """What all shards of a run have in common. `separator` is that of CoNLL files."""
 
     model: str
@@ -51,7 +51,7 @@ class Outcome:
 class ShardTagger:
     """Tags shards with a model that is loaded once."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BulkJob) -> None:
         """Load the model, for one thread. Raises CheckpointError."""
         self._job = job
         self._tagger = Tagger.load(job.model, threads=1, precision=job.precision)
@@ -121,7 +121,7 @@ def _blocks(rows: Iterable[Any]) -> Iterator[list[Any]]:
         yield block
 
 
-def _texts(shard: Shard, job: Job) -> Iterator[Row]:
+def _texts(shard: Shard, job: BulkJob) -> Iterator[Row]:
     name = f"{shard.path.partition('?')[0]} from byte {shard.start}"
     stream = io.BytesIO(_bytes(shard))
     if shard.format == "jsonl":
@@ -132,7 +132,7 @@ def _texts(shard: Shard, job: Job) -> Iterator[Row]:
         yield from read_text(name, stream)
 
 
-def _sentences(shard: Shard, job: Job) -> Iterator[list[str]]:
+def _sentences(shard: Shard, job: BulkJob) -> Iterator[list[str]]:
     from tagbelt.data.conll.reading import read_conll
 
     stream: Any = io.BytesIO(_bytes(shard))
@@ -176,7 +176,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
 
 
-def _parquet(shard: Shard, job: Job, counted: _Counted) -> bytes:
+def _parquet(shard: Shard, job: BulkJob, counted: _Counted) -> bytes:
     """The row group as a file of its own, with the columns `entities` and `error`."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile, ParquetWriter

@@ -8,21 +8,23 @@ from typing import Any
 import ray
 import ray.data
 
-from tagbelt.bulk.job import Job, Outcome, ShardTagger
+from tagbelt.bulk.job import BulkJob, Outcome, ShardTagger
 from tagbelt.bulk.shards import Shard
 
 
 class _Actor:
     """Has the model, and tags the shards that Ray sends it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BulkJob) -> None:
         self._tagger = ShardTagger(job)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return asdict(self._tagger(Shard(**row)))
 
 
-def outcomes(job: Job, shards: list[Shard], workers: int, address: str | None) -> Iterator[Outcome]:
+def outcomes(
+    job: BulkJob, shards: list[Shard], workers: int, address: str | None
+) -> Iterator[Outcome]:
     """Tag shards in `workers` actors; yields what each came to, in any order.
 
     A shard whose actor died is done again, on another machine if need be. Rows stay where they are:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
-from tagbelt.bulk.job import Job, Outcome, ShardTagger
+from tagbelt.bulk.job import BulkJob, Outcome, ShardTagger
 from tagbelt.bulk.shards import Format, Shard, find_sources, shards_of
 from tagbelt.bulk.storage import joined, opened, storage_of
 from tagbelt.data.checkpoint.artifact import SUMS, Header, digest_of
@@ -26,12 +26,12 @@ DONE = "_done.json"
 TRIES = 3
 """So often a shard is begun whose worker died over it."""
 
-Engine = Literal["local", "ray"]
-Tell = Callable[["Progress"], None]
+BulkEngine = Literal["local", "ray"]
+Tell = Callable[["BulkProgress"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BulkProgress:
     """How far a run is. `total` counts all shards, `before` those that an earlier run wrote."""
 
     total: int
@@ -42,9 +42,9 @@ class Progress:
     tokens: int = 0
     failures: tuple[str, ...] = ()
 
-    def plus(self, one: Outcome) -> "Progress":
+    def plus(self, one: Outcome) -> "BulkProgress":
         """This and a shard more."""
-        return Progress(
+        return BulkProgress(
             self.total,
             self.before,
             self.done + (not one.failure),
@@ -58,15 +58,15 @@ class Progress:
 def run(
     inputs: Sequence[str],
     out: str,
-    job: Job,
+    job: BulkJob,
     *,
     given: Format | None = None,
     shard_bytes: int = 8_000_000,
-    engine: Engine = "local",
+    engine: BulkEngine = "local",
     workers: int = 1,
     address: str | None = None,
     tell: Tell = lambda _: None,
-) -> Progress:
+) -> BulkProgress:
     """Tag all rows of files and folders into files below `out`; return what was done.
 
     `given` is the format of all inputs, else their suffixes tell. `workers` processes, or actors of
@@ -91,11 +91,11 @@ def run(
     shards = [shard for source in sources for shard in shards_of(source, shard_bytes, out)]
     there = {path for path, _ in storage_of(out).files(out)}
     left = [shard for shard in shards if shard.out not in there]
-    progress = Progress(len(shards), len(shards) - len(left))
+    progress = BulkProgress(len(shards), len(shards) - len(left))
     tell(progress)
     if left:
         # Names are looked up here, where this process was started.
-        located = Job(str(directory.resolve()), **plan["job"])  # type: ignore[arg-type]
+        located = BulkJob(str(directory.resolve()), **plan["job"])  # type: ignore[arg-type]
         for outcome in _outcomes(engine, located, left, min(workers, len(left)), address):
             progress = progress.plus(outcome)
             tell(progress)
@@ -105,7 +105,7 @@ def run(
 
 
 def _outcomes(
-    engine: Engine, job: Job, shards: list[Shard], workers: int, address: str | None
+    engine: BulkEngine, job: BulkJob, shards: list[Shard], workers: int, address: str | None
 ) -> Iterator[Outcome]:
     if engine == "ray":
         from tagbelt.bulk.on_ray import outcomes
@@ -156,7 +156,7 @@ class _Worker:
     shard: Shard | None = None
 
 
-def _in_processes(job: Job, shards: list[Shard], workers: int) -> Iterator[Outcome]:
+def _in_processes(job: BulkJob, shards: list[Shard], workers: int) -> Iterator[Outcome]:
     """Tag in processes of this machine; one that dies is replaced and its shard done again."""
     waiting = deque(shards)
     tries: dict[str, int] = {}
@@ -206,7 +206,7 @@ def _give(worker: _Worker, waiting: deque[Shard]) -> None:
             worker.pipe.send(worker.shard)
 
 
-def _start(context: Any, job: Job) -> _Worker:
+def _start(context: Any, job: BulkJob) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(job, theirs), daemon=True)
     process.start()
@@ -214,7 +214,7 @@ def _start(context: Any, job: Job) -> _Worker:
     return _Worker(process, ours)
 
 
-def _work(job: Job, pipe: Connection) -> None:
+def _work(job: BulkJob, pipe: Connection) -> None:
     """A worker: shards in, outcomes out, until nobody sends more."""
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         try:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from tagbelt.bulk.job import Job
-from tagbelt.bulk.run import Engine, Progress, run
+from tagbelt.bulk.job import BulkJob
+from tagbelt.bulk.run import BulkEngine, BulkProgress, run
 from tagbelt.bulk.shards import Format
 from tagbelt.errors import InputError
 from tagbelt.inference.threads import available_threads
@@ -20,10 +20,10 @@ QUIET_SECONDS = 30.0
 def tag_bulk(
     inputs: Sequence[str],
     out: str,
-    job: Job,
+    job: BulkJob,
     *,
     given: Format | None,
-    engine: Engine,
+    engine: BulkEngine,
     address: str | None,
     workers: int | None,
     shard_bytes: int,
@@ -61,7 +61,7 @@ class _View:
         self._began = time.monotonic()
         self._last = self._began
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: BulkProgress) -> None:
         """Tell how far it is."""
         now = time.monotonic()
         if self._is_terminal:
@@ -71,7 +71,7 @@ class _View:
             self._stream.write(_line(progress, now - self._began) + "\n")
             self._last = now
 
-    def end(self, progress: Progress, out: str) -> None:
+    def end(self, progress: BulkProgress, out: str) -> None:
         """Tell what was done, and what was not."""
         start = "\r" if self._is_terminal else ""
         line = _line(progress, time.monotonic() - self._began)
@@ -83,7 +83,7 @@ class _View:
             self._stream.write(f"{missing}; the same command tries again\n")
 
 
-def _line(progress: Progress, seconds: float) -> str:
+def _line(progress: BulkProgress, seconds: float) -> str:
     here = progress.before + progress.done
     parts = [f"{here:,} of {progress.total:,} shards"]
     if progress.before:

@@ -44,7 +44,7 @@ class InputFormat(StrEnum):
 BULK_ONLY = (InputFormat.parquet, InputFormat.csv)
 
 
-class Engine(StrEnum):
+class BulkEngine(StrEnum):
     """What a bulk run runs on."""
 
     local = "local"
@@ -131,8 +131,8 @@ def command(
         ),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="What a bulk run runs on: processes of this machine, or Ray.")
-    ] = Engine.local,
+        BulkEngine, typer.Option(help="What a bulk run runs on: processes of this machine, or Ray.")
+    ] = BulkEngine.local,
     address: Annotated[
         str | None, typer.Option(help="The Ray cluster; one on this machine unless given.")
     ] = None,
@@ -192,12 +192,12 @@ def _bulk(
     separator: str,
     precision: Precision,
     given: InputFormat | None,
-    engine: Engine,
+    engine: BulkEngine,
     address: str | None,
     workers: int | None,
     shard_bytes: int,
 ) -> bool:
-    from tagbelt.bulk.job import Job
+    from tagbelt.bulk.job import BulkJob
     from tagbelt.commands.bulk import tag_bulk
 
     if separator not in SEPARATORS:
@@ -205,7 +205,7 @@ def _bulk(
     named = columns.split(",") if columns else ["token"]
     if named.count("token") != 1:
         raise InputError(f"--columns {columns}: name one of them 'token'")
-    job = Job(str(model), field, precision.value, named.index("token"), SEPARATORS[separator])
+    job = BulkJob(str(model), field, precision.value, named.index("token"), SEPARATORS[separator])
     return tag_bulk(
         inputs,
         out,

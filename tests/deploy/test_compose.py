@@ -1,4 +1,4 @@
-"""The real thing: build, start, ask, kill, stop. Runs when TAGBELT_COMPOSE names the compose command.
+"""The real thing: build, start, ask, kill, stop. Runs if TAGBELT_COMPOSE names the compose command.
 
 TAGBELT_CONTAINERS names the command that kills a container, docker unless it is set.
 """

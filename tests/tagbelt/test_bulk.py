@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagbelt.bulk import run as bulk
-from tagbelt.bulk.job import Job, ShardTagger
+from tagbelt.bulk.job import BulkJob, ShardTagger
 from tagbelt.bulk.shards import SUFFIXES, find_sources, shards_of
 from tagbelt.bulk.storage import LocalStorage, joined
 from tagbelt.inference import Tagger
@@ -162,9 +162,11 @@ def test_a_worker_that_dies_is_replaced_and_one_shard_that_kills_all_costs_itsel
     checkpoint, inputs, tmp_path, monkeypatch
 ):
     plain, out = tmp_path / "plain", tmp_path / "out"
-    bulk.run([str(inputs)], str(plain), Job(str(checkpoint)), shard_bytes=1000)
+    bulk.run([str(inputs)], str(plain), BulkJob(str(checkpoint)), shard_bytes=1000)
     monkeypatch.setattr(bulk, "_work", dying_worker)
-    progress = bulk.run([str(inputs)], str(out), Job(str(checkpoint)), shard_bytes=1000, workers=2)
+    progress = bulk.run(
+        [str(inputs)], str(out), BulkJob(str(checkpoint)), shard_bytes=1000, workers=2
+    )
     (failure,) = progress.failures
     assert "a.jsonl: its worker died 3 times (exit code -9)" in failure
     missing = {"a.jsonl.00000.jsonl", "_done.json"}
@@ -186,7 +188,7 @@ def dying_worker(job, pipe):
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_files(checkpoint, inputs, tmp_path):
     plain, out = tmp_path / "plain", tmp_path / "out"
-    job = Job(str(checkpoint))
+    job = BulkJob(str(checkpoint))
     bulk.run([str(inputs)], str(plain), job, shard_bytes=1000)
     command = ["tag", str(inputs), "-m", str(checkpoint), "--out", str(out), "--shard-mb", "0.001"]
     running = subprocess.Popen(
@@ -242,7 +244,7 @@ def test_output_among_input_and_over_other_files_is_refused(cli, checkpoint, tmp
 def test_a_file_that_cannot_be_written_is_the_failure_of_its_shard(checkpoint, tmp_path):
     (tmp_path / "x.txt").write_text("Ann", encoding="utf-8")
     shard = cuts(tmp_path / "x.txt", 100)[0]
-    outcome = ShardTagger(Job(str(checkpoint)))(shard)
+    outcome = ShardTagger(BulkJob(str(checkpoint)))(shard)
     assert "Permission denied" in outcome.failure or outcome.failure == "" or os.geteuid() == 0
 
 
@@ -278,7 +280,7 @@ def test_object_storage_in_and_out(checkpoint, inputs, tmp_path, bucket, monkeyp
     s3.create_bucket(Bucket="data")
     for name, body in tree(inputs).items():
         s3.put_object(Bucket="data", Key=f"in/{name}", Body=body)
-    plain, job = tmp_path / "plain", Job(str(checkpoint))
+    plain, job = tmp_path / "plain", BulkJob(str(checkpoint))
     bulk.run([str(inputs)], str(plain), job, shard_bytes=1000)
     for _ in range(2):  # the second finds all there
         progress = bulk.run([address.format("in")], address.format("out"), job, shard_bytes=1000)
@@ -297,7 +299,7 @@ def test_on_ray_the_files_are_the_same_also_after_an_actor_was_killed(
     from tagbelt.bulk import on_ray
 
     plain, out, mark = tmp_path / "plain", tmp_path / "out", tmp_path / "killed"
-    job = Job(str(checkpoint))
+    job = BulkJob(str(checkpoint))
     bulk.run([str(inputs)], str(plain), job, shard_bytes=1000)
 
     class Dying(on_ray._Actor):
