@@ -101,7 +101,9 @@ def tagged(folder, name):
     paths = sorted(folder.glob(f"{name}.*"))
     if name.endswith(".parquet"):
         return [row for path in paths for row in parquet.read_table(path).to_pylist()]
-    return [json.loads(line) for path in paths for line in path.open(encoding="utf-8")]
+    return [
+        json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_every_row_of_every_format_is_tagged_once_and_keeps_its_columns(
