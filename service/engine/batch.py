@@ -57,13 +57,18 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
         if not _is_in_time(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
             continue
         weight += job.weight
-        waited = time.monotonic() - job.arrived if job.taken == 0 else None
-        parts.append(part := Part(job, job.taken, waited))
-        budget -= _read(part, budget)
+        parts.append(part := begun(job))
+        budget -= read(part, budget)
         if job.taken < len(job.items) and not job.is_over:
             queue.put_back(job)
             break
     return bool(parts)
+
+
+def begun(job: Job) -> Part:
+    """Return the next part of a job, of which nothing is read yet."""
+    waited = time.monotonic() - job.arrived if job.taken == 0 else None
+    return Part(job, job.taken, waited)
 
 
 def _is_in_time(job: Job, seconds: float) -> bool:
@@ -75,7 +80,7 @@ def _is_in_time(job: Job, seconds: float) -> bool:
     return False
 
 
-def _read(part: Part, budget: int) -> int:
+def read(part: Part, budget: int) -> int:
     """Read items of a job until the budget is used up; return what they cost."""
     job = part.job
     cost = 0

@@ -3,9 +3,10 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from tagbelt.service.engine.batch import Part, gather, tag
+from tagbelt.service.engine.batch import Part, begun, gather, read, tag
 from tagbelt.service.engine.queue import (
     ExpiredError,
     GoneError,
@@ -70,6 +71,16 @@ class Sweeper:
         self._expire(job, GoneError())
 
 
+LOOP_WEIGHT = 4_000
+"""Work, as `Job.weight` counts it, that the event loop does in one go: a millisecond or so.
+
+A few sentences: to have another thread tag them takes longer than to tag them.
+"""
+# Of a processor; a model that is slower than that is left to the thread.
+_LOOP_SECONDS = 0.003
+# Goes that may wait. Whoever asks for something else waits for one of them, never for all.
+_MOST_GOES = 5
+
 # A batch that takes this long has hung: one of 32,768 tokens takes less than a second.
 STUCK_SECONDS = 30.0
 # A thread that hangs cannot be ended, only left behind; after so many the process should be ended.
@@ -81,6 +92,9 @@ class Engine:
 
     There is no timer: a batch is whatever arrived while the last one ran, so a lone request never
     waits for company. Each job is answered by itself, in time or not at all.
+
+    While the thread has nothing to do, the event loop tags small jobs itself, those that came in one
+    turn together, and no more than `loop_weight` of work in a turn; 0 leaves all to the thread.
     """
 
     def __init__(
@@ -92,13 +106,20 @@ class Engine:
         max_waiting_seconds: float = float("inf"),
         recorder: Recorder | None = None,
         stuck_seconds: float = STUCK_SECONDS,
+        loop_weight: float = 0.0,
     ) -> None:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Recorder()
         self._stuck_seconds = stuck_seconds
+        self._loop_weight = loop_weight
+        # Small jobs that the event loop is about to tag, and the work in them.
+        self._near: deque[Job] = deque()
+        self._near_weight = 0.0
         self._pace = Pace()
+        # That of small batches, in seconds of the processor.
+        self._loop_pace = Pace()
         self._sweeper = Sweeper(self._expire, self.revive)
         self._last_success: float | None = None
         self._busy_since: float | None = None
@@ -127,7 +148,10 @@ class Engine:
         `gone` returns when the client has left. Raises QueueFullError or ClosedError at once,
         later ExpiredError, GoneError, or RuntimeError when the thread died at this job.
         """
-        self._admit(job)
+        if self._is_near(job):
+            self._tag_soon(job)
+        else:
+            self._admit(job)
         self._sweeper.watch(job, gone)
         try:
             return await job.future
@@ -153,6 +177,51 @@ class Engine:
     def is_full(self) -> bool:
         """Whether as much waits as may wait, in requests or in seconds of work."""
         return self.queue.is_full or self.backlog_seconds >= self._max_waiting_seconds
+
+    def _is_near(self, job: Job) -> bool:
+        """Whether the event loop is to tag a job itself."""
+        if not self.queue.is_idle or job.paths or job.inspect is not None:
+            return False
+        if len(job.items) > self._budget:  # it is for the thread to take it in parts
+            return False
+        room = _MOST_GOES * self._loop_weight - self._near_weight
+        return job.weight <= room and self._fits(job.weight)
+
+    def _tag_soon(self, job: Job) -> None:
+        if not self._near or self._near[-1].loop is not job.loop:
+            job.loop.call_soon(self._tag_near, job.loop)
+        self._near.append(job)
+        self._near_weight += job.weight
+
+    def _tag_near(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tag small jobs on the event loop; what is left comes after others have had their turn."""
+        parts: list[Part] = []
+        near, weight = self._near, 0.0
+        began, cpu = time.monotonic(), time.thread_time()
+        while near and (not parts or self._fits(weight + near[0].weight)):
+            job = near.popleft()
+            if job.is_over:
+                continue
+            weight += job.weight
+            parts.append(part := begun(job))
+            read(part, self._budget)
+        self._near_weight = sum(job.weight for job in near)
+        if near:
+            loop.call_soon(self._tag_near, loop)
+        if parts:
+            has_success = tag(parts, self._recorder)
+            cpu = time.thread_time() - cpu
+            self._learn(parts, time.monotonic() - began, cpu, has_success)
+        for part in parts:
+            if part.job.remaining == 0:
+                part.job.settle()
+            else:
+                self.queue.put_back(part.job)
+
+    def _fits(self, weight: float) -> bool:
+        """Whether the event loop may do so much in one go."""
+        seconds = self._loop_pace.seconds_for(weight)
+        return weight <= self._loop_weight and seconds <= _LOOP_SECONDS
 
     def _admit(self, job: Job) -> None:
         """Queue a job that can be done in time. Refusing now is kinder than being late."""
@@ -213,9 +282,12 @@ class Engine:
         parts: list[Part] = []
         try:
             while generation == self._generation and self._gather(parts):
-                self._busy_since = began = time.monotonic()
+                read_in = sum(part.seconds for part in parts)
+                cpu, self._busy_since = time.thread_time() - read_in, time.monotonic()
+                began = self._busy_since - read_in
                 has_success = tag(parts, self._recorder)
-                self._finish(generation, parts, time.monotonic() - began, has_success)
+                took = time.monotonic() - began, time.thread_time() - cpu
+                self._finish(generation, parts, *took, has_success)
                 parts = []
         except BaseException as error:
             log_failure("the inference thread died", error)
@@ -229,14 +301,25 @@ class Engine:
         return found
 
     def _finish(
-        self, generation: int, parts: Sequence[Part], seconds: float, has_success: bool
+        self,
+        generation: int,
+        parts: Sequence[Part],
+        seconds: float,
+        cpu: float,
+        has_success: bool,
     ) -> None:
         done = [part.job for part in parts if part.job.remaining == 0]
         if generation == self._generation:
-            weight = self._at_work
             self._busy_since = None
             self._at_work = 0.0
-            if has_success:
-                self._last_success = time.monotonic()
-            self._pace.add(weight, seconds + sum(part.seconds for part in parts))
+            self._learn(parts, seconds, cpu, has_success)
         deliver(done)
+
+    def _learn(self, parts: Sequence[Part], seconds: float, cpu: float, has_success: bool) -> None:
+        """Take note of a batch, and how long it took, on the clock and on the processor."""
+        if has_success:
+            self._last_success = time.monotonic()
+        weight = sum(part.weight for part in parts)
+        self._pace.add(weight, seconds)
+        if weight <= self._loop_weight:
+            self._loop_pace.add(weight, cpu)

@@ -180,6 +180,11 @@ class Queue:
         """Whether it takes nothing more."""
         return self._closed
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, and somebody waits for something to do."""
+        return self._is_awaited and not self._jobs and not self._closed
+
     def put(self, job: Job) -> None:
         """Queue a new job. Raises QueueFullError, or ClosedError."""
         with self._ready:
@@ -250,16 +255,16 @@ class Pace:
     """Work done a second, over the last batches. Work is characters times what each costs."""
 
     def __init__(self) -> None:
-        self._work = 0.0
-        self._seconds = 0.0
+        # Together, for whoever reads them in another thread.
+        self._work_and_seconds = 0.0, 0.0
 
     def add(self, work: float, seconds: float) -> None:
-        """A batch was done. From one thread at a time. Of one without work nothing is learnt."""
-        if work <= 0:
-            return
-        self._seconds = _KEPT * self._seconds + seconds
-        self._work = _KEPT * self._work + work
+        """A batch was done. Of one without work nothing is learnt."""
+        if work > 0:
+            before, took = self._work_and_seconds
+            self._work_and_seconds = _KEPT * before + work, _KEPT * took + seconds
 
     def seconds_for(self, work: float) -> float:
         """Return the seconds that so much work takes; 0 as long as nothing is known."""
-        return work * self._seconds / self._work if self._work else 0.0
+        done, seconds = self._work_and_seconds
+        return work * seconds / done if done else 0.0

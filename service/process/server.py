@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from tagbelt.errors import SettingsError
 from tagbelt.inference.threads import available_threads
 from tagbelt.service.app import create_app
+from tagbelt.service.engine.engine import LOOP_WEIGHT
 from tagbelt.service.models.fleet import fleet_of_environment
 from tagbelt.service.models.loading import checkpoint_loader
 from tagbelt.service.models.manager import open_models
@@ -79,7 +80,7 @@ def open_app(settings: Settings, models: Path) -> FastAPI:
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    return create_app(settings, manager)
+    return create_app(settings, manager, loop_weight=LOOP_WEIGHT)
 
 
 class Server(uvicorn.Server):

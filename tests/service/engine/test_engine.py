@@ -494,3 +494,89 @@ def test_a_batch_goes_on_for_whoever_still_waits():
             assert texts(await patient) == ["patient"]
 
     asyncio.run(main())
+
+
+def test_the_event_loop_tags_small_jobs_itself_those_of_one_turn_together():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [asyncio.create_task(made.run(job(served, f"a{n}", "b"))) for n in range(5)]
+            found = await asyncio.gather(*jobs)
+            assert [texts(o) for o in found] == [[f"a{n}", "b"] for n in range(5)]
+            assert tagger.threads == {"MainThread"}
+            assert [len(call) for call in tagger.calls] == [10]
+            assert made.idle_seconds < 10
+
+    asyncio.run(main())
+
+
+def test_the_event_loop_does_a_bounded_amount_in_a_turn_and_leaves_the_rest_to_the_thread():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        turns = []
+        with engine(loop_weight=10) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [asyncio.create_task(made.run(job(served, "a" * 5))) for _ in range(14)]
+            while not all(one.done() for one in jobs):
+                turns.append(len(tagger.calls))
+                await asyncio.sleep(0)
+            assert tagger.threads == {"MainThread", "inference"}
+            # Five goes of two may wait; others have their turn between them.
+            assert len(set(turns)) >= 4
+            assert [len(call) for call in tagger.calls].count(2) >= 5
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wish", [{"paths": 2}, {"weight": 51}, {"busy": True}])
+def test_what_is_long_or_finds_the_thread_at_work_is_left_to_the_thread(wish):
+    async def main():
+        tagger = FakeTagger()
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            text = "a" * wish.get("weight", 5)
+            if "busy" in wish:
+                running = asyncio.create_task(made.run(job(tagger, "c" * 60)))
+                await asyncio.sleep(0)
+                await made.run(job(tagger, text))
+                await running
+            else:
+                await made.run(job(tagger, text, paths=wish.get("paths", 0)))
+            assert tagger.threads == {"inference"}
+
+    asyncio.run(main())
+
+
+def test_a_bad_item_fails_alone_on_the_event_loop_too():
+    async def main():
+        tagger = FakeTagger(poison="bad")
+        served = Served(tagger)
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [made.run(job(served, "good")), made.run(job(served, "bad", "fine"))]
+            good, bad = await asyncio.gather(*map(asyncio.ensure_future, jobs))
+            assert texts(good) == ["good"]
+            assert isinstance(bad[0], Failure)
+            assert texts(bad[1:]) == ["fine"]
+            assert tagger.threads == {"MainThread"}
+
+    asyncio.run(main())
+
+
+def test_a_job_that_is_left_before_its_turn_is_not_tagged():
+    async def main():
+        tagger = FakeTagger()
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            running = asyncio.create_task(made.run(job(tagger, "a")))
+            await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            await made.run(job(tagger, "b"))
+            assert tagger.calls == [["b"]]
+
+    asyncio.run(main())
