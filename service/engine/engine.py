@@ -93,8 +93,8 @@ class Engine:
     There is no timer: a batch is whatever arrived while the last one ran, so a lone request never
     waits for company. Each job is answered by itself, in time or not at all.
 
-    While the thread has nothing to do, the event loop tags small jobs itself, those that came in one
-    turn together, and no more than `loop_weight` of work in a turn; 0 leaves all to the thread.
+    While the thread has nothing to do, the event loop tags small jobs itself, those that came in
+    one turn together, and no more than `loop_weight` of work in a turn; 0 leaves all to the thread.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ import json
 import select
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -118,7 +119,9 @@ class CoalescingTransport:
         if self._pieces:
             data = b"".join(self._pieces)
             self._pieces.clear()
-            self._transport.write(data)
+            # The client may have gone since: an event loop's transport may say so by an error.
+            with suppress(RuntimeError):
+                self._transport.write(data)
 
 
 class Connections(ServerState):
