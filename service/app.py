@@ -36,8 +36,8 @@ def create_app(
 ) -> FastAPI:
     """The service over the models of a registry, or of a manager that can change them.
 
-    `loop_weight` is how much the event loop may tag at a time; see `Engine`. The models are warmed up
-    when the app starts; until then /readyz answers 503.
+    `loop_weight` is how much the event loop may tag at a time; see `Engine`. The models are warmed
+    up when the app starts; until then /readyz answers 503.
     """
     manager = served if isinstance(served, Manager) else Manager.of(served)
     registry = manager.registry

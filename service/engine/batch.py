@@ -42,8 +42,21 @@ class Part:
         return self.job.outcomes[self.first : self.first + len(self.readings)]
 
 
-def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
+LONGEST_SECONDS = 0.1
+"""Of a batch, by what is known of the pace: nobody is answered before it ends."""
+
+
+def gather(
+    queue: Queue,
+    budget: int,
+    pace: Pace,
+    parts: list[Part],
+    *,
+    seconds: float = LONGEST_SECONDS,
+) -> bool:
     """Wait for a job, then add to `parts` what is there until `budget` tokens are together.
+
+    Or, by what is known of the pace, so many seconds of work.
 
     Jobs that are over, or would be before the batch is done, are passed by. False when the queue
     is closed and empty.
@@ -57,6 +70,9 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
         if not _is_in_time(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
             continue
         weight += job.weight
+        if parts and pace.seconds_for(weight) > seconds:
+            queue.put_first(job)
+            break
         parts.append(part := begun(job))
         budget -= read(part, budget)
         if job.taken < len(job.items) and not job.is_over:

@@ -81,6 +81,10 @@ _LOOP_SECONDS = 0.003
 # Goes that may wait. Whoever asks for something else waits for one of them, never for all.
 _MOST_GOES = 5
 
+# Of the time that a job has, what waits before it may take this part, by what is known of the pace:
+# work that ends just too late is lost, and a shorter queue loses none.
+_MOST_BEFORE = 0.5
+
 # A batch that takes this long has hung: one of 32,768 tokens takes less than a second.
 STUCK_SECONDS = 30.0
 # A thread that hangs cannot be ended, only left behind; after so many the process should be ended.
@@ -178,6 +182,12 @@ class Engine:
         """Whether as much waits as may wait, in requests or in seconds of work."""
         return self.queue.is_full or self.backlog_seconds >= self._max_waiting_seconds
 
+    def would_be_late(self, weight: float, seconds: float) -> bool:
+        """Whether a job of that weight, with so many seconds left, is better refused at once."""
+        backlog = self.backlog_seconds
+        own = self._pace.seconds_for(weight)
+        return backlog > 0 and backlog / _MOST_BEFORE + own > seconds
+
     def _is_near(self, job: Job) -> bool:
         """Whether the event loop is to tag a job itself."""
         if not self.queue.is_idle or job.paths or job.inspect is not None:
@@ -225,13 +235,11 @@ class Engine:
 
     def _admit(self, job: Job) -> None:
         """Queue a job that can be done in time. Refusing now is kinder than being late."""
-        backlog = self.backlog_seconds
-        own = self._pace.seconds_for(job.weight)
-        if backlog and time.monotonic() + backlog + own > job.deadline:
+        if self.would_be_late(job.weight, job.deadline - time.monotonic()):
             self._recorder.rejected("too_late")
             raise QueueFullError
         try:
-            if backlog >= self._max_waiting_seconds:
+            if self.backlog_seconds >= self._max_waiting_seconds:
                 raise QueueFullError
             self.queue.put(job)
         except QueueFullError:

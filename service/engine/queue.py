@@ -199,6 +199,12 @@ class Queue:
         with self._ready:
             self._append(job)
 
+    def put_first(self, job: Job) -> None:
+        """Queue a job again that was taken out and is not begun."""
+        with self._ready:
+            self._jobs.appendleft(job)
+            self._count(job, 1)
+
     def _append(self, job: Job) -> None:
         self._jobs.append(job)
         self._count(job, 1)

@@ -6,6 +6,7 @@ import logging.config
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -137,6 +138,7 @@ class Server(uvicorn.Server):
         if self.started:
             self._loop = asyncio.get_running_loop()
             _calm_collector()
+            sys.setswitchinterval(_SWITCH_SECONDS)
             self._started(self, greeting(self._app.state.registry, self._listener, self._settings))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -187,6 +189,11 @@ def _limited_to(seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+# In seconds. A busy event loop keeps the inference thread waiting so long after each call of a
+# kernel, of which a batch has dozens.
+_SWITCH_SECONDS = 0.0005
 
 
 def _calm_collector() -> None:

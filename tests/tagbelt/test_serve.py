@@ -91,7 +91,7 @@ def test_it_serves_though_nobody_reads_what_it_says(tmp_path, is_closed):
     process = subprocess.Popen(
         [sys.executable, "-m", "tagbelt", "serve", "--uds", path],
         stderr=writer,
-        preexec_fn=(lambda: os.close(2)) if is_closed else None,  # noqa: PLW1509
+        preexec_fn=(lambda: os.close(2)) if is_closed else None,
     )
     os.close(writer)
     try:

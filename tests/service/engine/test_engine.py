@@ -393,7 +393,7 @@ def test_a_batch_leaves_out_what_would_be_late_by_its_end():
         for one in (hasty, long, late, patient):
             queue.put(one)
         parts = []
-        assert gather(queue, 1000, pace, parts)
+        assert gather(queue, 1000, pace, parts, seconds=60.0)
         assert [part.job for part in parts] == [hasty, long, patient]
         with pytest.raises(ExpiredError):
             await late.future
@@ -578,5 +578,41 @@ def test_a_job_that_is_left_before_its_turn_is_not_tagged():
                 await running
             await made.run(job(tagger, "b"))
             assert tagger.calls == [["b"]]
+
+    asyncio.run(main())
+
+
+def test_a_batch_is_no_longer_than_its_seconds_and_the_next_begins_where_it_ended():
+    async def main():
+        served = Served(FakeTagger())
+        queue, pace = Queue(max_jobs=10, max_characters=1000), Pace()
+        pace.add(work=100, seconds=1.0)
+        jobs = [job(served, letter * 40) for letter in "abcd"]
+        for one in jobs:
+            queue.put(one)
+        for expected in (jobs[:2], jobs[2:]):
+            parts = []
+            assert gather(queue, 1000, pace, parts, seconds=1.0)
+            assert [part.job for part in parts] == expected
+        assert (len(queue), queue.characters, queue.weight) == (0, 0, 0.0)
+
+    asyncio.run(main())
+
+
+def test_a_job_is_refused_when_what_waits_takes_half_of_its_time():
+    async def main():
+        tagger = FakeTagger()
+        with engine() as made:
+            running = await occupied(made, tagger)
+            made._pace.add(100.0, 1.0)
+            waiting = asyncio.create_task(made.run(job(tagger, "x" * 95)))
+            await until(lambda: len(made.queue) == 1)  # a second of work, with "first"
+            with pytest.raises(QueueFullError):
+                await made.run(job(tagger, "y", seconds=1.9))
+            assert made.would_be_late(1.0, 1.9)
+            assert not made.would_be_late(1.0, 2.1)
+            later = asyncio.create_task(made.run(job(tagger, "y", seconds=30)))
+            tagger.gate.set()
+            await asyncio.gather(running, waiting, later)
 
     asyncio.run(main())

@@ -52,7 +52,7 @@ def test_an_aborted_connection_sends_nothing_more():
 
 def test_a_client_that_has_gone_meanwhile_is_no_error():
     class Gone(Wire):
-        def write(self, data):
+        def write(self, _):
             raise RuntimeError("the handler is closed")
 
     async def main():
