@@ -136,20 +136,31 @@ def _is_too_much(part: Part, tokens: int) -> bool:
     return True
 
 
-def tag(parts: Sequence[Part], recorder: Recorder) -> bool:
-    """Fill in the outcomes of all parts, model by model. True when any item was tagged."""
+def tag(
+    parts: Sequence[Part], recorder: Recorder, meanwhile: Callable[[], None] = lambda: None
+) -> bool:
+    """Fill in the outcomes of all parts, model by model. True when any item was tagged.
+
+    `meanwhile` is called between the steps of the work.
+    """
     by_model: dict[Served, list[Part]] = {}
     for part in parts:
         by_model.setdefault(part.job.served, []).append(part)
     for served, mine in by_model.items():
-        _tag_with(served, mine, recorder)
+        _tag_with(served, mine, recorder, meanwhile)
     return any(isinstance(outcome, Annotation) for part in parts for outcome in part.outcomes)
 
 
-def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
+def _tag_with(
+    served: Served, parts: list[Part], recorder: Recorder, meanwhile: Callable[[], None]
+) -> None:
+    def go_on() -> None:
+        _go_on(parts)
+        meanwhile()
+
     phases = Phases(tokenize=sum(part.seconds for part in parts))
     readings = [reading for part in parts for reading in part.readings if reading is not None]
-    outcomes = iter(_annotate(served, readings, phases, lambda: _go_on(parts)))
+    outcomes = iter(_annotate(served, readings, phases, go_on))
     for part in parts:
         for place, reading in enumerate(part.readings, part.first):
             part.job.outcomes[place] = Failure() if reading is None else next(outcomes)

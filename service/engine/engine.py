@@ -81,6 +81,15 @@ _LOOP_SECONDS = 0.003
 # Goes that may wait. Whoever asks for something else waits for one of them, never for all.
 _MOST_GOES = 5
 
+# After so long at one batch, as a text of 100,000 characters can take, small jobs get their turn
+# within it, in goes of this weight.
+_MEANWHILE_SECONDS = 0.05
+_MEANWHILE_WEIGHT = 20_000
+
+# Work of a batch that tells of the pace. A single sentence takes four times as long for its
+# length, and the first one after a start a hundred times: honest requests would be refused.
+_TELLING_WEIGHT = 1_000
+
 # Of the time that a job has, what waits before it may take this part, by what is known of the pace:
 # work that ends just too late is lost, and a shorter queue loses none.
 _MOST_BEFORE = 0.5
@@ -111,12 +120,14 @@ class Engine:
         recorder: Recorder | None = None,
         stuck_seconds: float = STUCK_SECONDS,
         loop_weight: float = 0.0,
+        telling_weight: float = _TELLING_WEIGHT,
     ) -> None:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Recorder()
         self._stuck_seconds = stuck_seconds
+        self._telling_weight = telling_weight
         self._loop_weight = loop_weight
         # Small jobs that the event loop is about to tag, and the work in them.
         self._near: deque[Job] = deque()
@@ -127,6 +138,8 @@ class Engine:
         self._sweeper = Sweeper(self._expire, self.revive)
         self._last_success: float | None = None
         self._busy_since: float | None = None
+        # Of the time since then, what went to small jobs within the batch.
+        self._meanwhile_seconds = 0.0
         # The weight of the batch that is being tagged.
         self._at_work = 0.0
         self._left_behind = 0
@@ -293,7 +306,9 @@ class Engine:
                 read_in = sum(part.seconds for part in parts)
                 cpu, self._busy_since = time.thread_time() - read_in, time.monotonic()
                 began = self._busy_since - read_in
-                has_success = tag(parts, self._recorder)
+                self._meanwhile_seconds = 0.0
+                has_success = tag(parts, self._recorder, self._meanwhile)
+                began += self._meanwhile_seconds
                 took = time.monotonic() - began, time.thread_time() - cpu
                 self._finish(generation, parts, *took, has_success)
                 parts = []
@@ -302,6 +317,26 @@ class Engine:
             for part in parts:
                 part.job.error = RuntimeError("the inference thread died")
             deliver(part.job for part in parts)
+
+    def _meanwhile(self) -> None:
+        """Tag small jobs that wait within a batch that takes long; on the inference thread only."""
+        since = self._busy_since
+        if since is None or threading.current_thread() is not self._thread:
+            return
+        began = time.monotonic()
+        if began - since < _MEANWHILE_SECONDS or not len(self.queue):
+            return
+        parts: list[Part] = []
+        for job in self.queue.take_small(_MEANWHILE_WEIGHT):
+            parts.append(part := begun(job))
+            read(part, self._budget)
+            if job.taken < len(job.items):
+                self.queue.put_back(job)
+        try:
+            tag(parts, self._recorder)
+        finally:
+            deliver(part.job for part in parts if part.job.remaining == 0)
+            self._meanwhile_seconds += time.monotonic() - began
 
     def _gather(self, parts: list[Part]) -> bool:
         found = gather(self.queue, self._budget, self._pace, parts)
@@ -328,6 +363,7 @@ class Engine:
         if has_success:
             self._last_success = time.monotonic()
         weight = sum(part.weight for part in parts)
-        self._pace.add(weight, seconds)
+        if weight >= self._telling_weight:
+            self._pace.add(weight, seconds)
         if weight <= self._loop_weight:
             self._loop_pace.add(weight, cpu)

@@ -229,6 +229,18 @@ class Queue:
                 if not job.is_over:
                     return job
 
+    def take_small(self, most: float) -> list[Job]:
+        """Take out jobs, in order, that weigh no more than `most` together; others stay."""
+        with self._ready:
+            found = []
+            for job in list(self._jobs):
+                if job.weight <= most:
+                    most -= job.weight
+                    found.append(job)
+                    self._jobs.remove(job)
+                    self._count(job, -1)
+            return [job for job in found if not job.is_over]
+
     def remove(self, job: Job) -> bool:
         """Take out a job that nobody waits for any more; False when a batch has it."""
         with self._ready:

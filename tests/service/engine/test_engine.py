@@ -46,6 +46,7 @@ class Counts(Recorder):
 @contextmanager
 def engine(**changes):
     options = {"max_waiting": 100, "max_waiting_characters": 10_000, "max_batch_tokens": 1000}
+    options |= {"telling_weight": 0.0}
     made = Engine(**(options | {"recorder": Counts()} | changes))
     try:
         yield made
@@ -614,5 +615,60 @@ def test_a_job_is_refused_when_what_waits_takes_half_of_its_time():
             later = asyncio.create_task(made.run(job(tagger, "y", seconds=30)))
             tagger.gate.set()
             await asyncio.gather(running, waiting, later)
+
+    asyncio.run(main())
+
+
+def test_a_small_batch_tells_nothing_of_the_pace():
+    async def main():
+        with engine(telling_weight=100.0) as made:
+            await made.run(job(FakeTagger(), "x" * 99))
+            assert not made._pace.seconds_for(1.0)
+            await made.run(job(FakeTagger(), "x" * 100))
+            assert made._pace.seconds_for(1.0)
+
+    asyncio.run(main())
+
+
+def test_small_jobs_get_their_turn_within_a_batch_that_takes_long():
+    class Long(FakeTagger):
+        """Takes a text of `l` in steps, until it is told to end."""
+
+        def annotate_items(self, readings, phases=None, between=lambda: None):
+            while any("l" in str(r.text) for r in readings) and not self.is_over:
+                time.sleep(0.005)
+                between()
+            return super().annotate_items(readings, phases, between)
+
+    async def main():
+        tagger = Long()
+        tagger.is_over = False
+        served = Served(tagger)
+        with engine() as made:
+            long = asyncio.create_task(made.run(job(served, "l")))
+            large = asyncio.create_task(made.run(job(served, "L" * 9000, paths=2)))
+            await asyncio.sleep(0.01)
+            found = await asyncio.gather(*(made.run(job(served, f"a{n}", "b")) for n in range(3)))
+            assert [texts(o) for o in found] == [[f"a{n}", "b"] for n in range(3)]
+            assert not long.done() and not large.done()
+            assert tagger.threads == {"inference"}
+            tagger.is_over = True
+            await asyncio.gather(long, large)
+
+    asyncio.run(main())
+
+
+def test_a_long_job_ends_within_its_steps_when_its_time_is_over():
+    class Endless(FakeTagger):
+        def annotate_items(self, readings, phases=None, between=lambda: None):
+            while True:
+                time.sleep(0.002)
+                between()
+
+    async def main():
+        with engine() as made:
+            with pytest.raises(ExpiredError):
+                await made.run(job(Endless(), "x", seconds=0.05))
+            assert texts(await made.run(job(FakeTagger(), "y"))) == ["y"]
 
     asyncio.run(main())
