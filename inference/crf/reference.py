@@ -23,7 +23,6 @@ from tagbelt.inference.crf.parameters import (
     rows_alive,
 )
 
-
 STEPS = 256
 """Of time, between two calls of `between`: some milliseconds."""
 

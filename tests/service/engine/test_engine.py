@@ -650,7 +650,8 @@ def test_small_jobs_get_their_turn_within_a_batch_that_takes_long():
             await asyncio.sleep(0.01)
             found = await asyncio.gather(*(made.run(job(served, f"a{n}", "b")) for n in range(3)))
             assert [texts(o) for o in found] == [[f"a{n}", "b"] for n in range(3)]
-            assert not long.done() and not large.done()
+            assert not long.done()
+            assert not large.done()
             assert tagger.threads == {"inference"}
             tagger.is_over = True
             await asyncio.gather(long, large)
@@ -660,10 +661,10 @@ def test_small_jobs_get_their_turn_within_a_batch_that_takes_long():
 
 def test_a_long_job_ends_within_its_steps_when_its_time_is_over():
     class Endless(FakeTagger):
-        def annotate_items(self, readings, phases=None, between=lambda: None):
+        def annotate_items(self, *arguments):
             while True:
                 time.sleep(0.002)
-                between()
+                arguments[2]()
 
     async def main():
         with engine() as made:
