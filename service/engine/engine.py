@@ -231,14 +231,20 @@ class Engine:
         self._near_weight = sum(job.weight for job in near)
         if near:
             loop.call_soon(self._tag_near, loop)
-        if parts:
+        try:
             has_success = tag(parts, self._recorder)
-            cpu = time.thread_time() - cpu
-            self._learn(parts, time.monotonic() - began, cpu, has_success)
+        except BaseException as error:  # as on the thread: whoever waits is told
+            log_failure("tagging on the event loop failed", error)
+            for part in parts:
+                part.job.error = RuntimeError("tagging failed")
+                part.job.settle()
+            return
+        cpu = time.thread_time() - cpu
+        self._learn(parts, time.monotonic() - began, cpu, has_success)
         for part in parts:
             if part.job.remaining == 0:
                 part.job.settle()
-            else:
+            elif not part.job.is_over:
                 self.queue.put_back(part.job)
 
     def _fits(self, weight: float) -> bool:

@@ -673,3 +673,21 @@ def test_a_long_job_ends_within_its_steps_when_its_time_is_over():
             assert texts(await made.run(job(FakeTagger(), "y"))) == ["y"]
 
     asyncio.run(main())
+
+
+def test_whoever_waits_is_told_when_the_event_loop_fails_at_it():
+    class Dead(BaseException):
+        pass
+
+    class Broken(FakeTagger):
+        def annotate_items(self, *_):
+            raise Dead
+
+    async def main():
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            with pytest.raises(RuntimeError, match="tagging failed"):
+                await made.run(job(Broken(), "a"))
+            assert texts(await made.run(job(FakeTagger(), "b"))) == ["b"]
+
+    asyncio.run(main())
