@@ -121,6 +121,7 @@ class Engine:
         stuck_seconds: float = STUCK_SECONDS,
         loop_weight: float = 0.0,
         telling_weight: float = _TELLING_WEIGHT,
+        meanwhile_seconds: float = _MEANWHILE_SECONDS,
     ) -> None:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self._budget = max_batch_tokens
@@ -128,6 +129,7 @@ class Engine:
         self._recorder = recorder or Recorder()
         self._stuck_seconds = stuck_seconds
         self._telling_weight = telling_weight
+        self._meanwhile_after = meanwhile_seconds
         self._loop_weight = loop_weight
         # Small jobs that the event loop is about to tag, and the work in them.
         self._near: deque[Job] = deque()
@@ -330,12 +332,14 @@ class Engine:
         if since is None or threading.current_thread() is not self._thread:
             return
         began = time.monotonic()
-        if began - since < _MEANWHILE_SECONDS or not len(self.queue):
+        if began - since < self._meanwhile_after or not len(self.queue):
             return
         parts: list[Part] = []
+        budget = self._budget
         for job in self.queue.take_small(_MEANWHILE_WEIGHT):
-            parts.append(part := begun(job))
-            read(part, self._budget)
+            if budget > 0:
+                parts.append(part := begun(job))
+                budget -= read(part, budget)
             if job.taken < len(job.items):
                 self.queue.put_back(job)
         try:

@@ -46,7 +46,7 @@ class Counts(Recorder):
 @contextmanager
 def engine(**changes):
     options = {"max_waiting": 100, "max_waiting_characters": 10_000, "max_batch_tokens": 1000}
-    options |= {"telling_weight": 0.0}
+    options |= {"meanwhile_seconds": 60.0}
     made = Engine(**(options | {"recorder": Counts()} | changes))
     try:
         yield made
@@ -361,7 +361,7 @@ def test_what_cannot_be_done_in_time_is_refused_at_once():
     async def main():
         tagger = Slow()
         served = Served(tagger)
-        with engine() as made:
+        with engine(telling_weight=0.0) as made:
             await made.run(job(served, "x" * 50))  # 0.1 s: now the pace is known
             running = await occupied(made, tagger)
             waiting = asyncio.create_task(made.run(job(served, "y" * 100)))  # 0.2 s
@@ -644,7 +644,7 @@ def test_small_jobs_get_their_turn_within_a_batch_that_takes_long():
         tagger = Long()
         tagger.is_over = False
         served = Served(tagger)
-        with engine() as made:
+        with engine(meanwhile_seconds=0.0) as made:
             long = asyncio.create_task(made.run(job(served, "l")))
             large = asyncio.create_task(made.run(job(served, "L" * 9000, paths=2)))
             await asyncio.sleep(0.01)
