@@ -86,9 +86,9 @@ class Annotator:
             for index, tags in tag_names(batch, self._names):
                 pool.results[index].tags = tuple(tags)
             self._add_marginals(batch, pool)
-            self._add_paths(batch, pool)
+            self._add_paths(batch, pool, between)
 
-        for _ in self._decoder.run(pool.words, add, phases):
+        for _ in self._decoder.run(pool.words, add, phases, between):
             between()
         began = perf_counter()
         result = pool.annotations(between)
@@ -106,12 +106,14 @@ class Annotator:
         for row, (index, length) in enumerate(places):
             pool.results[index].marginals = self._marginals.named(chances[:length, row])
 
-    def _add_paths(self, batch: DecodedBatch, pool: "_AnnotatedPool") -> None:
+    def _add_paths(
+        self, batch: DecodedBatch, pool: "_AnnotatedPool", between: Callable[[], None]
+    ) -> None:
         rows = pool.paths[batch.index].nonzero()[0]
         if not len(rows):
             return
         part = batch.only(rows)
-        found = part.best_paths(pool.paths[part.index].tolist())
+        found = part.best_paths(pool.paths[part.index].tolist(), between)
         for index, sequences in zip(part.index.tolist(), found, strict=True):
             paths = self._sentence_paths(sequences, index, pool, batch.table)
             pool.results[index].paths = LazyList(paths)

@@ -11,6 +11,7 @@ from tagbelt.service.access import install as access
 from tagbelt.service.access.install import secure
 from tagbelt.service.adapters.routers import ROUTERS as ADAPTERS
 from tagbelt.service.api import health, inspect, pages, v1
+from tagbelt.service.api.bodies import Direct
 from tagbelt.service.api.describe import definitions
 from tagbelt.service.api.errors import HANDLERS
 from tagbelt.service.api.health import Health
@@ -30,10 +31,13 @@ from tagbelt.service.telemetry.observe import Observe, Telemetry
 API_VERSION = "1"
 
 
-def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
+def create_app(
+    settings: Settings, served: Registry | Manager, *, loop_weight: float = 0.0
+) -> FastAPI:
     """The service over the models of a registry, or of a manager that can change them.
 
-    The models are warmed up when the app starts; until then /readyz answers 503.
+    `loop_weight` is how much the event loop may tag at a time; see `Engine`. The models are warmed
+    up when the app starts; until then /readyz answers 503.
     """
     manager = served if isinstance(served, Manager) else Manager.of(served)
     registry = manager.registry
@@ -45,6 +49,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
         max_waiting_seconds=settings.max_waiting_seconds,
         max_batch_tokens=settings.max_batch_tokens,
         recorder=telemetry.metrics,
+        loop_weight=loop_weight,
     )
     readiness = Health(registry, engine)
     telemetry.metrics.watch(
@@ -100,6 +105,7 @@ def create_app(settings: Settings, served: Registry | Manager) -> FastAPI:
         app.routes.extend(router.routes)
     app.routes.extend([telemetry.metrics.route(), *pages.routes()])
     # The last one added is the outermost.
+    app.add_middleware(Direct, route=v1.route())
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streams=app.state.streams)
     app.state.keys = access.install(app, settings, rejected=telemetry.metrics.rejected)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -11,9 +12,21 @@ def main() -> None:
     # most of what a start takes, so this comes before them.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit)
+    _open_closed()
     from tagbelt.commands.cli import main as run
 
     run()
+
+
+def _open_closed() -> None:
+    """Give standard streams that were closed, as by `2>&-`, to the null device.
+
+    A socket would take such a number, and be written to by whoever means the stream.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(null, "w" if number else "r", encoding="utf-8"))
 
 
 def _exit(signum: int, _: FrameType | None) -> None:

@@ -9,6 +9,8 @@ Viterbi 1967; forward-backward in log space, so that nothing leaves the range of
 et al. 2001). Every step of time is one vector operation over the batch.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,9 @@ from tagbelt.inference.crf.parameters import (
     TagTable,
     rows_alive,
 )
+
+STEPS = 256
+"""Of time, between two calls of `between`: some milliseconds."""
 
 
 def viterbi(
@@ -45,10 +50,16 @@ def viterbi(
     return paths, best
 
 
-def best_scores(emissions: NDArray[np.float32], alive: list[int], crf: CrfParameters) -> FloatArray:
+def best_scores(
+    emissions: NDArray[np.float32],
+    alive: list[int],
+    crf: CrfParameters,
+    between: Callable[[], None] = lambda: None,
+) -> FloatArray:
     """Return the score [T, B, K] of the best path up to a tag at a step, its emission included.
 
-    `alive` [T] is what `rows_alive` tells; what stands behind a row's end means nothing.
+    `alive` [T] is what `rows_alive` tells; what stands behind a row's end means nothing. `between`
+    is called every so many steps, and may raise.
     """
     # As [K, B], rows of the batch innermost: the maximum over the tag one comes from is then a
     # long contiguous operation, ten times faster than one over a short last axis.
@@ -61,6 +72,8 @@ def best_scores(emissions: NDArray[np.float32], alive: list[int], crf: CrfParame
     moves = np.empty((tags, tags, rows))
     best = np.empty((tags, rows))
     for step in range(1, steps):
+        if not step % STEPS:
+            between()
         n = alive[step]
         np.add(scores[step - 1, :, None, :n], transitions, out=moves[:, :, :n])
         np.maximum.reduce(moves[:, :, :n], axis=0, out=best[:, :n])
@@ -149,19 +162,32 @@ class LogChart:
 
 
 def log_partition(
-    emissions: NDArray[np.float32], lengths: IntArray, crf: CrfParameters
+    emissions: NDArray[np.float32],
+    lengths: IntArray,
+    crf: CrfParameters,
+    between: Callable[[], None] = lambda: None,
 ) -> FloatArray:
-    """As `LogChart.log_partition` [B], without the rest of the chart."""
+    """As `LogChart.log_partition` [B], without the rest of the chart.
+
+    `between` is called every so many steps, and may raise.
+    """
     alive = rows_alive(emissions, lengths, crf)
-    forward = _forward(emissions[: len(alive)].astype(np.float64), alive, crf)
+    forward = _forward(emissions[: len(alive)].astype(np.float64), alive, crf, between)
     return _log_total(forward, lengths, crf)
 
 
-def _forward(emissions: FloatArray, alive: list[int], crf: CrfParameters) -> FloatArray:
+def _forward(
+    emissions: FloatArray,
+    alive: list[int],
+    crf: CrfParameters,
+    between: Callable[[], None] = lambda: None,
+) -> FloatArray:
     """Log scores [T, B, K] of all ways to begin up to a tag, its emission included."""
     forward = np.full(emissions.shape, -np.inf)
     forward[:1] = crf.start + emissions[:1]
     for step in range(1, len(alive)):
+        if not step % STEPS:
+            between()
         n = alive[step]
         moves = forward[step - 1, :n, :, None] + crf.transitions  # [n, K from, K to]
         forward[step, :n] = _log_sum(moves, axis=1) + emissions[step, :n]

@@ -66,9 +66,14 @@ class DecodedBatch:
         """Return the probability [T, B, K] of every tag at every token."""
         return token_marginals(self.emissions, self.lengths, self.crf)
 
-    def best_paths(self, wanted: Sequence[int]) -> list[Iterator[TagSequence]]:
-        """Search the `wanted` [B] most probable tag sequences of each row, as they are read."""
-        return best_paths(self.emissions, self.lengths, self.crf, self.paths, wanted)
+    def best_paths(
+        self, wanted: Sequence[int], between: Callable[[], None]
+    ) -> list[Iterator[TagSequence]]:
+        """Search the `wanted` [B] most probable tag sequences of each row, as they are read.
+
+        `between` is called between steps of the work that is done at once.
+        """
+        return best_paths(self.emissions, self.lengths, self.crf, self.paths, wanted, between)
 
     def only(self, rows: IntArray) -> "DecodedBatch":
         """Return the batch with some of its rows, in rising order."""
@@ -132,16 +137,17 @@ class Decoder:
         sentences: Sequence[Sequence[str]],
         use: Callable[[DecodedBatch], T],
         phases: Phases | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> Iterator[T]:
         """Yield what `use` makes of decoded batches, which hold each sentence with a token once.
 
         The batches come in no stated order; `use` is called on the workers' threads, and its time
-        counts as decoding.
+        counts as decoding. `between` is called there too, between the windows of long sentences.
         """
         jobs = (
             partial(self._work, scored, use, phases)
             for block in self._blocks(sentences, phases)
-            for scored in self._batches(block)
+            for scored in self._batches(block, between)
         )
         if sum(map(len, sentences)) < _SPREAD_TOKENS:
             return (job() for job in jobs)
@@ -166,7 +172,9 @@ class Decoder:
                 yield _Block(prepared, first, ends[first:stop] - own - done, own)
             first, done = stop, int(ends[stop - 1])
 
-    def _batches(self, block: _Block) -> Iterator[Callable[[], _Scored]]:
+    def _batches(
+        self, block: _Block, between: Callable[[], None]
+    ) -> Iterator[Callable[[], _Scored]]:
         """Yield the batches of a block, each to be scored by a call."""
         lengths = block.lengths
         if len(lengths) == 1 and lengths[0] <= self._limit:  # has tokens, else there is no block
@@ -179,7 +187,7 @@ class Decoder:
             return
         long = (lengths > self._limit).nonzero()[0]
         for part in batches(lengths[long], self._budget * _LONG_BATCH):
-            yield partial(_score, self._stitched, block, long[part])
+            yield partial(_score, partial(self._stitched, between), block, long[part])
 
     def _work(
         self,
@@ -202,7 +210,11 @@ class Decoder:
         return prepared.emissions(_places(starts, lengths), lengths)
 
     def _stitched(
-        self, prepared: PreparedTokens, starts: IntArray, lengths: IntArray
+        self,
+        between: Callable[[], None],
+        prepared: PreparedTokens,
+        starts: IntArray,
+        lengths: IntArray,
     ) -> NDArray[np.float32]:
         """Put emissions [T, B, K] of long sentences together from their windows."""
         pieces = [
@@ -214,6 +226,7 @@ class Decoder:
         firsts = np.array([starts[row] + window.start for row, window in pieces], np.intp)
         result = np.zeros((int(lengths[0]), len(lengths), self._crf.size), np.float32)
         for part in batches(sizes, self._budget):
+            between()
             emissions = self._whole(prepared, firsts[part], sizes[part])
             for column, (row, window) in enumerate(pieces[i] for i in part.tolist()):
                 kept = slice(window.keep - window.start, window.keep_stop - window.start)

@@ -11,7 +11,7 @@ Huang & Chiang 2005, "Better k-best Parsing": a sentence's next sequence is sear
 that sequence's turn.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, rows_alive
-from tagbelt.inference.crf.reference import best_scores, log_partition
+from tagbelt.inference.crf.reference import STEPS, best_scores, log_partition
 
 
 class HasLogProbability(Protocol):
@@ -47,17 +47,21 @@ def best_paths(
     crf: CrfParameters,
     best: IntArray,
     wanted: Sequence[int],
+    between: Callable[[], None] = lambda: None,
 ) -> list[Iterator[TagSequence]]:
     """Search the `wanted` [B] most probable sequences of each row, fewer where there are no more.
 
     They come best first and are searched for one by one, as they are read. `emissions`, `lengths`
     and errors are as in `viterbi`, and `best` [T, B] are its paths, which come first. No sequence
-    comes twice. A row's result does not depend on the others.
+    comes twice. A row's result does not depend on the others. `between` is called every so many
+    steps of what is computed at once; what it raises ends the work.
     """
-    totals = log_partition(emissions, lengths, crf).tolist()
-    scores = best_scores(emissions, rows_alive(emissions, lengths, crf), crf)
+    totals = log_partition(emissions, lengths, crf, between).tolist()
+    scores = best_scores(emissions, rows_alive(emissions, lengths, crf), crf, between)
     return [
-        _Lattice(emissions[:n, row], scores[:n, row], crf, totals[row]).search(best[:n, row], most)
+        _Lattice(emissions[:n, row], scores[:n, row], crf, totals[row], between).search(
+            best[:n, row], most
+        )
         for row, (n, most) in enumerate(zip(lengths.tolist(), wanted, strict=True))
     ]
 
@@ -74,12 +78,14 @@ class _Lattice:
         scores: FloatArray,
         crf: CrfParameters,
         total: float,
+        between: Callable[[], None],
     ) -> None:
         self._steps = np.arange(len(emissions))
         self._emissions = emissions
         self._scores = scores
         self._crf = crf
         self._total = total
+        self._between = between
 
     def search(self, best: IntArray, wanted: int) -> Iterator[TagSequence]:
         """Yield the best sequences, which begin with `best` [T]."""
@@ -124,6 +130,8 @@ class _Lattice:
         path = parent.copy()
         path[step] = tag
         for here in range(step, 0, -1):
+            if not here % STEPS:
+                self._between()
             moves = self._scores[here - 1] + self._crf.transitions[:, path[here]]
             before = int(moves.argmax())
             if before == parent[here - 1]:  # the parent got here in the best way, too

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 
 _NAMES = {"bigrams": "bigrams", "lexicon": "words of the lexicon"}
+_ROWS = 8192
 FLAG_VALUES = np.array([0, 1], np.float32)
 
 
@@ -98,8 +99,13 @@ class ContextLookup:
         return int(self.vectors.shape[1] + self.flags + len(SETS) * self.words.shape[1])
 
     def written(self, write: Callable[[Table], Table]) -> "ContextLookup":
-        """Return the same features in another kind of number; `write` maps any array."""
-        vectors, values = write(self.vectors), write(self.values)
+        """Return the same features in another kind of number; `write` maps float32, row by row."""
+        # Part by part: a table of all pairs in float32, and what is computed of it, is large.
+        parts = [
+            write(self.vectors[first : first + _ROWS].astype(np.float32))
+            for first in range(0, len(self.vectors), _ROWS)
+        ]
+        vectors, values = np.concatenate(parts), write(self.values)
         return replace(self, vectors=vectors, values=values, write=write)
 
     def of(self, found: FormVectors, forms: Sequence[str], lengths: IntArray) -> ContextRows:
@@ -141,7 +147,8 @@ def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextLo
         return None
     # Without pairs all tokens share one of no features.
     none = np.zeros((1, 0), np.float32)
-    pairs, words = (tables.get(name, none).astype(np.float32) for name in counts)
+    # Pairs stay as they are in the file: to be looked at inside, few of them are gathered.
+    pairs, words = tables.get("bigrams", none), tables.get("lexicon", none).astype(np.float32)
     return ContextLookup(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words)
 
 

@@ -13,7 +13,8 @@ from tagbelt.service.api import problems
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
 
 
-async def _problem_error(request: Request, error: ProblemError) -> Response:
+async def problem_error(request: Request, error: ProblemError) -> Response:
+    """The reply to a request that ended in a problem."""
     return problems.response(
         error.kind,
         error.detail,
@@ -55,7 +56,7 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
 
 
 HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
-    ProblemError: _problem_error,
+    ProblemError: problem_error,
     HTTPException: _http_error,
     RequestValidationError: _validation_error,
 }

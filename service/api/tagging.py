@@ -135,6 +135,8 @@ class Answer:
     served: Sequence[Served]
     warnings: Sequence[str] = ()
     """Why it may not be what it seems."""
+    deadline: float = math.inf
+    """Until when it is worth sending, as a time of `time.monotonic`."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -166,9 +168,20 @@ def _script_warnings(items: Sequence[object], served: Sequence[Served]) -> list[
 
 
 async def rendered(answer: Answer, render: Callable[[], Reply]) -> Reply:
-    """The body, or parts of one, that `render` makes, in a thread when it takes long."""
+    """The body, or parts of one, that `render` makes, in a thread when it takes long.
+
+    Raises ProblemError, 504, when it is too late for it.
+    """
     size = sum(map(_reply_size, answer.outcomes))
-    return await asyncio.to_thread(render) if size > _LONG_REPLY else render()
+    reply = await asyncio.to_thread(render) if size > _LONG_REPLY else render()
+    if time.monotonic() > answer.deadline:
+        raise _too_late()
+    return reply
+
+
+def _too_late() -> ProblemError:
+    detail = "the request was not answered within the time that it, or the server, allows"
+    return ProblemError(problems.DEADLINE, detail)
 
 
 def _reply_size(outcome: Annotation | ItemFault) -> int:
@@ -206,7 +219,7 @@ class Tagging:
         outcomes = await self._faults(query)
         if query.tokens:
             _check_reply(query, outcomes)
-        deadline = time.monotonic() + self._timeout(request)
+        deadline = _arrival(request, listen) + self._timeout(request)
         shares = _shares(served, outcomes)
         jobs = [
             (places, self._job(model, [query.items[p] for p in places], query, deadline, work))
@@ -218,7 +231,8 @@ class Tagging:
             detail = "the model failed on every item of this request"
             raise ProblemError(problems.INTERNAL, detail)
         warnings = _script_warnings(query.items, served)
-        return Answer([outcome or _FAILED for outcome in outcomes], served, warnings)
+        answered = [outcome or _FAILED for outcome in outcomes]
+        return Answer(answered, served, warnings, deadline)
 
     async def _faults(self, query: Query) -> list[Annotation | ItemFault | None]:
         """The faults of the items, in order; to look through many tokens is left to a thread."""
@@ -281,8 +295,7 @@ class Tagging:
         except ReplyTooLargeError as error:
             raise _reply_too_large(query, error.tokens) from None
         except ExpiredError:
-            detail = "the request was not answered within the time that it, or the server, allows"
-            raise ProblemError(problems.DEADLINE, detail) from None
+            raise _too_late() from None
         except GoneError:
             raise ProblemError(problems.GONE, "the client has left") from None
         except ClosedError:
@@ -362,6 +375,17 @@ def _fault(outcome: Outcome) -> Annotation | ItemFault:
 
 def _has_failed(outcome: Annotation | ItemFault | None) -> bool:
     return outcome is _FAILED
+
+
+ARRIVED = "arrived"
+"""Where in the scope's state the connection says when the request was there, body and all."""
+
+
+def _arrival(request: Request, listen: bool) -> float:
+    """Return when a request's time began, on `time.monotonic`; of a part of a stream, it is now."""
+    now = time.monotonic()
+    arrived: float = request.scope.get("state", {}).get(ARRIVED, now)
+    return arrived if listen else now
 
 
 def _departure(request: Request) -> Gone:

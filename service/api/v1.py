@@ -173,6 +173,11 @@ async def tag(
     return Response(content, media_type="application/json", headers=headers)
 
 
+def route() -> JsonRoute:
+    """The route that answers."""
+    return next(one for one in router.routes if isinstance(one, JsonRoute))
+
+
 def query_of(body: TagRequest) -> Query:
     """Return the query that a request makes."""
     field = body.field

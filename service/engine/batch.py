@@ -42,8 +42,21 @@ class Part:
         return self.job.outcomes[self.first : self.first + len(self.readings)]
 
 
-def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
+LONGEST_SECONDS = 0.1
+"""Of a batch, by what is known of the pace: nobody is answered before it ends."""
+
+
+def gather(
+    queue: Queue,
+    budget: int,
+    pace: Pace,
+    parts: list[Part],
+    *,
+    seconds: float = LONGEST_SECONDS,
+) -> bool:
     """Wait for a job, then add to `parts` what is there until `budget` tokens are together.
+
+    Or, by what is known of the pace, so many seconds of work.
 
     Jobs that are over, or would be before the batch is done, are passed by. False when the queue
     is closed and empty.
@@ -57,13 +70,21 @@ def gather(queue: Queue, budget: int, pace: Pace, parts: list[Part]) -> bool:
         if not _is_in_time(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
             continue
         weight += job.weight
-        waited = time.monotonic() - job.arrived if job.taken == 0 else None
-        parts.append(part := Part(job, job.taken, waited))
-        budget -= _read(part, budget)
+        if parts and pace.seconds_for(weight) > seconds:
+            queue.put_first(job)
+            break
+        parts.append(part := begun(job))
+        budget -= read(part, budget)
         if job.taken < len(job.items) and not job.is_over:
             queue.put_back(job)
             break
     return bool(parts)
+
+
+def begun(job: Job) -> Part:
+    """Return the next part of a job, of which nothing is read yet."""
+    waited = time.monotonic() - job.arrived if job.taken == 0 else None
+    return Part(job, job.taken, waited)
 
 
 def _is_in_time(job: Job, seconds: float) -> bool:
@@ -75,7 +96,7 @@ def _is_in_time(job: Job, seconds: float) -> bool:
     return False
 
 
-def _read(part: Part, budget: int) -> int:
+def read(part: Part, budget: int) -> int:
     """Read items of a job until the budget is used up; return what they cost."""
     job = part.job
     cost = 0
@@ -115,20 +136,31 @@ def _is_too_much(part: Part, tokens: int) -> bool:
     return True
 
 
-def tag(parts: Sequence[Part], recorder: Recorder) -> bool:
-    """Fill in the outcomes of all parts, model by model. True when any item was tagged."""
+def tag(
+    parts: Sequence[Part], recorder: Recorder, meanwhile: Callable[[], None] = lambda: None
+) -> bool:
+    """Fill in the outcomes of all parts, model by model. True when any item was tagged.
+
+    `meanwhile` is called between the steps of the work.
+    """
     by_model: dict[Served, list[Part]] = {}
     for part in parts:
         by_model.setdefault(part.job.served, []).append(part)
     for served, mine in by_model.items():
-        _tag_with(served, mine, recorder)
+        _tag_with(served, mine, recorder, meanwhile)
     return any(isinstance(outcome, Annotation) for part in parts for outcome in part.outcomes)
 
 
-def _tag_with(served: Served, parts: list[Part], recorder: Recorder) -> None:
+def _tag_with(
+    served: Served, parts: list[Part], recorder: Recorder, meanwhile: Callable[[], None]
+) -> None:
+    def go_on() -> None:
+        _go_on(parts)
+        meanwhile()
+
     phases = Phases(tokenize=sum(part.seconds for part in parts))
     readings = [reading for part in parts for reading in part.readings if reading is not None]
-    outcomes = iter(_annotate(served, readings, phases, lambda: _go_on(parts)))
+    outcomes = iter(_annotate(served, readings, phases, go_on))
     for part in parts:
         for place, reading in enumerate(part.readings, part.first):
             part.job.outcomes[place] = Failure() if reading is None else next(outcomes)

@@ -3,9 +3,10 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from tagbelt.service.engine.batch import Part, gather, tag
+from tagbelt.service.engine.batch import Part, begun, gather, read, tag
 from tagbelt.service.engine.queue import (
     ExpiredError,
     GoneError,
@@ -70,6 +71,29 @@ class Sweeper:
         self._expire(job, GoneError())
 
 
+LOOP_WEIGHT = 4_000
+"""Work, as `Job.weight` counts it, that the event loop does in one go: a millisecond or so.
+
+A few sentences: to have another thread tag them takes longer than to tag them.
+"""
+# Of a processor; a model that is slower than that is left to the thread.
+_LOOP_SECONDS = 0.003
+# Goes that may wait. Whoever asks for something else waits for one of them, never for all.
+_MOST_GOES = 5
+
+# After so long at one batch, as a text of 100,000 characters can take, small jobs get their turn
+# within it, in goes of this weight.
+_MEANWHILE_SECONDS = 0.05
+_MEANWHILE_WEIGHT = 20_000
+
+# Work of a batch that tells of the pace. A single sentence takes four times as long for its
+# length, and the first one after a start a hundred times: honest requests would be refused.
+_TELLING_WEIGHT = 1_000
+
+# Of the time that a job has, what waits before it may take this part, by what is known of the pace:
+# work that ends just too late is lost, and a shorter queue loses none.
+_MOST_BEFORE = 0.5
+
 # A batch that takes this long has hung: one of 32,768 tokens takes less than a second.
 STUCK_SECONDS = 30.0
 # A thread that hangs cannot be ended, only left behind; after so many the process should be ended.
@@ -81,6 +105,9 @@ class Engine:
 
     There is no timer: a batch is whatever arrived while the last one ran, so a lone request never
     waits for company. Each job is answered by itself, in time or not at all.
+
+    While the thread has nothing to do, the event loop tags small jobs itself, those that came in
+    one turn together, and no more than `loop_weight` of work in a turn; 0 leaves all to the thread.
     """
 
     def __init__(
@@ -92,16 +119,29 @@ class Engine:
         max_waiting_seconds: float = float("inf"),
         recorder: Recorder | None = None,
         stuck_seconds: float = STUCK_SECONDS,
+        loop_weight: float = 0.0,
+        telling_weight: float = _TELLING_WEIGHT,
+        meanwhile_seconds: float = _MEANWHILE_SECONDS,
     ) -> None:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Recorder()
         self._stuck_seconds = stuck_seconds
+        self._telling_weight = telling_weight
+        self._meanwhile_after = meanwhile_seconds
+        self._loop_weight = loop_weight
+        # Small jobs that the event loop is about to tag, and the work in them.
+        self._near: deque[Job] = deque()
+        self._near_weight = 0.0
         self._pace = Pace()
+        # That of small batches, in seconds of the processor.
+        self._loop_pace = Pace()
         self._sweeper = Sweeper(self._expire, self.revive)
         self._last_success: float | None = None
         self._busy_since: float | None = None
+        # Of the time since then, what went to small jobs within the batch.
+        self._meanwhile_seconds = 0.0
         # The weight of the batch that is being tagged.
         self._at_work = 0.0
         self._left_behind = 0
@@ -127,7 +167,10 @@ class Engine:
         `gone` returns when the client has left. Raises QueueFullError or ClosedError at once,
         later ExpiredError, GoneError, or RuntimeError when the thread died at this job.
         """
-        self._admit(job)
+        if self._is_near(job):
+            self._tag_soon(job)
+        else:
+            self._admit(job)
         self._sweeper.watch(job, gone)
         try:
             return await job.future
@@ -154,15 +197,70 @@ class Engine:
         """Whether as much waits as may wait, in requests or in seconds of work."""
         return self.queue.is_full or self.backlog_seconds >= self._max_waiting_seconds
 
+    def would_be_late(self, weight: float, seconds: float) -> bool:
+        """Whether a job of that weight, with so many seconds left, is better refused at once."""
+        backlog = self.backlog_seconds
+        own = self._pace.seconds_for(weight)
+        return backlog > 0 and backlog / _MOST_BEFORE + own > seconds
+
+    def _is_near(self, job: Job) -> bool:
+        """Whether the event loop is to tag a job itself."""
+        if not self.queue.is_idle or job.paths or job.inspect is not None:
+            return False
+        if len(job.items) > self._budget:  # it is for the thread to take it in parts
+            return False
+        room = _MOST_GOES * self._loop_weight - self._near_weight
+        return job.weight <= room and self._fits(job.weight)
+
+    def _tag_soon(self, job: Job) -> None:
+        if not self._near or self._near[-1].loop is not job.loop:
+            job.loop.call_soon(self._tag_near, job.loop)
+        self._near.append(job)
+        self._near_weight += job.weight
+
+    def _tag_near(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tag small jobs on the event loop; what is left comes after others have had their turn."""
+        parts: list[Part] = []
+        near, weight = self._near, 0.0
+        began, cpu = time.monotonic(), time.thread_time()
+        while near and (not parts or self._fits(weight + near[0].weight)):
+            job = near.popleft()
+            if job.is_over:
+                continue
+            weight += job.weight
+            parts.append(part := begun(job))
+            read(part, self._budget)
+        self._near_weight = sum(job.weight for job in near)
+        if near:
+            loop.call_soon(self._tag_near, loop)
+        try:
+            has_success = tag(parts, self._recorder)
+        except BaseException as error:  # as on the thread: whoever waits is told
+            log_failure("tagging on the event loop failed", error)
+            for part in parts:
+                part.job.error = RuntimeError("tagging failed")
+                part.job.settle()
+            return
+        cpu = time.thread_time() - cpu
+        self._learn(parts, time.monotonic() - began, cpu, has_success)
+        for part in parts:
+            if part.job.remaining == 0:
+                part.job.settle()
+            elif not part.job.is_over:
+                self.queue.put_back(part.job)
+
+    def _fits(self, weight: float) -> bool:
+        """Whether the event loop may do so much in one go."""
+        seconds = self._loop_pace.seconds_for(weight)
+        return weight <= self._loop_weight and seconds <= _LOOP_SECONDS
+
     def _admit(self, job: Job) -> None:
         """Queue a job that can be done in time. Refusing now is kinder than being late."""
-        backlog = self.backlog_seconds
-        own = self._pace.seconds_for(job.weight)
-        if backlog and time.monotonic() + backlog + own > job.deadline:
+        if self.would_be_late(job.weight, job.deadline - time.monotonic()):
             self._recorder.rejected("too_late")
             raise QueueFullError
         try:
-            if backlog >= self._max_waiting_seconds:
+            if self.backlog_seconds >= self._max_waiting_seconds:
                 raise QueueFullError
             self.queue.put(job)
         except QueueFullError:
@@ -213,9 +311,14 @@ class Engine:
         parts: list[Part] = []
         try:
             while generation == self._generation and self._gather(parts):
-                self._busy_since = began = time.monotonic()
-                has_success = tag(parts, self._recorder)
-                self._finish(generation, parts, time.monotonic() - began, has_success)
+                read_in = sum(part.seconds for part in parts)
+                cpu, self._busy_since = time.thread_time() - read_in, time.monotonic()
+                began = self._busy_since - read_in
+                self._meanwhile_seconds = 0.0
+                has_success = tag(parts, self._recorder, self._meanwhile)
+                began += self._meanwhile_seconds
+                took = time.monotonic() - began, time.thread_time() - cpu
+                self._finish(generation, parts, *took, has_success)
                 parts = []
         except BaseException as error:
             log_failure("the inference thread died", error)
@@ -223,20 +326,54 @@ class Engine:
                 part.job.error = RuntimeError("the inference thread died")
             deliver(part.job for part in parts)
 
+    def _meanwhile(self) -> None:
+        """Tag small jobs that wait within a batch that takes long; on the inference thread only."""
+        since = self._busy_since
+        if since is None or threading.current_thread() is not self._thread:
+            return
+        began = time.monotonic()
+        if began - since < self._meanwhile_after or not len(self.queue):
+            return
+        parts: list[Part] = []
+        budget = self._budget
+        for job in self.queue.take_small(_MEANWHILE_WEIGHT):
+            if budget > 0:
+                parts.append(part := begun(job))
+                budget -= read(part, budget)
+            if job.taken < len(job.items):
+                self.queue.put_back(job)
+        try:
+            tag(parts, self._recorder)
+        finally:
+            deliver(part.job for part in parts if part.job.remaining == 0)
+            self._meanwhile_seconds += time.monotonic() - began
+
     def _gather(self, parts: list[Part]) -> bool:
         found = gather(self.queue, self._budget, self._pace, parts)
         self._at_work = sum(part.weight for part in parts)
         return found
 
     def _finish(
-        self, generation: int, parts: Sequence[Part], seconds: float, has_success: bool
+        self,
+        generation: int,
+        parts: Sequence[Part],
+        seconds: float,
+        cpu: float,
+        has_success: bool,
     ) -> None:
         done = [part.job for part in parts if part.job.remaining == 0]
         if generation == self._generation:
-            weight = self._at_work
             self._busy_since = None
             self._at_work = 0.0
-            if has_success:
-                self._last_success = time.monotonic()
-            self._pace.add(weight, seconds + sum(part.seconds for part in parts))
+            self._learn(parts, seconds, cpu, has_success)
         deliver(done)
+
+    def _learn(self, parts: Sequence[Part], seconds: float, cpu: float, has_success: bool) -> None:
+        """Take note of a batch, and how long it took, on the clock and on the processor."""
+        if has_success:
+            self._last_success = time.monotonic()
+        weight = sum(part.weight for part in parts)
+        if weight >= self._telling_weight:
+            self._pace.add(weight, seconds)
+        if weight <= self._loop_weight:
+            self._loop_pace.add(weight, cpu)

@@ -180,6 +180,11 @@ class Queue:
         """Whether it takes nothing more."""
         return self._closed
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, and somebody waits for something to do."""
+        return self._is_awaited and not self._jobs and not self._closed
+
     def put(self, job: Job) -> None:
         """Queue a new job. Raises QueueFullError, or ClosedError."""
         with self._ready:
@@ -193,6 +198,12 @@ class Queue:
         """Queue the rest of a job that was accepted before."""
         with self._ready:
             self._append(job)
+
+    def put_first(self, job: Job) -> None:
+        """Queue a job again that was taken out and is not begun."""
+        with self._ready:
+            self._jobs.appendleft(job)
+            self._count(job, 1)
 
     def _append(self, job: Job) -> None:
         self._jobs.append(job)
@@ -217,6 +228,18 @@ class Queue:
                 self._count(job, -1)
                 if not job.is_over:
                     return job
+
+    def take_small(self, most: float) -> list[Job]:
+        """Take out jobs, in order, that weigh no more than `most` together; others stay."""
+        with self._ready:
+            found = []
+            for job in list(self._jobs):
+                if job.weight <= most:
+                    most -= job.weight
+                    found.append(job)
+                    self._jobs.remove(job)
+                    self._count(job, -1)
+            return [job for job in found if not job.is_over]
 
     def remove(self, job: Job) -> bool:
         """Take out a job that nobody waits for any more; False when a batch has it."""
@@ -250,16 +273,16 @@ class Pace:
     """Work done a second, over the last batches. Work is characters times what each costs."""
 
     def __init__(self) -> None:
-        self._work = 0.0
-        self._seconds = 0.0
+        # Together, for whoever reads them in another thread.
+        self._work_and_seconds = 0.0, 0.0
 
     def add(self, work: float, seconds: float) -> None:
-        """A batch was done. From one thread at a time. Of one without work nothing is learnt."""
-        if work <= 0:
-            return
-        self._seconds = _KEPT * self._seconds + seconds
-        self._work = _KEPT * self._work + work
+        """A batch was done. Of one without work nothing is learnt."""
+        if work > 0:
+            before, took = self._work_and_seconds
+            self._work_and_seconds = _KEPT * before + work, _KEPT * took + seconds
 
     def seconds_for(self, work: float) -> float:
         """Return the seconds that so much work takes; 0 as long as nothing is known."""
-        return work * self._seconds / self._work if self._work else 0.0
+        done, seconds = self._work_and_seconds
+        return work * seconds / done if done else 0.0

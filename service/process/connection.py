@@ -9,9 +9,12 @@ what is written in one turn of the event loop in one piece; and ends in order wi
 import asyncio
 import http
 import json
+import math
+import re
 import select
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -23,6 +26,7 @@ from uvicorn.server import ServerState
 
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, Kind, problem
+from tagbelt.service.api.tagging import ARRIVED, TIMEOUT_HEADER
 from tagbelt.service.engine.engine import Engine
 
 HEAD_BYTES = 65_536
@@ -37,6 +41,10 @@ FRESH_SECONDS = 0.5
 
 TOO_SLOW = Kind("", 408, "Request timeout", "")
 HEAD_TOO_LARGE = Kind("", 431, "Request header fields too large", "")
+
+_TIMEOUT = TIMEOUT_HEADER.encode()
+# What is stated in another way is for the app to read, or to refuse.
+_SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]{0,9})?")
 
 # Changing the models is what may be needed most while the engine is full.
 _ADMIN = ("/v1/models", "/v1/reload")
@@ -54,12 +62,26 @@ class Admission:
 
     def refusal(self, scope: Scope) -> bytes | None:
         """Return the whole reply to a request that is refused, None for one that may come in."""
-        if not self._engine.is_full or scope["method"] != "POST":
+        if self._engine.is_full:
+            reason: str | None = "queue_full"
+        elif self._engine.backlog_seconds:
+            reason = self._lateness(scope["headers"])
+        else:
             return None
-        if scope["path"].startswith(_ADMIN):
+        if reason is None or scope["method"] != "POST" or scope["path"].startswith(_ADMIN):
             return None
-        self._rejected("queue_full")
+        self._rejected(reason)
         return _overloaded(scope["path"])
+
+    def _lateness(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Return the reason of refusing what would not be done in the time that it states."""
+        size, seconds = 0, math.inf
+        for name, value in headers:
+            if name == _TIMEOUT and (stated := _SECONDS.fullmatch(value)):
+                seconds = float(stated[0])
+            elif name == b"content-length" and value.isdigit():
+                size = int(value)
+        return "too_late" if self._engine.would_be_late(size, seconds) else None
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +140,9 @@ class CoalescingTransport:
         if self._pieces:
             data = b"".join(self._pieces)
             self._pieces.clear()
-            self._transport.write(data)
+            # The client may have gone since: an event loop's transport may say so by an error.
+            with suppress(RuntimeError):
+                self._transport.write(data)
 
 
 class Connections(ServerState):
@@ -292,6 +316,7 @@ class Connection(HttpToolsProtocol):
         if self.has_offer:  # only its head is
             return
         self._has_message = False
+        self.scope["state"][ARRIVED] = time.monotonic()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002

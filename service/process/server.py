@@ -1,11 +1,13 @@
 """One process that serves: it loads the models, listens, answers and ends in order."""
 
 import asyncio
+import ctypes
 import gc
 import logging.config
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from fastapi import FastAPI
 from tagbelt.errors import SettingsError
 from tagbelt.inference.threads import available_threads
 from tagbelt.service.app import create_app
+from tagbelt.service.engine.engine import LOOP_WEIGHT
 from tagbelt.service.models.fleet import fleet_of_environment
 from tagbelt.service.models.loading import checkpoint_loader
 from tagbelt.service.models.manager import open_models
@@ -79,7 +82,7 @@ def open_app(settings: Settings, models: Path) -> FastAPI:
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    return create_app(settings, manager)
+    return create_app(settings, manager, loop_weight=LOOP_WEIGHT)
 
 
 class Server(uvicorn.Server):
@@ -136,6 +139,7 @@ class Server(uvicorn.Server):
         if self.started:
             self._loop = asyncio.get_running_loop()
             _calm_collector()
+            sys.setswitchinterval(_SWITCH_SECONDS)
             self._started(self, greeting(self._app.state.registry, self._listener, self._settings))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -188,13 +192,20 @@ def _limited_to(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
+# In seconds. A busy event loop keeps the inference thread waiting so long after each call of a
+# kernel, of which a batch has dozens.
+_SWITCH_SECONDS = 0.0005
+
+
 def _calm_collector() -> None:
-    """Have requests wait less for the collector of garbage."""
+    """Have requests wait less for the collector of garbage, and give back what nobody holds."""
     # What is there now stays: to look through it all at each full collection keeps every request
     # waiting for tens of milliseconds. And what requests leave behind hardly ever is a cycle.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    with suppress(OSError, AttributeError):  # what loading took; the C library has it in glibc only
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _config(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:

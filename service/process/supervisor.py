@@ -54,7 +54,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]
         self._has_begun = False
-        """Whether one was ever ready: then no setting is at fault when another dies."""
+        """Whether one was ever ready: it answers, and no setting is at fault when another dies."""
         self._has_greeted = False
         self._kill_at: float | None = None
         """When those that do not end in order are killed; None until it is to end."""
@@ -75,7 +75,9 @@ class Supervisor:
             # One first: what is wrong with a model or a setting is then told once.
             self._start(self._slots[0])
             while self._kill_at is None or self._workers:
-                for key, _ in self._selector.select(self._patience()):
+                # What workers have said before a signal came counts: one that is up must drain.
+                ready = [key for key, _ in self._selector.select(self._patience())]
+                for key in sorted(ready, key=lambda key: key.fd == wakeup.fileno()):
                     key.data()
                 self._do_what_is_due()
 
@@ -102,7 +104,7 @@ class Supervisor:
             self._ended(slot, worker)
 
     def _welcome(self, greeting: str) -> None:
-        if self._has_greeted:
+        if self._has_greeted or self._kill_at is not None:
             return
         for slot in self._slots:
             if slot.worker is None:
@@ -154,9 +156,10 @@ class Supervisor:
                 self._reload()
 
     def _end(self, number: int) -> None:
-        if not self._has_greeted or self._kill_at is not None:
-            if self._has_greeted:
-                logger.warning("a second signal: the workers are killed")
+        if self._kill_at is not None:
+            logger.warning("a second signal: the workers are killed")
+        # One that was ready has answered requests, whether or not all are there yet.
+        if self._kill_at is not None or not self._has_begun:
             raise SystemExit(SIGNALLED + number)
         # The last worker to close it takes in who waits; with ours open nobody would.
         self._listener.close()

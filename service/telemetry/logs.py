@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
@@ -56,8 +56,11 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
             if self._lines:
                 text = "".join(self._lines)
                 self._lines = []
-                self.stream.write(text)
-            super().flush()
+                # Nobody reads it any more: to tell of that would be one more line for nobody.
+                with suppress(OSError):
+                    self.stream.write(text)
+            with suppress(OSError):
+                super().flush()
 
 
 _PLAIN = re.compile(r"""[^\s"=]+""")

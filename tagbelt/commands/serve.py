@@ -1,5 +1,6 @@
 """`tagbelt serve`: the HTTP service in one process or several."""
 
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,4 +115,5 @@ def _serve(models: Path | None, config: Path | None, given: dict[str, Any], show
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    with suppress(OSError):  # whoever started it reads no more: no reason not to serve
+        typer.echo(text, err=True)

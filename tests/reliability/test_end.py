@@ -149,3 +149,24 @@ def test_sigterm_ends_a_server_that_is_not_up_yet(tmp_path, workers):
         assert not any(map(is_alive, children))
         assert server.process.stdout.read() == ""
         assert server.log == ""
+
+
+def test_a_worker_that_is_up_drains_while_others_are_not_up_yet(tmp_path):
+    settings = {"workers": 2, "drain_seconds": 0, "uds": str(tmp_path / "socket")}
+    with running(tmp_path, greets=False, second_waits=True, settings=settings) as server:
+        until((tmp_path / "loading").exists, "the load of the second")
+        transport = httpx.HTTPTransport(uds=settings["uds"])
+        with (
+            httpx.Client(transport=transport, timeout=PATIENCE) as http,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            assert http.get("http://localhost/readyz").status_code == 200
+            held = pool.submit(http.post, "http://localhost/v1/tag", json={"text": "hold"})
+            until((tmp_path / "holding").exists, "the tagging")
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: "draining" in server.log, "the drain")
+            for name in ("load", "go"):
+                (tmp_path / name).touch()
+            assert held.result().status_code == 200
+        assert server.process.wait(PATIENCE) == 0
+        assert "Try: " not in server.process.stdout.read()

@@ -1,9 +1,14 @@
 """POST /v1/tag: the contract."""
 
+import time
+
 import pytest
 
+from tagbelt.service.api import v1
 from tagbelt.service.api.schemas import TagReply
-from tests.service.fake import SCORE, FakeTagger
+from tagbelt.service.api.tagging import ARRIVED
+from tests.service.conftest import Client
+from tests.service.fake import SCORE, FakeTagger, fake_app
 
 SENTENCE = "Angela Merkel visited Toyota in Nagoya on Monday."
 SCORED = {"score": 0.876543}  # six digits of SCORE
@@ -158,3 +163,34 @@ def test_a_timeout_that_is_none_is_refused(client, stated):
     )
     assert reply.status_code == 422
     assert "X-Request-Timeout" in reply.json()["detail"]
+
+
+def test_a_reply_that_is_ready_too_late_is_not_sent(monkeypatch):
+    def slow(*_):
+        time.sleep(0.06)
+        return b"{}"
+
+    app = fake_app()
+    try:
+        monkeypatch.setattr(v1, "reply", slow)
+        headers = {"x-request-timeout": "0.05"}
+        reply = Client(app).request("POST", "/v1/tag", json={"text": "Ana"}, headers=headers)
+    finally:
+        app.state.engine.close()
+    assert (reply.status_code, reply.json()["type"]) == (504, "/docs#deadline-exceeded")
+
+
+@pytest.mark.parametrize(("since", "status"), [(10, 504), (0, 200)])
+def test_time_counts_from_when_the_request_was_there(since, status):
+    app = fake_app()
+
+    async def waited(scope, receive, send):
+        scope.setdefault("state", {})[ARRIVED] = time.monotonic() - since
+        await app(scope, receive, send)
+
+    try:
+        headers = {"x-request-timeout": "9"}
+        reply = Client(waited).request("POST", "/v1/tag", json={"text": "Ana"}, headers=headers)
+    finally:
+        app.state.engine.close()
+    assert reply.status_code == status

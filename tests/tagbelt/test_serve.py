@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,6 +81,36 @@ def test_sigterm_is_handled_from_the_start():
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 143
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_it_serves_though_nobody_reads_what_it_says(tmp_path, is_closed):
+    reader, writer = os.pipe()
+    os.close(reader)
+    path = tmp_path / "socket"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tagbelt", "serve", "--uds", path],
+        stderr=writer,
+        preexec_fn=(lambda: os.close(2)) if is_closed else None,
+    )
+    os.close(writer)
+    try:
+        while not listens(path):
+            assert process.poll() is None
+            time.sleep(0.05)
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as http:
+            reply = http.post("http://localhost/v1/tag", json={"text": "Ada Lovelace"})
+            assert reply.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def handles(pid, number):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.inference.crf.algorithms import viterbi
+from tagbelt.inference.crf.reference import STEPS
 from tagbelt.inference.decoding.nbest import LazyList, best_choices, best_paths
 from tests.inference.problems import SCHEMES, all_paths, problems, random_problem
 
@@ -175,3 +176,20 @@ def test_no_more_is_searched_for_than_may_be_chosen():
     # A second of each could be among the best 20; more only of the first few, as long as there is
     # not much else to choose from.
     assert 2 * 50 <= len(made) <= 4 * 50
+
+
+def test_long_sentences_are_searched_in_steps_between_which_it_may_be_ended():
+    case = random_problem(3, types=2, scheme=Scheme.IOB2, lengths=[3 * STEPS])
+    best, _ = viterbi(case.emissions, case.lengths, case.crf)
+    called = []
+    asked = (case.emissions, case.lengths, case.crf, best, [4])
+    (plain,) = map(list, best_paths(*asked))
+    (in_steps,) = map(list, best_paths(*asked, lambda: called.append(1)))
+    assert len(called) >= 4
+    assert [(tuple(a.path), a.log) for a in plain] == [(tuple(b.path), b.log) for b in in_steps]
+
+    def stop():
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        best_paths(*asked, stop)

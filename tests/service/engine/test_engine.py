@@ -46,6 +46,7 @@ class Counts(Recorder):
 @contextmanager
 def engine(**changes):
     options = {"max_waiting": 100, "max_waiting_characters": 10_000, "max_batch_tokens": 1000}
+    options |= {"meanwhile_seconds": 60.0}
     made = Engine(**(options | {"recorder": Counts()} | changes))
     try:
         yield made
@@ -360,7 +361,7 @@ def test_what_cannot_be_done_in_time_is_refused_at_once():
     async def main():
         tagger = Slow()
         served = Served(tagger)
-        with engine() as made:
+        with engine(telling_weight=0.0) as made:
             await made.run(job(served, "x" * 50))  # 0.1 s: now the pace is known
             running = await occupied(made, tagger)
             waiting = asyncio.create_task(made.run(job(served, "y" * 100)))  # 0.2 s
@@ -393,7 +394,7 @@ def test_a_batch_leaves_out_what_would_be_late_by_its_end():
         for one in (hasty, long, late, patient):
             queue.put(one)
         parts = []
-        assert gather(queue, 1000, pace, parts)
+        assert gather(queue, 1000, pace, parts, seconds=60.0)
         assert [part.job for part in parts] == [hasty, long, patient]
         with pytest.raises(ExpiredError):
             await late.future
@@ -492,5 +493,201 @@ def test_a_batch_goes_on_for_whoever_still_waits():
             await running
             await asyncio.gather(late, return_exceptions=True)
             assert texts(await patient) == ["patient"]
+
+    asyncio.run(main())
+
+
+def test_the_event_loop_tags_small_jobs_itself_those_of_one_turn_together():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [asyncio.create_task(made.run(job(served, f"a{n}", "b"))) for n in range(5)]
+            found = await asyncio.gather(*jobs)
+            assert [texts(o) for o in found] == [[f"a{n}", "b"] for n in range(5)]
+            assert tagger.threads == {"MainThread"}
+            assert [len(call) for call in tagger.calls] == [10]
+            assert made.idle_seconds < 10
+
+    asyncio.run(main())
+
+
+def test_the_event_loop_does_a_bounded_amount_in_a_turn_and_leaves_the_rest_to_the_thread():
+    async def main():
+        tagger = FakeTagger()
+        served = Served(tagger)
+        turns = []
+        with engine(loop_weight=10) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [asyncio.create_task(made.run(job(served, "a" * 5))) for _ in range(14)]
+            while not all(one.done() for one in jobs):
+                turns.append(len(tagger.calls))
+                await asyncio.sleep(0)
+            assert tagger.threads == {"MainThread", "inference"}
+            # Five goes of two may wait; others have their turn between them.
+            assert len(set(turns)) >= 4
+            assert [len(call) for call in tagger.calls].count(2) >= 5
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wish", [{"paths": 2}, {"weight": 51}, {"busy": True}])
+def test_what_is_long_or_finds_the_thread_at_work_is_left_to_the_thread(wish):
+    async def main():
+        tagger = FakeTagger()
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            text = "a" * wish.get("weight", 5)
+            if "busy" in wish:
+                running = asyncio.create_task(made.run(job(tagger, "c" * 60)))
+                await asyncio.sleep(0)
+                await made.run(job(tagger, text))
+                await running
+            else:
+                await made.run(job(tagger, text, paths=wish.get("paths", 0)))
+            assert tagger.threads == {"inference"}
+
+    asyncio.run(main())
+
+
+def test_a_bad_item_fails_alone_on_the_event_loop_too():
+    async def main():
+        tagger = FakeTagger(poison="bad")
+        served = Served(tagger)
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [made.run(job(served, "good")), made.run(job(served, "bad", "fine"))]
+            good, bad = await asyncio.gather(*map(asyncio.ensure_future, jobs))
+            assert texts(good) == ["good"]
+            assert isinstance(bad[0], Failure)
+            assert texts(bad[1:]) == ["fine"]
+            assert tagger.threads == {"MainThread"}
+
+    asyncio.run(main())
+
+
+def test_a_job_that_is_left_before_its_turn_is_not_tagged():
+    async def main():
+        tagger = FakeTagger()
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            running = asyncio.create_task(made.run(job(tagger, "a")))
+            await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            await made.run(job(tagger, "b"))
+            assert tagger.calls == [["b"]]
+
+    asyncio.run(main())
+
+
+def test_a_batch_is_no_longer_than_its_seconds_and_the_next_begins_where_it_ended():
+    async def main():
+        served = Served(FakeTagger())
+        queue, pace = Queue(max_jobs=10, max_characters=1000), Pace()
+        pace.add(work=100, seconds=1.0)
+        jobs = [job(served, letter * 40) for letter in "abcd"]
+        for one in jobs:
+            queue.put(one)
+        for expected in (jobs[:2], jobs[2:]):
+            parts = []
+            assert gather(queue, 1000, pace, parts, seconds=1.0)
+            assert [part.job for part in parts] == expected
+        assert (len(queue), queue.characters, queue.weight) == (0, 0, 0.0)
+
+    asyncio.run(main())
+
+
+def test_a_job_is_refused_when_what_waits_takes_half_of_its_time():
+    async def main():
+        tagger = FakeTagger()
+        with engine() as made:
+            running = await occupied(made, tagger)
+            made._pace.add(100.0, 1.0)
+            waiting = asyncio.create_task(made.run(job(tagger, "x" * 95)))
+            await until(lambda: len(made.queue) == 1)  # a second of work, with "first"
+            with pytest.raises(QueueFullError):
+                await made.run(job(tagger, "y", seconds=1.9))
+            assert made.would_be_late(1.0, 1.9)
+            assert not made.would_be_late(1.0, 2.1)
+            later = asyncio.create_task(made.run(job(tagger, "y", seconds=30)))
+            tagger.gate.set()
+            await asyncio.gather(running, waiting, later)
+
+    asyncio.run(main())
+
+
+def test_a_small_batch_tells_nothing_of_the_pace():
+    async def main():
+        with engine(telling_weight=100.0) as made:
+            await made.run(job(FakeTagger(), "x" * 99))
+            assert not made._pace.seconds_for(1.0)
+            await made.run(job(FakeTagger(), "x" * 100))
+            assert made._pace.seconds_for(1.0)
+
+    asyncio.run(main())
+
+
+def test_small_jobs_get_their_turn_within_a_batch_that_takes_long():
+    class Long(FakeTagger):
+        """Takes a text of `l` in steps, until it is told to end."""
+
+        def annotate_items(self, readings, phases=None, between=lambda: None):
+            while any("l" in str(r.text) for r in readings) and not self.is_over:
+                time.sleep(0.005)
+                between()
+            return super().annotate_items(readings, phases, between)
+
+    async def main():
+        tagger = Long()
+        tagger.is_over = False
+        served = Served(tagger)
+        with engine(meanwhile_seconds=0.0) as made:
+            long = asyncio.create_task(made.run(job(served, "l")))
+            large = asyncio.create_task(made.run(job(served, "L" * 9000, paths=2)))
+            await asyncio.sleep(0.01)
+            found = await asyncio.gather(*(made.run(job(served, f"a{n}", "b")) for n in range(3)))
+            assert [texts(o) for o in found] == [[f"a{n}", "b"] for n in range(3)]
+            assert not long.done()
+            assert not large.done()
+            assert tagger.threads == {"inference"}
+            tagger.is_over = True
+            await asyncio.gather(long, large)
+
+    asyncio.run(main())
+
+
+def test_a_long_job_ends_within_its_steps_when_its_time_is_over():
+    class Endless(FakeTagger):
+        def annotate_items(self, *arguments):
+            while True:
+                time.sleep(0.002)
+                arguments[2]()
+
+    async def main():
+        with engine() as made:
+            with pytest.raises(ExpiredError):
+                await made.run(job(Endless(), "x", seconds=0.05))
+            assert texts(await made.run(job(FakeTagger(), "y"))) == ["y"]
+
+    asyncio.run(main())
+
+
+def test_whoever_waits_is_told_when_the_event_loop_fails_at_it():
+    class Dead(BaseException):
+        pass
+
+    class Broken(FakeTagger):
+        def annotate_items(self, *_):
+            raise Dead
+
+    async def main():
+        with engine(loop_weight=50) as made:
+            await until(lambda: made.queue.is_idle)
+            with pytest.raises(RuntimeError, match="tagging failed"):
+                await made.run(job(Broken(), "a"))
+            assert texts(await made.run(job(FakeTagger(), "b"))) == ["b"]
 
     asyncio.run(main())

@@ -83,8 +83,9 @@ def patch(plan):
             raise CheckpointError(f"{models}: damaged")
         if "threads" in plan:
             assert server.share_of_threads(settings) == plan["threads"]
-        if plan.get("waits"):
+        if plan.get("waits") or (plan.get("second_waits") and (folder / "first").exists()):
             hold("loading", "load")
+        (folder / "first").touch()
         app = create_app(settings, Registry([Served(Held("en", poison="sesame"))]))
         app.add_middleware(Count, folder=folder)
         app.state.keys = Noted("keys", folder)

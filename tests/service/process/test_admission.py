@@ -12,10 +12,15 @@ from tests.service.process.running import running, until
 
 class Engine:
     is_full = True
+    backlog_seconds = 0.4
+
+    def would_be_late(self, weight, seconds):
+        return self.backlog_seconds + weight / 1000 > seconds
 
 
-def scope(path, method="POST"):
-    return {"method": method, "path": path}
+def scope(path, method="POST", **headers):
+    named = [(name.replace("_", "-").encode(), str(v).encode()) for name, v in headers.items()]
+    return {"method": method, "path": path, "headers": named}
 
 
 @pytest.mark.parametrize("path", ["/v1/tag", "/v1/tag/stream", "/", "/models/en", "/analyze"])
@@ -46,6 +51,25 @@ def test_nothing_is_refused_while_there_is_room():
     engine = Engine()
     engine.is_full = False
     assert Admission(engine, pytest.fail).refusal(scope("/v1/tag")) is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "refused"),
+    [
+        ({"x_request_timeout": "0.3"}, True),
+        ({"x_request_timeout": "0.5"}, False),
+        ({"x_request_timeout": "0.5", "content_length": 200}, True),
+        ({"content_length": 10**9}, False),
+        ({"x_request_timeout": "nan"}, False),
+        ({"x_request_timeout": "-1"}, False),
+    ],
+)
+def test_what_would_be_late_is_refused_before_it_is_read(stated, refused):
+    engine, told = Engine(), []
+    engine.is_full = False
+    reply = Admission(engine, told.append).refusal(scope("/v1/tag", **stated))
+    assert (reply is not None) == refused
+    assert told == ["too_late"] * refused
 
 
 def test_a_connection_goes_on_after_a_refusal(tmp_path):

@@ -48,3 +48,18 @@ def test_an_aborted_connection_sends_nothing_more():
         assert wire.sent == [b"<aborted>"]
 
     asyncio.run(main())
+
+
+def test_a_client_that_has_gone_meanwhile_is_no_error():
+    class Gone(Wire):
+        def write(self, _):
+            raise RuntimeError("the handler is closed")
+
+    async def main():
+        loop, errors = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        CoalescingTransport(Gone(), loop).write(b"late")
+        await asyncio.sleep(0)
+        assert errors == []
+
+    asyncio.run(main())
