@@ -10,6 +10,7 @@ MACHINE = {
     "cpu": "Abacus 9",
     "cores": 2,
     "memory_gb": 8.0,
+    "tier": "wood",
     "flags": ["beads"],
     "system": "Linux",
     "python": "3.11.7",
@@ -120,9 +121,9 @@ def made_up():
 
 @pytest.fixture
 def results(tmp_path):
-    """The folder; a test may remove results from it."""
-    folder = tmp_path / "results"
-    folder.mkdir()
+    """The folder of a machine; a test may remove results from it."""
+    folder = tmp_path / "results/abacus"
+    folder.mkdir(parents=True)
     for name, rows in made_up().items():
         result = {
             "name": name,
