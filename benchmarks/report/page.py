@@ -3,8 +3,8 @@
     python -m benchmarks.report.page [--results DIR] [--docs DIR]
 
 The prose is `benchmarks/report/page.md`; `{{table NAME}}` and `{{plot NAME}}` in it become a
-table of `tables.py` and a plot of `plots.py`, `{{missed}}` the targets that are missed, `{{machine}}`
-the kind of machine that is shown in detail. What was not measured is said to be so.
+table of `tables.py` and a plot of `plots.py`, `{{missed}}` the targets that are missed,
+`{{machine}}` the kind of machine that is shown in detail. What was not measured is said to be so.
 """
 
 import argparse

@@ -84,7 +84,8 @@ def test_a_cells_training_ratio_is_its_rate_over_the_lstms(results):
 def test_what_is_missed_is_listed(results, tmp_path):
     page = render("{{missed}}", read_machines(results.parent), tmp_path)
     assert page.splitlines() == [
-        "- Cost per token, 5 to 5,000 tokens a sentence: dearest over cheapest: at most 1.15x (abacus)"
+        "- Cost per token, 5 to 5,000 tokens a sentence: dearest over cheapest: at most 1.15x"
+        " (abacus)"
     ]
 
 
