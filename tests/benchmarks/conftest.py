@@ -95,6 +95,7 @@ def made_up():
         | {"seconds_per_token": spread(1 / per_second), "share": spread(160_000 / per_second)}
         for product, per_second in (("all", 200_000.0), ("without input", 400_000.0))
     ]
+    limits[1]["limit"] = "bare loop"
     ready = [("ready, 1 model", 0.6, "s"), ("ready, 2 models", 0.7, "s")]
     resident = [("resident, 2 models", 142.0, "MB"), ("size, wheel", 0.2, "MB")]
     return {
