@@ -18,7 +18,7 @@ if library() is None:
 
 HERE = tiers()
 SAME_BITS = [("portable", "avx2"), ("vnni", "amx")]
-"""Tiers whose float arithmetic is the same; the latter take the processor's own reciprocals."""
+"""Tiers whose float arithmetic is the same; the latter look tanh up."""
 
 
 def expected(weights, cell, rows):
