@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tagbelt.inference.native.quantised import best_tier
 from tagbelt.inference.threads import cpu_quota
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +23,15 @@ _FLAGS = (
     "amx_int8",
     "amx_bf16",
 )
+_MAKERS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
 _PROC = Path("/proc")
 _PACKAGES = ("tagbelt", "numpy", "onnxruntime", "torch", "pytorch-crf")
+
+
+def machine_kind() -> str:
+    """Name the kind of this machine, as folders of results are named: maker and tier of kernels."""
+    maker = _cpu().get("vendor_id", "")
+    return f"{_MAKERS.get(maker, platform.machine())}-{best_tier() or 'none'}".lower()
 
 
 def machine() -> dict[str, Any]:
@@ -37,6 +45,7 @@ def machine() -> dict[str, Any]:
         "cpu_quota": cpu_quota(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "cache": cpu.get("cache size", ""),
+        "tier": best_tier(),
         "flags": [flag for flag in _FLAGS if flag in cpu.get("flags", "").split()],
         "system": platform.platform(),
         "python": platform.python_version(),

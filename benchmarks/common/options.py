@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.common.machine import machine_kind
 from benchmarks.common.record import RESULTS, BenchmarkError
 
 
@@ -26,7 +27,13 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
         default=os.environ.get("TAGBELT_DATA"),
         help="directory that holds conll2003/ and resume/; $TAGBELT_DATA unless given",
     )
-    made.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes")
+    kind = machine_kind()
+    made.add_argument(
+        "--results",
+        type=lambda path: Path(path) / kind,
+        default=RESULTS / kind,
+        help="where the JSON goes, in a folder for this kind of machine",
+    )
     return made
 
 

@@ -1,4 +1,4 @@
-"""Where measurements go: one JSON file each, in `benchmarks/results/`."""
+"""Where measurements go: one JSON file each, in a folder of `benchmarks/results/` a machine."""
 
 import json
 import sys

@@ -3,8 +3,8 @@
     python -m benchmarks.report.page [--results DIR] [--docs DIR]
 
 The prose is `benchmarks/report/page.md`; `{{table NAME}}` and `{{plot NAME}}` in it become a
-table of `tables.py` and a plot of `plots.py`, `{{missed}}` the targets that are missed.
-What was not measured is said to be so.
+table of `tables.py` and a plot of `plots.py`, `{{missed}}` the targets that are missed,
+`{{machine}}` the kind of machine that is shown in detail. What was not measured is said to be so.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, tell
-from benchmarks.report.results import MISSING, Results, read_results
-from benchmarks.report.tables import TABLES, missed
+from benchmarks.report.results import MISSING, Machines, in_detail, read_machines
+from benchmarks.report.tables import missed, table
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 PAGE = "benchmarks.md"
@@ -23,17 +23,19 @@ PLOTS = "plots"
 _PLACE = re.compile(r"\{\{(\w+)(?: ([^}|]+?))?(?:\|([^}]*))?\}\}")
 
 
-def render(template: str, results: Results, docs: Path) -> str:
+def render(template: str, machines: Machines, docs: Path) -> str:
     """The page. Raises KeyError for a table that there is none of."""
 
     def fill(place: re.Match[str]) -> str:
         kind, name, text = place.groups()
         if kind == "table":
-            return TABLES[name](results)
+            return table(name, machines)
         if kind == "plot":
             return _plot(docs, name, text)
         if kind == "missed":
-            return _missed(results)
+            return _missed(machines)
+        if kind == "machine":
+            return in_detail(machines) or MISSING
         raise KeyError(f"{place[0]}: no such placeholder")
 
     return _PLACE.sub(fill, template)
@@ -46,8 +48,13 @@ def _plot(docs: Path, name: str, text: str) -> str:
     return f"![{text or name}]({path.as_posix()})"
 
 
-def _missed(results: Results) -> str:
-    found = [f"- {one.group}, {one.measure}: {one.wanted()}" for one in missed(results)]
+def _missed(machines: Machines) -> str:
+    kinds: dict[str, list[str]] = {}
+    for kind, results in machines.items():
+        for one in missed(results):
+            line = f"- {one.group}, {one.measure}: {one.wanted()}"
+            kinds.setdefault(line, []).append(kind)
+    found = [f"{line} ({', '.join(names)})" for line, names in kinds.items()]
     return "\n".join(found) or "Of what was measured, nothing."
 
 
@@ -59,9 +66,9 @@ def main() -> None:
     given = parser.parse_args()
     from benchmarks.report.plots import draw_all  # needs matplotlib, and the tables do not
 
-    results = read_results(given.results)
-    draw_all(results, given.docs / PLOTS)
-    page = render(TEMPLATE.read_text(encoding="utf-8"), results, given.docs)
+    machines = read_machines(given.results)
+    draw_all(machines.get(in_detail(machines), {}), given.docs / PLOTS)
+    page = render(TEMPLATE.read_text(encoding="utf-8"), machines, given.docs)
     (given.docs / PAGE).write_text(page, encoding="utf-8")
     tell(f"wrote {given.docs / PAGE}")
 

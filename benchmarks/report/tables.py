@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.record import Row
-from benchmarks.report.results import MISSING, NOT_MEASURED, Results, Spread, rows, spread_of
+from benchmarks.report.results import (
+    MISSING,
+    NOT_MEASURED,
+    Machines,
+    Results,
+    Spread,
+    in_detail,
+    rows,
+    spread_of,
+    tier_of,
+)
 from benchmarks.report.targets import TARGETS, Target
 
 Table = Callable[[Results], str]
+"""Of one machine."""
 Cells = Sequence[str]
 
 QUICK = "**Quick runs are among these: fewer rounds, smaller sizes, rough figures.**"
@@ -103,18 +114,26 @@ def read_tables(path: Path) -> dict[str, Table]:
     }
 
 
-def targets(results: Results) -> str:
-    """Every target, what was measured, and how they compare."""
+def targets(machines: Machines) -> str:
+    """Every target and, of each machine, what was measured and how they compare."""
     body = []
     group = ""
     for target in TARGETS:
-        spread = target.find(results)
-        measured = written(spread, target.form.format)
         first = "" if target.group == group else target.group
-        body.append((first, target.measure, target.wanted(), measured, target.verdict(spread)))
+        line = [first, target.measure, target.wanted()]
+        for results in machines.values():
+            spread = target.find(results)
+            line += [written(spread, target.form.format), target.verdict(spread)]
+        body.append(line)
         group = target.group
-    table = markdown(("", "measure", "bar", "median (quartiles)", ""), body)
-    is_quick = any(result["settings"].get("quick") for result in results.values())
+    heads = (
+        f"{kind}, tier `{tier_of(found)}`: median (quartiles)" for kind, found in machines.items()
+    )
+    header = ["", "measure", "bar", *(cell for head in heads for cell in (head, ""))]
+    table = markdown(header, body) if machines else NOT_MEASURED
+    is_quick = any(
+        result["settings"].get("quick") for found in machines.values() for result in found.values()
+    )
     return f"{QUICK}\n\n{table}" if is_quick else table
 
 
@@ -123,12 +142,13 @@ def missed(results: Results) -> list[Target]:
     return [target for target in TARGETS if target.verdict(target.find(results))[:6] == "missed"]
 
 
-def machine(results: Results) -> str:
+def machine(machines: Machines) -> str:
     """A line for each machine, commit and day that the results come from."""
     told: dict[str, list[str]] = {}
-    for name, result in results.items():
-        told.setdefault(_machine(result), []).append(name)
-    lines = (f"- {', '.join(names)}: {text}" for text, names in told.items())
+    for kind, results in machines.items():
+        for name, result in results.items():
+            told.setdefault(f"{kind}: {_machine(result)}", []).append(name)
+    lines = (f"- {text}: {', '.join(names)}" for text, names in told.items())
     return "\n".join(lines) or NOT_MEASURED
 
 
@@ -137,6 +157,7 @@ def _machine(result: Mapping[str, Any]) -> str:
     pieces = [
         f"{found.get('cpu', 'an unknown processor')}, {found.get('cores', '?')} cores",
         f"{found['memory_gb']} GB" if "memory_gb" in found else "",
+        f"tier {found['tier']}" if found.get("tier") else "",
         " ".join(found.get("flags", [])),
         found.get("system", ""),
         f"Python {found.get('python', '?')}",
@@ -198,10 +219,20 @@ def systems(results: Results) -> str:
 
 TABLES: Mapping[str, Table] = {
     **read_tables(Path(__file__).with_suffix(".toml")),
-    "targets": targets,
-    "machine": machine,
     "batch": batch,
     "flatness": flatness,
     "start": start,
     "systems": systems,
 }
+
+OF_MACHINES: Mapping[str, Callable[[Machines], str]] = {"targets": targets, "machine": machine}
+
+
+def table(name: str, machines: Machines) -> str:
+    """A table by its name: of all machines, or of the one that is shown in detail.
+
+    Raises KeyError for one that there is none of.
+    """
+    if name in OF_MACHINES:
+        return OF_MACHINES[name](machines)
+    return TABLES[name](machines.get(in_detail(machines), {}))

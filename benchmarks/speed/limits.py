@@ -84,7 +84,8 @@ def measured(
         row["seconds_per_token"] = spread(series[f"{name}/{kind}"])
     limits = list(_limits(wanted, series))
     if bare is not None:
-        limits.append(_limit("int8", bare.name, series[bare.name], series["int8"]))
+        own = _limit("int8", bare.name, series[bare.name], series["int8"])
+        limits.append(own | {"limit": "bare loop"})
     return [*found.values(), *limits]
 
 

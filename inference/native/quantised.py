@@ -56,7 +56,8 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("cell", "directions", "unit_blocks")),
         *((name, ctypes.c_int32) for name in ("input_bytes", "chunks", "hidden")),
-        *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "peephole", "start")),
+        *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "peephole")),
+        ("start", ctypes.c_void_p * 3),
     ]
 
 
@@ -134,11 +135,11 @@ class QuantisedNetwork:
         self._local = threading.local()
         self._emissions, self._scratch = kernels.tagbelt_emissions, kernels.tagbelt_scratch
         self._scratch.restype = ctypes.c_int64
-        self._scratch.argtypes = (ctypes.POINTER(_Network), ctypes.c_int32, ctypes.c_int32)
-        pointers, numbers = ctypes.c_void_p, ctypes.c_int32
+        pointers, numbers, counts = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+        self._scratch.argtypes = (ctypes.POINTER(_Network), counts, numbers, numbers)
         self._emissions.restype = None
         self._emissions.argtypes = (
-            *(ctypes.POINTER(_Network), numbers, pointers, pointers, pointers, numbers),
+            *(ctypes.POINTER(_Network), numbers, pointers, counts, pointers, pointers, numbers),
             *(pointers, pointers),
         )
 
@@ -168,17 +169,18 @@ class QuantisedNetwork:
             self._network,
             TIERS.index(self.tier),
             address(table),
+            len(table),
             address(rows),
             address(lengths),
             sentences,
             address(scores),
-            self._room(steps, sentences),
+            self._room(len(table), steps, sentences),
         )
         return scores
 
-    def _room(self, steps: int, sentences: int) -> int:
+    def _room(self, forms: int, steps: int, sentences: int) -> int:
         """Address of this thread's memory to work in, which grows to what was needed most."""
-        size = self._scratch(self._network, steps, sentences)
+        size = self._scratch(self._network, forms, steps, sentences)
         room: Bytes | None = getattr(self._local, "room", None)
         if room is None or len(room) < size:
             room = self._local.room = np.empty(size, np.uint8)
@@ -205,7 +207,8 @@ class QuantisedNetwork:
         if index:  # reads the padded states of the layer before
             inputs = _spread(inputs, weights[f"{index - 1}.weight"])
         room = _blocks(states)
-        levels = np.concatenate((room.reshape(*room.shape[:3], -1).astype(np.int8), inputs), axis=3)
+        parts = (room.reshape(*room.shape[:3], -1).astype(np.int8), inputs)
+        levels = np.concatenate(parts, axis=3)
         return _Layer(
             _cell(weights).number,
             directions,
@@ -215,7 +218,7 @@ class QuantisedNetwork:
             hidden,
             self._pointer(_tiles(levels)),
             *(self._pointer(array) for array in _pack_gates(weights, index)),
-            self._start(levels),
+            (ctypes.c_void_p * 3)(*map(self._start, (levels, *parts))),
         )
 
     def _start(self, levels: NDArray[np.int8]) -> int | None:
@@ -308,13 +311,13 @@ def _pack_tags(weight: Floats, bias: Floats) -> tuple[NDArray[np.int8], Floats, 
 
 
 def _tiles(levels: NDArray[np.int8]) -> NDArray[np.int8]:
-    """[D, G, H, I] -> [D, U, I / 64, G, 16, 16, 4]: four inputs of sixteen units are neighbours."""
+    """[D, G, H, I] -> [D, U, G, I / 4, 16, 4]: four inputs of sixteen units are neighbours."""
     directions, gates, hidden, inputs = levels.shape
     units, chunks = -(-hidden // LANES), _chunks(inputs)
     padded = np.zeros((directions, gates, units * LANES, chunks * CHUNK), np.int8)
     padded[:, :, :hidden, :inputs] = levels
-    split = padded.reshape(directions, gates, units, LANES, chunks, CHUNK // 4, 4)
-    return np.ascontiguousarray(split.transpose(0, 2, 4, 1, 5, 3, 6))
+    split = padded.reshape(directions, gates, units, LANES, -1, 4)
+    return np.ascontiguousarray(split.transpose(0, 2, 1, 4, 3, 5))
 
 
 def _minus_pair_products(levels: NDArray[np.int8]) -> Array:

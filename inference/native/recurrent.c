@@ -130,9 +130,9 @@ PUBLIC int32_t tagbelt_tiers(void) { return tagbelt_tiers_of(features()); }
 /* ---- entry points ---- */
 
 /* See INTERFACE in __init__.py. */
-PUBLIC int tagbelt_interface(void) { return 4; }
+PUBLIC int tagbelt_interface(void) { return 5; }
 
-static int64_t rounded(int64_t bytes) { return (bytes + CHUNK - 1) / CHUNK * CHUNK; }
+static int64_t rounded(int64_t bytes) { return round_up(bytes, CHUNK); }
 
 static int64_t largest(const struct network *n, int64_t (*of)(const struct layer *)) {
     int64_t most = 0;
@@ -146,6 +146,7 @@ static int64_t cell_bytes(const struct layer *l) { return (int64_t)l->unit_block
 static int64_t output_bytes(const struct layer *l) {
     return (int64_t)l->directions * l->unit_blocks * LANES;
 }
+static int64_t sum_bytes(const struct layer *l) { return cell_bytes(l) * GATES_OF[l->cell]; }
 
 /* What Python reads of a cell. */
 struct cell_row {
@@ -155,7 +156,7 @@ struct cell_row {
 
 /* A cell of cells.h by its number; NULL behind the last. */
 PUBLIC const struct cell_row *tagbelt_cell(int32_t cell) {
-#define ROW(constant, name, gates, sigmoids) {name, gates, sigmoids},
+#define ROW(constant, name, gates, sigmoids, ...) {name, gates, sigmoids},
     static const struct cell_row rows[] = {CELLS(ROW)};
 #undef ROW
     return cell >= 0 && cell < CELL_COUNT ? rows + cell : NULL;
@@ -171,34 +172,93 @@ static int most_chunks(const struct network *n) {
     return most > n->tag_chunks ? most : n->tag_chunks;
 }
 
+/* Lay out the memory to work in, from `free` on; return its end. `forms` are rows of the table. */
+static uint8_t *lay_out(struct pass *p, uint8_t *states[2], uint8_t *free, const struct network *n,
+                        int64_t forms, int64_t steps, int64_t sequences) {
+#define TAKE(what, count, bytes) what = (void *)free, free += rounded((count) * (int64_t)(bytes))
+    const int64_t tokens = steps * sequences, padded = round_up(sequences, LANES);
+    const int64_t fours = most_chunks(n) * (CHUNK / 4);
+    free += (CHUNK - (uintptr_t)free % CHUNK) % CHUNK;
+    TAKE(p->inputs, KEPT, sizeof *p->inputs);
+    TAKE(p->kept_of, tokens, sizeof *p->kept_of);
+    TAKE(p->seen, forms, sizeof *p->seen);
+    TAKE(p->sums, KEPT, largest(n, sum_bytes));
+    TAKE(p->order, sequences, sizeof *p->order);
+    TAKE(p->states, padded, largest(n, row_bytes));
+    TAKE(p->input_sums, sequences, sizeof *p->input_sums);
+    TAKE(p->row_cells, sequences, sizeof *p->row_cells);
+    TAKE(p->row_out, sequences, sizeof *p->row_out);
+    TAKE(p->cells, padded, largest(n, cell_bytes));
+    TAKE(p->gathered, KEPT, largest(n, row_bytes));
+    TAKE(p->prepared, 2 * padded + KEPT, prepared_stride(fours));
+    TAKE(p->room, fours, 2 * 4 * LANES);
+    TAKE(states[0], 1, outputs(n, steps, sequences));
+    TAKE(states[1], 1, outputs(n, steps, sequences));
+#undef TAKE
+    return free;
+}
+
 /* Bytes that `tagbelt_emissions` needs to work in. */
-PUBLIC int64_t tagbelt_scratch(const struct network *n, int32_t steps, int32_t sequences) {
-    const int64_t rows = padded_rows(sequences);
-    return CHUNK + 2 * rounded(rows * largest(n, row_bytes)) +
-           rounded(rows * largest(n, cell_bytes)) + 2 * outputs(n, steps, sequences) +
-           rows * prepared_stride(most_chunks(n)) + (int64_t)most_chunks(n) * 2 * TILE;
+PUBLIC int64_t tagbelt_scratch(const struct network *n, int64_t forms, int32_t steps,
+                               int32_t sequences) {
+    struct pass p;
+    uint8_t *states[2], *none = (uint8_t *)CHUNK;
+    return lay_out(&p, states, none, n, forms, steps, sequences) - none + CHUNK;
+}
+
+#define FOR_PLACES(p, body)                                                     \
+    for (int step = 0, alive = (p)->sequences; step < (p)->lengths[0]; step++) { \
+        while ((p)->lengths[alive - 1] <= step) alive--;                        \
+        for (int row = 0; row < alive; row++) {                                 \
+            const int64_t place = (int64_t)step * (p)->sequences + row;         \
+            body                                                                \
+        }                                                                       \
+    }
+
+/* How often each row of the table is read, in `seen`; return how often those are that are to be
+ * kept, at least. */
+static int count_forms(struct pass *p) {
+    enum { MOST = 1024 };
+    int32_t as_often[MOST + 1] = {0}; /* rows that are read so often, or more often */
+    memset(p->seen, 0, p->forms * sizeof *p->seen);
+    FOR_PLACES(p, {
+        const int32_t times = ++p->seen[p->rows[place]];
+        if (times <= MOST) as_often[times]++;
+    })
+    int least = 2;
+    while (least <= MOST && as_often[least] > KEPT) least++;
+    return least;
+}
+
+/* Choose the inputs to keep: all, if they are few, else the rows of the table that are read most. */
+void choose_kept(struct pass *p, int width) {
+    int64_t tokens = 0;
+    for (int row = 0; row < p->sequences; row++) tokens += p->lengths[row];
+    const int few = tokens <= KEPT, least = !few && p->table ? count_forms(p) : 0;
+    p->kept = 0;
+    FOR_PLACES(p, {
+        int32_t *kept = p->kept_of + place;
+        int32_t *seen = least ? p->seen + p->rows[place] : NULL;
+        const int is_new = few || (least && *seen >= least);
+        *kept = is_new ? p->kept : least && *seen < 0 ? -1 - *seen : -1;
+        if (!is_new) continue;
+        p->inputs[p->kept++] = input_at(p, place, width);
+        if (least) *seen = -1 - *kept;
+    })
 }
 
 /* Emissions [lengths[0]][sequences][tags]; what stands behind a sequence's end stays as it is.
  *
- * `rows` [lengths[0]][sequences] are rows of `table` (those behind an end are not read);
+ * `rows` [lengths[0]][sequences] are rows of `table` [forms] (those behind an end are not read);
  * `lengths` fall and are at least 1; `scratch` is `tagbelt_scratch` bytes. */
 PUBLIC void tagbelt_emissions(const struct network *n, int32_t tier, const uint8_t *table,
-                              const int64_t *rows, const int32_t *lengths, int32_t sequences,
-                              float *emissions, uint8_t *scratch) {
+                              int64_t forms, const int64_t *rows, const int32_t *lengths,
+                              int32_t sequences, float *emissions, uint8_t *scratch) {
     const int32_t steps = lengths[0];
-    struct pass p = {.sequences = sequences, .lengths = lengths, .table = table, .rows = rows};
-    const int64_t padded = padded_rows(sequences);
-    uint8_t *free = scratch + (CHUNK - (uintptr_t)scratch % CHUNK) % CHUNK;
-    p.rows_now = free;
-    p.rows_next = p.rows_now + rounded(padded * largest(n, row_bytes));
-    p.cells = (float *)(p.rows_next + rounded(padded * largest(n, row_bytes)));
+    struct pass p = {.sequences = sequences, .lengths = lengths, .table = table, .forms = forms,
+                     .rows = rows};
     uint8_t *states[2];
-    states[0] = (uint8_t *)p.cells + rounded(padded * largest(n, cell_bytes));
-    states[1] = states[0] + outputs(n, steps, sequences);
-
-    p.prepared = states[1] + outputs(n, steps, sequences);
-    p.room = p.prepared + padded * prepared_stride(most_chunks(n));
+    lay_out(&p, states, scratch, n, forms, steps, sequences);
 
     const struct tier *t = tiers[tier];
     if (t->open) t->open();

@@ -12,7 +12,11 @@ enum {
     CHUNK = 64,  /* inputs that one tile of weights covers */
     TILE = 1024, /* bytes of a tile: [CHUNK / 4][LANES][4] */
     ZERO = 128,  /* the byte that stands for 0 */
+    KEPT = 128,  /* inputs whose products are kept: with the weights, they must fit in a core's cache */
 };
+
+/* The inputs of a product: all of a row, its states, or what stands behind them. */
+enum range { WHOLE, STATES, INPUTS };
 
 /* One layer: D directions, U blocks of LANES units, G gates; all arrays contiguous.
  *
@@ -26,11 +30,12 @@ struct layer {
     int32_t input_bytes;
     int32_t chunks;
     int32_t hidden; /* H units; the last block is filled up */
-    const int8_t *tiles; /* [D][U][chunks][G][TILE] */
+    const int8_t *tiles; /* [D][U][G][chunks][TILE] */
     const float *scale;  /* [D][U][G][LANES] */
     const float *bias;   /* [D][U][G][LANES]; what ZERO adds to the sums is taken off here */
     const float *peephole; /* [D][U][G - 1][LANES], or NULL */
-    const int32_t *start; /* [D][U][G][STARTS][LANES], what sums start from; NULL in tiers without */
+    const int32_t *start[3]; /* [D][U][G][STARTS][LANES], what sums over a `range` start from; NULL
+                                in tiers without */
 };
 
 /* All that stands behind the word vectors. K tags in `tag_blocks` blocks of LANES; a weight is
@@ -41,7 +46,7 @@ struct network {
     int32_t tag_blocks;
     int32_t tag_chunks;
     const struct layer *layer;
-    const int8_t *tag_tiles; /* [tag_blocks][tag_chunks][2][TILE] */
+    const int8_t *tag_tiles; /* [tag_blocks][2][tag_chunks][TILE] */
     const float *tag_scale;  /* [tag_blocks][2][LANES] */
     const float *tag_bias;   /* [tag_blocks][LANES] */
     const int32_t *tag_start; /* [tag_blocks][2][STARTS][LANES], as `start` */

@@ -6,18 +6,24 @@
  *   FINISH      (product): compute its sums,
  * and, if the tier has them,
  *   START       (product): a first half of that; between the two other work may stand,
- *   PREPARE     (pass, rows, count, chunks): the rows as products read them,
- *   STARTS      how many numbers it has for a sum to start from, 1 unless given.
+ *   PREPARE     (to, rows, count, fours): the rows as products read them, made at `to`,
+ *   STARTS      how many numbers it has for a sum to start from, 1 unless given,
+ *   OWN_GATES   defined where it has functions of its own: NAME(tanh) of ARGUMENT times x, and
+ *               NAME(sigmoid) of ARGUMENT times x / 2,
+ *   SPLIT       0 where rows are always multiplied whole.
  */
 
 #ifndef START
 #define START(product)
 #endif
 #ifndef PREPARE
-#define PREPARE(pass, rows, count, chunks) (rows)
+#define PREPARE(to, rows, count, fours) (rows)
 #endif
 #ifndef STARTS
 #define STARTS 1
+#endif
+#ifndef SPLIT
+#define SPLIT 1
 #endif
 
 typedef float NAME(floats) __attribute__((vector_size(WIDTH * 4)));
@@ -36,6 +42,9 @@ TIER static inline V NAME(load_sums)(const int32_t *from) {
     return __builtin_convertvector(v, V);
 }
 
+#ifndef OWN_GATES
+#define ARGUMENT 1.0f
+
 /* x P(x^2) / Q(x^2), fitted to tanh on [-6, 6] for the least maximum error (6e-6). */
 TIER static inline V NAME(tanh)(V x) {
     const V limit = (V){0} + 6.0f;
@@ -50,18 +59,20 @@ TIER static inline V NAME(tanh)(V x) {
 
 /* sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, of x / 2. */
 TIER static inline V NAME(sigmoid)(V half) { return 0.5f * NAME(tanh)(half) + 0.5f; }
+#endif
 
 #include "cells.h"
 
 /* Scores [rows][K] of the tags, `step` floats from row to row, from states `stride` bytes apart. */
 TIER static void NAME(tags)(const struct network *n, const struct pass *p, const uint8_t *states,
                             int64_t stride, int rows, float *scores) {
-    int32_t sums[2 * LANES * LANES] __attribute__((aligned(64)));
-    struct product m = {.count = rows, .chunks = n->tag_chunks, .gates = 2, .lanes = LANES,
-                        .room = p->room, .sums = sums};
-    m.rows = PREPARE(p, ((struct rows){states, stride}), rows, n->tag_chunks);
+    int32_t sums[LANES * 2 * LANES] __attribute__((aligned(64)));
+    struct product m = {.count = rows, .pitch = (int64_t)n->tag_chunks * TILE, .lanes = LANES,
+                        .fours = n->tag_chunks * (CHUNK / 4), .gates = 2, .which = {0, 1},
+                        .room = p->room, .sums = sums, .sums_stride = 2 * LANES};
+    m.rows = PREPARE(p->prepared, ((struct rows){states, stride}), rows, m.fours);
     for (int block = 0; block < n->tag_blocks; block++) {
-        m.tiles = n->tag_tiles + (int64_t)block * n->tag_chunks * 2 * TILE;
+        m.tiles = n->tag_tiles + block * 2 * m.pitch;
         m.start = n->tag_start ? n->tag_start + block * 2 * STARTS * LANES : NULL;
         START(&m);
         FINISH(&m);
@@ -69,11 +80,11 @@ TIER static void NAME(tags)(const struct network *n, const struct pass *p, const
         const int first = block * LANES;
         const int count = n->tags - first < LANES ? n->tags - first : LANES;
         for (int row = 0; row < rows; row++) {
+            const int32_t *own = sums + row * m.sums_stride;
             float made[LANES];
             for (int lane = 0; lane < LANES; lane += WIDTH) {
-                V v = NAME(load_sums)(sums + row * LANES + lane) * NAME(load)(scale + lane)
-                    + (NAME(load_sums)(sums + (LANES + row) * LANES + lane)
-                           * NAME(load)(scale + LANES + lane)
+                V v = NAME(load_sums)(own + lane) * NAME(load)(scale + lane)
+                    + (NAME(load_sums)(own + LANES + lane) * NAME(load)(scale + LANES + lane)
                        + NAME(load)(n->tag_bias + first + lane));
                 memcpy(made + lane, &v, sizeof v);
             }
@@ -82,37 +93,107 @@ TIER static void NAME(tags)(const struct network *n, const struct pass *p, const
     }
 }
 
-/* One step of a direction: states `now` [alive] and the inputs behind them make those of `next`.
+/* A product over a range of a layer's rows. */
+static inline struct product NAME(over)(const struct layer *l, const struct pass *p,
+                                        enum range range) {
+    const int gates = GATES_OF[l->cell], states = l->unit_blocks * LANES;
+    const int inputs = (int)round_up(l->input_bytes, 16);
+    const int columns[] = {SPLIT ? states + inputs : l->chunks * CHUNK, states, inputs};
+    struct product m = {.fours = columns[range] / 4, .pitch = (int64_t)l->chunks * TILE,
+                        .room = p->room, .sums_stride = gates * LANES};
+    const int reached[] = {(1 << gates) - 1, STATES_REACH[l->cell], INPUTS_REACH[l->cell]};
+    choose(&m, reached[range]);
+    return m;
+}
+
+/* Let it be of a block of units. */
+static inline void NAME(aim)(struct product *m, const struct layer *l, int d, int unit,
+                             enum range range) {
+    const int gates = GATES_OF[l->cell], behind = l->hidden - unit * LANES;
+    const int64_t at = ((int64_t)d * l->unit_blocks + unit) * gates;
+    m->tiles = l->tiles + at * m->pitch + (range == INPUTS ? l->unit_blocks * LANES * LANES : 0);
+    m->start = l->start[range] ? l->start[range] + at * STARTS * LANES : NULL;
+    m->lanes = behind < LANES ? behind : LANES;
+}
+
+/* Let it be of rows, up to a block of them, of `count`. */
+static inline void NAME(take)(struct product *m, struct rows rows, int row, int count) {
+    m->rows = (struct rows){rows.at + row * rows.stride, rows.stride};
+    m->count = count - row < LANES ? count - row : LANES;
+}
+
+/* Compute what the kept inputs add to the sums of a direction. */
+TIER static void NAME(keep)(const struct layer *l, int d, const struct pass *p) {
+    const int64_t stride = round_up(l->input_bytes, CHUNK);
+    for (int row = 0; row < p->kept; row++)
+        memcpy(p->gathered + row * stride, p->inputs[row], l->input_bytes);
+    struct product m = NAME(over)(l, p, INPUTS);
+    const struct rows rows = PREPARE(p->prepared, ((struct rows){p->gathered, stride}), p->kept,
+                                     m.fours);
+    m.sums_stride *= l->unit_blocks;
+    for (int unit = 0; unit < l->unit_blocks; unit++) {
+        NAME(aim)(&m, l, d, unit, INPUTS);
+        for (int row = 0; row < p->kept; row += LANES) {
+            NAME(take)(&m, rows, row, p->kept);
+            m.sums = p->sums + row * m.sums_stride + unit * GATES_OF[l->cell] * LANES;
+            START(&m);
+            FINISH(&m);
+            fill_unreached(&m, GATES_OF[l->cell]);
+        }
+    }
+}
+
+/* One step of a direction, of `count` rows from `first` on: of those whose inputs are kept, or of
+ * others, which have them behind their states.
  *
  * The products of a block are started before the cells of the block before it are computed: on
  * AMX the two use different parts of the core. */
-TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, int alive,
-                            const uint8_t *now, uint8_t *next) {
+TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, int first,
+                            int count, int kept, int64_t stride) {
     const int gates = GATES_OF[l->cell];
-    const int64_t stride = (int64_t)l->chunks * CHUNK;
-    const int units = l->unit_blocks * LANES;
-    int32_t sums[2][4 * LANES * LANES] __attribute__((aligned(64)));
-    struct block before = {.rows = 0}, b = {.stride = units, .out_stride = stride};
-    struct product m = {.chunks = l->chunks, .gates = gates, .room = p->room};
-    const struct rows rows = PREPARE(p, ((struct rows){now, stride}), alive, l->chunks);
+    const int parted = SPLIT && !kept && STATES_REACH[l->cell] != INPUTS_REACH[l->cell];
+    const enum range range = kept || parted ? STATES : WHOLE;
+    int32_t sums[2][LANES * 4 * LANES] __attribute__((aligned(64)));
+    const int32_t *own[LANES];
+    struct block before = {.rows = 0}, b;
+    struct product m = NAME(over)(l, p, range), inputs = NAME(over)(l, p, INPUTS);
+    struct rows rows = {p->states + first * stride, stride}, behind = rows;
+    if (parted) {
+        behind.at += l->unit_blocks * LANES;
+        behind = PREPARE(p->prepared + count * prepared_stride(m.fours), behind, count,
+                         inputs.fours);
+    }
+    rows = PREPARE(p->prepared, rows, count, m.fours);
     for (int unit = 0; unit < l->unit_blocks; unit++) {
         const int64_t at = (int64_t)d * l->unit_blocks + unit;
-        m.tiles = l->tiles + at * l->chunks * gates * TILE;
-        m.start = l->start ? l->start + at * gates * STARTS * LANES : NULL;
-        const int behind = l->hidden - unit * LANES;
-        m.lanes = b.lanes = behind < LANES ? behind : LANES;
+        NAME(aim)(&m, l, d, unit, range);
+        NAME(aim)(&inputs, l, d, unit, INPUTS);
+        b.lanes = m.lanes;
+        b.first = unit * LANES;
         b.scale = l->scale + at * gates * LANES;
         b.bias = l->bias + at * gates * LANES;
         b.peephole = l->peephole ? l->peephole + at * (gates - 1) * LANES : NULL;
-        for (int row = 0; row < alive; row += LANES) {
-            m.rows = (struct rows){rows.at + row * rows.stride, rows.stride};
-            m.count = b.rows = alive - row < LANES ? alive - row : LANES;
+        for (int row = 0; row < count; row += LANES) {
+            NAME(take)(&m, rows, row, count);
+            b.rows = m.count;
             m.sums = b.sums = before.sums == sums[0] ? sums[1] : sums[0];
-            b.cells = p->cells + (int64_t)row * units + unit * LANES;
-            b.out = next + row * stride + unit * LANES;
+            b.cells = p->row_cells + first + row;
+            b.out = p->row_out + first + row;
+            if (kept) {
+                m.from = p->input_sums + first + row;
+                m.from_at = unit * gates * LANES;
+            } else if (parted) {
+                NAME(take)(&inputs, behind, row, count);
+                inputs.sums = m.sums;
+                FINISH(&inputs);
+                fill_unreached(&inputs, gates);
+                for (int i = 0; i < m.count; i++) own[i] = m.sums + i * m.sums_stride;
+                m.from = own;
+            }
             START(&m);
             if (before.rows) NAME(units)(&before, l->cell);
             FINISH(&m);
+            if (kept) fill_unreached(&m, gates);
             before = b;
         }
     }
@@ -120,25 +201,37 @@ TIER static void NAME(step)(const struct layer *l, int d, const struct pass *p, 
 }
 
 /* All steps of one direction of a layer. */
-TIER static void NAME(direction)(const struct layer *l, int d, const struct pass *p) {
-    const int64_t stride = (int64_t)l->chunks * CHUNK;
+TIER static void NAME(direction)(const struct layer *l, int d, struct pass *p) {
     const int units = l->unit_blocks * LANES;
-    uint8_t *now = p->rows_now, *next = p->rows_next;
+    const int64_t stride = (int64_t)l->chunks * CHUNK, ints = (int64_t)units * GATES_OF[l->cell];
+    if (SPLIT && d == 0) choose_kept(p, l->input_bytes);
+    if (SPLIT) NAME(keep)(l, d, p);
+    memset(p->cells, 0, p->sequences * units * sizeof(float));
     int alive = p->sequences;
-    memset(now, ZERO, padded_rows(alive) * stride);
-    memset(next, ZERO, padded_rows(alive) * stride);
-    memset(p->cells, 0, padded_rows(alive) * units * sizeof(float));
     for (int step = 0; step < p->lengths[0]; step++) {
         while (p->lengths[alive - 1] <= step) alive--;
+        int kept = 0, others = alive;
         for (int row = 0; row < alive; row++)
-            memcpy(now + row * stride + units, input_of(p, d, step, row, l->input_bytes),
-                   l->input_bytes);
-        NAME(step)(l, d, p, alive, now, next);
-        for (int row = 0; row < alive; row++)
-            memcpy(output_of(p, d, step, row, units), next + row * stride, units);
-        uint8_t *swap = now;
-        now = next;
-        next = swap;
+            p->order[SPLIT && p->kept_of[place_of(p, d, step, row)] >= 0 ? kept++ : --others] = row;
+        for (int i = 0; i < alive; i++) {
+            const int row = p->order[i];
+            const int64_t place = place_of(p, d, step, row);
+            uint8_t *to = p->states + i * stride;
+            if (step) copy_blocks(to, output_of(p, d, step - 1, row, units), units);
+            else memset(to, ZERO, units);
+            if (i < kept) p->input_sums[i] = p->sums + p->kept_of[place] * ints;
+            else memcpy(to + units, input_at(p, place, l->input_bytes), l->input_bytes);
+            if (step + 1 < p->lengths[row]) { /* which mostly lies far away */
+                const int64_t next = place_of(p, d, step + 1, row);
+                const uint8_t *input = input_at(p, next, l->input_bytes);
+                __builtin_prefetch(input);
+                __builtin_prefetch(input + CHUNK);
+            }
+            p->row_cells[i] = p->cells + (int64_t)row * units;
+            p->row_out[i] = output_of(p, d, step, row, units);
+        }
+        if (kept) NAME(step)(l, d, p, 0, kept, 1, stride);
+        if (kept < alive) NAME(step)(l, d, p, kept, alive - kept, 0, stride);
     }
 }
 
@@ -155,3 +248,6 @@ TIER static void NAME(direction)(const struct layer *l, int d, const struct pass
 #undef FINISH
 #undef PREPARE
 #undef STARTS
+#undef SPLIT
+#undef OWN_GATES
+#undef ARGUMENT

@@ -19,6 +19,11 @@
 
 TIER INLINE __m256i load32_avx2(const void *from) { return _mm256_loadu_si256(from); }
 
+/* Sixteen bytes, then zeros. */
+TIER INLINE __m256i load16_avx2(const void *from) {
+    return _mm256_zextsi128_si256(_mm_loadu_si128(from));
+}
+
 /* Blocks of up to so many rows go by signs: to widen weights takes longer than it saves them. One
  * row takes two thirds of the time, two 86 percent, three 104. */
 enum { FEW = 2 };
@@ -29,7 +34,8 @@ TIER INLINE void write_words_avx2(uint8_t *to, const uint8_t *from, int inputs) 
     __m256i sums = _mm256_setzero_si256();
     __m256i *words = (__m256i *)to;
     for (int k = 0; k < inputs; k += 32, words += 2) {
-        const __m256i bytes = _mm256_permute4x64_epi64(load32_avx2(from + k), 0xd8);
+        const __m256i all = inputs - k < 32 ? load16_avx2(from + k) : load32_avx2(from + k);
+        const __m256i bytes = _mm256_permute4x64_epi64(all, 0xd8);
         const __m256i even = _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
         const __m256i odd = _mm256_srli_epi16(bytes, 8);
         sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, odd));
@@ -51,48 +57,56 @@ TIER INLINE void write_signs_avx2(uint8_t *to, const uint8_t *from, int inputs) 
     }
 }
 
+/* Where a row's second half begins. */
+static inline int half_avx2(int fours) { return (int)round_up(4 * fours, 32); }
+
 /* The last block may have few rows. */
-TIER static struct rows prepare_avx2(uint8_t *to, struct rows rows, int count, int chunks) {
-    const int64_t stride = prepared_stride(chunks);
+TIER static struct rows prepare_avx2(uint8_t *to, struct rows rows, int count, int fours) {
+    const int64_t stride = prepared_stride(fours);
     const int few = count % LANES <= FEW ? count / LANES * LANES : count;
     for (int row = 0; row < count; row++) {
         const uint8_t *from = rows.at + row * rows.stride;
-        if (row < few) write_words_avx2(to + row * stride, from, chunks * CHUNK);
-        else write_signs_avx2(to + row * stride, from, chunks * CHUNK);
+        if (row < few) write_words_avx2(to + row * stride, from, 4 * fours);
+        else write_signs_avx2(to + row * stride, from, half_avx2(fours));
     }
     return (struct rows){to, stride};
 }
 
+TIER INLINE __m256i start_avx2(const struct product *m, int row, int gate, int kind, int lane) {
+    const __m256i start = load32_avx2(m->start + (2 * gate + kind) * LANES + lane);
+    if (!m->from) return start;
+    return _mm256_add_epi32(start, load32_avx2(start_from(m, row, gate) + lane));
+}
+
 /* Sums of up to FEW rows of some gates by products of bytes: magnitudes of inputs with weights that
  * take on their signs. Two such products fit in 16 bits: 2 * 128 * 127. */
-TIER INLINE void signs_avx2(const struct product *m, int gate, int gates, int rows) {
+TIER INLINE void signs_avx2(const struct product *m, const int *which, int gates, int rows) {
     const uint8_t *x = m->rows.at;
     const int64_t stride = m->rows.stride;
-    const int8_t *tile = m->tiles + gate * TILE;
-    const int inputs = m->chunks * CHUNK;
+    const int inputs = half_avx2(m->fours);
     const __m256i ones = _mm256_set1_epi16(1);
+    const int8_t *tiles[4];
     __m256i sums[FEW][4][2];
+    for (int g = 0; g < gates; g++) tiles[g] = m->tiles + which[g] * m->pitch;
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < 2 * gates; v++)
-            sums[i][v / 2][v % 2] =
-                load32_avx2(m->start + (2 * (gate + v / 2) + 1) * LANES + v % 2 * 8);
-    for (int chunk = 0; chunk < m->chunks; chunk++, tile += m->gates * TILE)
-        for (int k = 0; k < TILE; k += 4 * LANES, x += 4)
-            for (int i = 0; i < rows; i++) {
-                const uint8_t *four = x + i * stride;
-                const __m256i size = _mm256_set1_epi32(four_bytes(four));
-                const __m256i sign = _mm256_set1_epi32(four_bytes(four + inputs));
-                for (int v = 0; v < 2 * gates; v++) {
-                    const __m256i w = load32_avx2(tile + v / 2 * TILE + k + v % 2 * 32);
-                    const __m256i pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(w, sign));
-                    __m256i *sum = &sums[i][v / 2][v % 2];
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
-                }
+            sums[i][v / 2][v % 2] = start_avx2(m, i, which[v / 2], 1, v % 2 * 8);
+    for (int k = 0; k < m->fours; k++, x += 4)
+        for (int i = 0; i < rows; i++) {
+            const uint8_t *four = x + i * stride;
+            const __m256i size = _mm256_set1_epi32(four_bytes(four));
+            const __m256i sign = _mm256_set1_epi32(four_bytes(four + inputs));
+            for (int v = 0; v < 2 * gates; v++) {
+                const __m256i w = load32_avx2(tiles[v / 2] + k * 4 * LANES + v % 2 * 32);
+                const __m256i pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(w, sign));
+                __m256i *sum = &sums[i][v / 2][v % 2];
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
             }
+        }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < 2 * gates; v++)
             _mm256_storeu_si256(
-                (void *)(m->sums + ((gate + v / 2) * LANES + i) * LANES + v % 2 * 8),
+                (void *)(m->sums + i * m->sums_stride + which[v / 2] * LANES + v % 2 * 8),
                 sums[i][v / 2][v % 2]);
 }
 
@@ -100,13 +114,13 @@ TIER INLINE void signs_avx2(const struct product *m, int gate, int gates, int ro
 TIER static void few_avx2(const struct product *m) {
     int gate = 0;
     if (m->count == 1) switch (m->gates) {
-        case 1: signs_avx2(m, 0, 1, 1); break;
-        case 2: signs_avx2(m, 0, 2, 1); break;
-        case 3: signs_avx2(m, 0, 3, 1); break;
-        default: signs_avx2(m, 0, 4, 1);
+        case 1: signs_avx2(m, m->which, 1, 1); break;
+        case 2: signs_avx2(m, m->which, 2, 1); break;
+        case 3: signs_avx2(m, m->which, 3, 1); break;
+        default: signs_avx2(m, m->which, 4, 1);
     } else {
-        for (; gate + 2 <= m->gates; gate += 2) signs_avx2(m, gate, 2, FEW);
-        if (gate < m->gates) signs_avx2(m, gate, 1, FEW);
+        for (; gate + 2 <= m->gates; gate += 2) signs_avx2(m, m->which + gate, 2, FEW);
+        if (gate < m->gates) signs_avx2(m, m->which + gate, 1, FEW);
     }
 }
 
@@ -133,14 +147,15 @@ TIER INLINE __m256i add_avx2(__m256i sums, __m256i x_even, __m256i x_odd, __m256
 }
 
 /* Where a kernel finds the words of its tiles. */
-enum words { WIDEN, WIDEN_AND_KEEP, KEPT };
+enum words { WIDEN, WIDEN_AND_STORE, STORED };
 
 #define OPEN(i)                                                                          \
     __m256i left##i = {0}, right##i = {0};                                               \
     if (rows > i) {                                                                      \
         const __m256i own = _mm256_set1_epi32(four_bytes(x + i * stride + 2 * inputs));    \
-        left##i = _mm256_sub_epi32(load32_avx2(start), own);                               \
-        if (halves > 1) right##i = _mm256_sub_epi32(load32_avx2(start + 8), own);                          \
+        left##i = _mm256_sub_epi32(start_avx2(m, row + i, gate, 0, 0), own);               \
+        if (halves > 1)                                                                    \
+            right##i = _mm256_sub_epi32(start_avx2(m, row + i, gate, 0, 8), own);          \
     }
 #define ADD(i)                                                                      \
     if (rows > i) {                                                                 \
@@ -153,8 +168,9 @@ enum words { WIDEN, WIDEN_AND_KEEP, KEPT };
     }
 #define CLOSE(i)                                                      \
     if (rows > i) {                                                   \
-        _mm256_storeu_si256((void *)(out + i * LANES), left##i);      \
-        _mm256_storeu_si256((void *)(out + i * LANES + 8), right##i); \
+        int32_t *to = out + i * m->sums_stride;                       \
+        _mm256_storeu_si256((void *)to, left##i);                     \
+        _mm256_storeu_si256((void *)(to + 8), right##i);              \
     }
 
 /* Sums of `rows` rows, at most four, of one gate, eight or twice eight units. */
@@ -162,30 +178,29 @@ TIER INLINE void rows_avx2(const struct product *m, int gate, int row, int rows,
                            int halves) {
     const int64_t stride = m->rows.stride;
     const uint8_t *x = m->rows.at + row * stride;
-    const int8_t *tile = m->tiles + gate * TILE;
-    const int32_t *start = m->start + 2 * gate * LANES;
-    int32_t *out = m->sums + (gate * LANES + row) * LANES;
+    const int8_t *tile = m->tiles + gate * m->pitch;
+    int32_t *out = m->sums + row * m->sums_stride + gate * LANES;
     struct words_avx2 *kept = m->room;
-    const int inputs = m->chunks * CHUNK;
+    const int inputs = half_avx2(m->fours);
     OPEN(0) OPEN(1) OPEN(2) OPEN(3)
-    for (int chunk = 0; chunk < m->chunks; chunk++, tile += m->gates * TILE)
-        for (int k = 0; k < TILE; k += 4 * LANES, x += 8, kept++) {
-            const struct words_avx2 w = from == KEPT ? *kept : widen_avx2(tile + k, halves);
-            if (from == WIDEN_AND_KEEP) *kept = w;
-            ADD(0) ADD(1) ADD(2) ADD(3)
-        }
+    for (int k = 0; k < m->fours; k++, x += 8, tile += 4 * LANES, kept++) {
+        const struct words_avx2 w = from == STORED ? *kept : widen_avx2(tile, halves);
+        if (from == WIDEN_AND_STORE) *kept = w;
+        ADD(0) ADD(1) ADD(2) ADD(3)
+    }
     CLOSE(0) CLOSE(1) CLOSE(2) CLOSE(3)
 }
 
 TIER INLINE void halves_avx2(const struct product *m, int halves) {
-    for (int gate = 0; gate < m->gates; gate++) {
+    for (int g = 0; g < m->gates; g++) {
+        const int gate = m->which[g];
         int row = 0;
-        if (m->count > 4) rows_avx2(m, gate, 0, 4, WIDEN_AND_KEEP, halves), row = 4;
-        for (; row + 4 <= m->count && row; row += 4) rows_avx2(m, gate, row, 4, KEPT, halves);
+        if (m->count > 4) rows_avx2(m, gate, 0, 4, WIDEN_AND_STORE, halves), row = 4;
+        for (; row + 4 <= m->count && row; row += 4) rows_avx2(m, gate, row, 4, STORED, halves);
         if (row) switch (m->count - row) {
-            case 1: rows_avx2(m, gate, row, 1, KEPT, halves); break;
-            case 2: rows_avx2(m, gate, row, 2, KEPT, halves); break;
-            case 3: rows_avx2(m, gate, row, 3, KEPT, halves);
+            case 1: rows_avx2(m, gate, row, 1, STORED, halves); break;
+            case 2: rows_avx2(m, gate, row, 2, STORED, halves); break;
+            case 3: rows_avx2(m, gate, row, 3, STORED, halves);
         } else switch (m->count) {
             case 1: rows_avx2(m, gate, 0, 1, WIDEN, halves); break;
             case 2: rows_avx2(m, gate, 0, 2, WIDEN, halves); break;
@@ -233,7 +248,7 @@ TIER static inline void bytes_avx2(uint8_t *to, __m256 v) {
 #define STORE_BYTES(p, v) bytes_avx2(p, v)
 #define FINISH product_avx2
 #define STARTS 2
-#define PREPARE(pass, rows, count, chunks) prepare_avx2((pass)->prepared, rows, count, chunks)
+#define PREPARE prepare_avx2
 #include "tier.h"
 
 const struct tier tier_avx2 = {direction_avx2, tags_avx2, bare_avx2, NULL, NULL};

@@ -5,37 +5,37 @@
 #if X86
 #define TIER __attribute__((target("avx2,fma,avxvnni")))
 
-TIER static inline __attribute__((always_inline)) void rows_avxvnni(
-    const uint8_t *a, int64_t stride, int rows, const int8_t *tiles, int chunks, int gates,
-    int32_t *out) {
+/* Sums of `rows` rows, at most four, from `row` on, of one gate. */
+TIER INLINE void rows_avxvnni(const struct product *m, int gate, int row, int rows) {
+    const int64_t stride = m->rows.stride;
+    const uint8_t *x = m->rows.at + row * stride;
+    const int8_t *tile = m->tiles + gate * m->pitch;
     __m256i sums[4][2];
-    for (int i = 0; i < rows; i++) sums[i][0] = sums[i][1] = _mm256_setzero_si256();
-    for (int chunk = 0; chunk < chunks; chunk++, tiles += gates * TILE)
-        for (int k = 0; k < CHUNK; k += 4) {
-            const __m256i left = _mm256_loadu_si256((const void *)(tiles + k * LANES));
-            const __m256i right = _mm256_loadu_si256((const void *)(tiles + k * LANES + 32));
-            for (int i = 0; i < rows; i++) {
-                const __m256i x = _mm256_set1_epi32(four_bytes(a + i * stride + chunk * CHUNK + k));
-                sums[i][0] = _mm256_dpbusd_avx_epi32(sums[i][0], x, left);
-                sums[i][1] = _mm256_dpbusd_avx_epi32(sums[i][1], x, right);
-            }
+    for (int i = 0; i < rows; i++)
+        for (int half = 0; half < 2; half++)
+            sums[i][half] = m->from ? _mm256_loadu_si256(
+                (const void *)(start_from(m, row + i, gate) + 8 * half)) : _mm256_setzero_si256();
+    for (int k = 0; k < m->fours; k++, x += 4, tile += 4 * LANES) {
+        const __m256i left = _mm256_loadu_si256((const void *)tile);
+        const __m256i right = _mm256_loadu_si256((const void *)(tile + 32));
+        for (int i = 0; i < rows; i++) {
+            const __m256i four = _mm256_set1_epi32(four_bytes(x + i * stride));
+            sums[i][0] = _mm256_dpbusd_avx_epi32(sums[i][0], four, left);
+            sums[i][1] = _mm256_dpbusd_avx_epi32(sums[i][1], four, right);
         }
-    for (int i = 0; i < rows; i++) memcpy(out + i * LANES, sums[i], sizeof sums[i]);
+    }
+    for (int i = 0; i < rows; i++)
+        memcpy(m->sums + (row + i) * m->sums_stride + gate * LANES, sums[i], sizeof sums[i]);
 }
 
 TIER static void product_avxvnni(const struct product *m) {
-    for (int gate = 0; gate < m->gates; gate++)
-        for (int row = 0; row < m->count; row += 4) {
-            const uint8_t *from = m->rows.at + row * m->rows.stride;
-            const int8_t *tiles = m->tiles + gate * TILE;
-            int32_t *to = m->sums + (gate * LANES + row) * LANES;
-            switch (m->count - row) {
-                case 1: rows_avxvnni(from, m->rows.stride, 1, tiles, m->chunks, m->gates, to); break;
-                case 2: rows_avxvnni(from, m->rows.stride, 2, tiles, m->chunks, m->gates, to); break;
-                case 3: rows_avxvnni(from, m->rows.stride, 3, tiles, m->chunks, m->gates, to); break;
-                default: rows_avxvnni(from, m->rows.stride, 4, tiles, m->chunks, m->gates, to);
+    for (int g = 0; g < m->gates; g++)
+        for (int row = 0; row < m->count; row += 4) switch (m->count - row) {
+                case 1: rows_avxvnni(m, m->which[g], row, 1); break;
+                case 2: rows_avxvnni(m, m->which[g], row, 2); break;
+                case 3: rows_avxvnni(m, m->which[g], row, 3); break;
+                default: rows_avxvnni(m, m->which[g], row, 4);
             }
-        }
 }
 
 /* Not for work: the limit of the processor. */

@@ -8,61 +8,65 @@
 #if NEON
 #include <arm_neon.h>
 
-static struct rows prepare_neon(uint8_t *to, struct rows rows, int count, int chunks) {
+static struct rows prepare_neon(uint8_t *to, struct rows rows, int count, int fours) {
+    const int64_t bytes = 4 * fours;
     for (int row = 0; row < count; row++) {
         const uint8_t *from = rows.at + row * rows.stride;
-        for (int k = 0; k < chunks * CHUNK; k += 16)
-            vst1q_u8(to + row * chunks * CHUNK + k, veorq_u8(vld1q_u8(from + k), vdupq_n_u8(ZERO)));
+        for (int k = 0; k < bytes; k += 16)
+            vst1q_u8(to + row * bytes + k, veorq_u8(vld1q_u8(from + k), vdupq_n_u8(ZERO)));
     }
-    return (struct rows){to, (int64_t)chunks * CHUNK};
+    return (struct rows){to, bytes};
 }
 
 static inline int8x16_t four_times_neon(const uint8_t *from) {
     return vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(from)));
 }
 
+static inline int32x4_t start_neon(const struct product *m, int row, int gate, int lane) {
+    const int32x4_t start = vld1q_s32(m->start + gate * LANES + lane);
+    return m->from ? vaddq_s32(start, vld1q_s32(start_from(m, row, gate) + lane)) : start;
+}
+
 /* Sums of `rows` rows, at most two, of one gate. Two products of bytes fit in 16 bits: 2 * 128 *
  * 127. */
 INLINE void rows_neon(const struct product *m, int gate, int row, int rows) {
     const uint8_t *x = m->rows.at + row * m->rows.stride;
-    const int8_t *tile = m->tiles + gate * TILE;
+    const int8_t *tile = m->tiles + gate * m->pitch;
     int32x4_t sums[2][8];
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < 8; v++) sums[i][v] = vdupq_n_s32(0);
-    for (int chunk = 0; chunk < m->chunks; chunk++, tile += m->gates * TILE)
-        for (int k = 0; k < TILE; k += 8 * LANES, x += 8) {
-            int8x16_t now[2], next[2];
+    for (int k = 0; k < m->fours; k += 2, x += 8, tile += 8 * LANES) {
+        int8x16_t now[2], next[2];
+        for (int i = 0; i < rows; i++) {
+            now[i] = four_times_neon(x + i * m->rows.stride);
+            next[i] = four_times_neon(x + i * m->rows.stride + 4);
+        }
+        for (int v = 0; v < 4; v++) { /* four units of four inputs, and of the next four */
+            const int8x16_t w = vld1q_s8(tile + 16 * v);
+            const int8x16_t u = vld1q_s8(tile + 16 * v + 4 * LANES);
             for (int i = 0; i < rows; i++) {
-                now[i] = four_times_neon(x + i * m->rows.stride);
-                next[i] = four_times_neon(x + i * m->rows.stride + 4);
-            }
-            for (int v = 0; v < 4; v++) { /* four units of four inputs, and of the next four */
-                const int8x16_t w = vld1q_s8(tile + k + 16 * v);
-                const int8x16_t u = vld1q_s8(tile + k + 16 * v + 4 * LANES);
-                for (int i = 0; i < rows; i++) {
-                    int16x8_t left = vmull_s8(vget_low_s8(now[i]), vget_low_s8(w));
-                    int16x8_t right = vmull_high_s8(now[i], w);
-                    left = vmlal_s8(left, vget_low_s8(next[i]), vget_low_s8(u));
-                    right = vmlal_high_s8(right, next[i], u);
-                    sums[i][2 * v] = vpadalq_s16(sums[i][2 * v], left);
-                    sums[i][2 * v + 1] = vpadalq_s16(sums[i][2 * v + 1], right);
-                }
+                int16x8_t left = vmull_s8(vget_low_s8(now[i]), vget_low_s8(w));
+                int16x8_t right = vmull_high_s8(now[i], w);
+                left = vmlal_s8(left, vget_low_s8(next[i]), vget_low_s8(u));
+                right = vmlal_high_s8(right, next[i], u);
+                sums[i][2 * v] = vpadalq_s16(sums[i][2 * v], left);
+                sums[i][2 * v + 1] = vpadalq_s16(sums[i][2 * v + 1], right);
             }
         }
+    }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < 4; v++) {
-            const int at = gate * LANES + 4 * v;
             const int32x4_t pairs = vpaddq_s32(sums[i][2 * v], sums[i][2 * v + 1]);
-            vst1q_s32(m->sums + (gate * LANES + row + i) * LANES + 4 * v,
-                      vaddq_s32(pairs, vld1q_s32(m->start + at)));
+            vst1q_s32(m->sums + (row + i) * m->sums_stride + gate * LANES + 4 * v,
+                      vaddq_s32(pairs, start_neon(m, row + i, gate, 4 * v)));
         }
 }
 
 static void product_neon(const struct product *m) {
-    for (int gate = 0; gate < m->gates; gate++)
+    for (int g = 0; g < m->gates; g++)
         for (int row = 0; row < m->count; row += 2) {
-            if (m->count - row == 1) rows_neon(m, gate, row, 1);
-            else rows_neon(m, gate, row, 2);
+            if (m->count - row == 1) rows_neon(m, m->which[g], row, 1);
+            else rows_neon(m, m->which[g], row, 2);
         }
 }
 
@@ -82,7 +86,7 @@ static inline void bytes_neon(uint8_t *to, float32x4_t v) {
 #define FUSED(a, b, c) vfmaq_f32(c, a, b)
 #define STORE_BYTES(p, v) bytes_neon(p, v)
 #define FINISH product_neon
-#define PREPARE(pass, rows, count, chunks) prepare_neon((pass)->prepared, rows, count, chunks)
+#define PREPARE prepare_neon
 #include "tier.h"
 
 const struct tier tier_neon = {direction_neon, tags_neon, NULL, NULL, NULL};
@@ -95,32 +99,30 @@ const struct tier tier_neon = {direction_neon, tags_neon, NULL, NULL, NULL};
 /* Sums of `rows` rows, at most four, of one gate. */
 TIER INLINE void rows_neondot(const struct product *m, int gate, int row, int rows) {
     const uint8_t *x = m->rows.at + row * m->rows.stride;
-    const int8_t *tile = m->tiles + gate * TILE;
+    const int8_t *tile = m->tiles + gate * m->pitch;
     int32x4_t sums[4][4];
     for (int i = 0; i < rows; i++)
-        for (int v = 0; v < 4; v++)
-            sums[i][v] = vld1q_s32(m->start + gate * LANES + 4 * v);
-    for (int chunk = 0; chunk < m->chunks; chunk++, tile += m->gates * TILE)
-        for (int k = 0; k < TILE; k += 4 * LANES, x += 4) {
-            int8x16_t w[4];
-            for (int v = 0; v < 4; v++) w[v] = vld1q_s8(tile + k + 16 * v);
-            for (int i = 0; i < rows; i++) {
-                const int8x16_t four = four_times_neon(x + i * m->rows.stride);
-                for (int v = 0; v < 4; v++) sums[i][v] = vdotq_s32(sums[i][v], w[v], four);
-            }
+        for (int v = 0; v < 4; v++) sums[i][v] = start_neon(m, row + i, gate, 4 * v);
+    for (int k = 0; k < m->fours; k++, x += 4, tile += 4 * LANES) {
+        int8x16_t w[4];
+        for (int v = 0; v < 4; v++) w[v] = vld1q_s8(tile + 16 * v);
+        for (int i = 0; i < rows; i++) {
+            const int8x16_t four = four_times_neon(x + i * m->rows.stride);
+            for (int v = 0; v < 4; v++) sums[i][v] = vdotq_s32(sums[i][v], w[v], four);
         }
+    }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < 4; v++)
-            vst1q_s32(m->sums + (gate * LANES + row + i) * LANES + 4 * v, sums[i][v]);
+            vst1q_s32(m->sums + (row + i) * m->sums_stride + gate * LANES + 4 * v, sums[i][v]);
 }
 
 TIER static void product_neondot(const struct product *m) {
-    for (int gate = 0; gate < m->gates; gate++)
+    for (int g = 0; g < m->gates; g++)
         for (int row = 0; row < m->count; row += 4) switch (m->count - row) {
-                case 1: rows_neondot(m, gate, row, 1); break;
-                case 2: rows_neondot(m, gate, row, 2); break;
-                case 3: rows_neondot(m, gate, row, 3); break;
-                default: rows_neondot(m, gate, row, 4);
+                case 1: rows_neondot(m, m->which[g], row, 1); break;
+                case 2: rows_neondot(m, m->which[g], row, 2); break;
+                case 3: rows_neondot(m, m->which[g], row, 3); break;
+                default: rows_neondot(m, m->which[g], row, 4);
             }
 }
 
@@ -132,7 +134,7 @@ TIER static void product_neondot(const struct product *m) {
 #define FUSED(a, b, c) vfmaq_f32(c, a, b)
 #define STORE_BYTES(p, v) bytes_neon(p, v)
 #define FINISH product_neondot
-#define PREPARE(pass, rows, count, chunks) prepare_neon((pass)->prepared, rows, count, chunks)
+#define PREPARE prepare_neon
 #include "tier.h"
 
 const struct tier tier_neondot = {direction_neondot, tags_neondot, NULL, NULL, NULL};

@@ -4,17 +4,18 @@
 #include "tiers.h"
 
 static void product_portable(const struct product *m) {
-    const int8_t *tiles = m->tiles;
-    memset(m->sums, 0, sizeof(int32_t) * m->gates * LANES * LANES);
-    for (int chunk = 0; chunk < m->chunks; chunk++)
-        for (int gate = 0; gate < m->gates; gate++, tiles += TILE)
-            for (int row = 0; row < m->count; row++) {
-                int32_t *sums = m->sums + (gate * LANES + row) * LANES;
-                const uint8_t *from = m->rows.at + row * m->rows.stride + chunk * CHUNK;
-                for (int k = 0; k < CHUNK; k++)
-                    for (int lane = 0; lane < LANES; lane++)
-                        sums[lane] += from[k] * tiles[(k / 4 * LANES + lane) * 4 + k % 4];
-            }
+    for (int g = 0; g < m->gates; g++)
+        for (int row = 0; row < m->count; row++) {
+            const int gate = m->which[g];
+            const int8_t *tile = m->tiles + gate * m->pitch;
+            const uint8_t *from = m->rows.at + row * m->rows.stride;
+            int32_t *sums = m->sums + row * m->sums_stride + gate * LANES;
+            if (m->from) memcpy(sums, start_from(m, row, gate), LANES * sizeof *sums);
+            else memset(sums, 0, LANES * sizeof *sums);
+            for (int k = 0; k < 4 * m->fours; k++)
+                for (int lane = 0; lane < LANES; lane++)
+                    sums[lane] += from[k] * tile[(k / 4 * LANES + lane) * 4 + k % 4];
+        }
 }
 
 typedef float portable_floats __attribute__((vector_size(16)));

@@ -10,6 +10,7 @@ MACHINE = {
     "cpu": "Abacus 9",
     "cores": 2,
     "memory_gb": 8.0,
+    "tier": "wood",
     "flags": ["beads"],
     "system": "Linux",
     "python": "3.11.7",
@@ -94,6 +95,7 @@ def made_up():
         | {"seconds_per_token": spread(1 / per_second), "share": spread(160_000 / per_second)}
         for product, per_second in (("all", 200_000.0), ("without input", 400_000.0))
     ]
+    limits[1]["limit"] = "bare loop"
     ready = [("ready, 1 model", 0.6, "s"), ("ready, 2 models", 0.7, "s")]
     resident = [("resident, 2 models", 142.0, "MB"), ("size, wheel", 0.2, "MB")]
     return {
@@ -120,9 +122,9 @@ def made_up():
 
 @pytest.fixture
 def results(tmp_path):
-    """The folder; a test may remove results from it."""
-    folder = tmp_path / "results"
-    folder.mkdir()
+    """The folder of a machine; a test may remove results from it."""
+    folder = tmp_path / "results/abacus"
+    folder.mkdir(parents=True)
     for name, rows in made_up().items():
         result = {
             "name": name,

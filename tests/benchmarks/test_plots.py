@@ -74,7 +74,9 @@ def test_the_page_shows_every_plot():
 
 def test_the_command_writes_the_page_with_its_plots(results, tmp_path, monkeypatch):
     docs = tmp_path / "docs"
-    monkeypatch.setattr("sys.argv", ["report", "--results", str(results), "--docs", str(docs)])
+    monkeypatch.setattr(
+        "sys.argv", ["report", "--results", str(results.parent), "--docs", str(docs)]
+    )
     main()
     page = (docs / PAGE).read_text(encoding="utf-8")
     shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)

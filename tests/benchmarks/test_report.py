@@ -2,17 +2,23 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS
 from benchmarks.report.page import TEMPLATE, render
-from benchmarks.report.results import MISSING, read_results
-from benchmarks.report.tables import TABLES, rounded
+from benchmarks.report.results import MISSING, in_detail, read_machines, read_results
+from benchmarks.report.tables import OF_MACHINES, TABLES, rounded
 from benchmarks.report.targets import TARGETS
 
 PAGE = TEMPLATE.read_text(encoding="utf-8")
+
+
+def targets(results):
+    """The table of targets, of the machines beside this one's folder."""
+    return OF_MACHINES["targets"](read_machines(results.parent))
 
 
 def lines_with(page, text):
@@ -28,7 +34,7 @@ def changed(results, name, change):
 
 
 def test_a_target_stands_beside_its_ratio_and_its_verdict(results):
-    page = TABLES["targets"](read_results(results))
+    page = targets(results)
     (spacy,) = lines_with(page, "spaCy small, ner only")
     assert [cell.strip() for cell in spacy.split("|")[2:-1]] == [
         "against spaCy small, ner only",
@@ -53,7 +59,7 @@ def test_a_target_stands_beside_its_ratio_and_its_verdict(results):
     ],
 )
 def test_a_verdict_compares_the_median_and_the_quartiles(results, measure, verdict):
-    (line,) = lines_with(TABLES["targets"](read_results(results)), measure)
+    (line,) = lines_with(targets(results), measure)
     assert line.split("|")[-2].strip() == verdict
 
 
@@ -71,15 +77,51 @@ def test_a_figure_on_the_wrong_side_of_each_target_is_missed():
 
 
 def test_a_cells_training_ratio_is_its_rate_over_the_lstms(results):
-    (line,) = lines_with(TABLES["targets"](read_results(results)), "GRU against LSTM")
+    (line,) = lines_with(targets(results), "GRU against LSTM")
     assert "1.06x" in line  # 9,500 over 9,000
 
 
 def test_what_is_missed_is_listed(results, tmp_path):
-    page = render("{{missed}}", read_results(results), tmp_path)
+    page = render("{{missed}}", read_machines(results.parent), tmp_path)
     assert page.splitlines() == [
         "- Cost per token, 5 to 5,000 tokens a sentence: dearest over cheapest: at most 1.15x"
+        " (abacus)"
     ]
+
+
+def another(results, kind, change):
+    """A copy of the machine's folder, under another kind, with all its results changed."""
+    folder = results.parent / kind
+    shutil.copytree(results, folder)
+    for path in folder.iterdir():
+        changed(folder, path.stem, change)
+    return folder
+
+
+def test_machines_stand_side_by_side_each_with_its_tier(results):
+    fast = another(results, "beads", lambda result: result["machine"].update(tier="glass"))
+    changed(fast, "tokens", lambda result: result["rows"][1]["ratio"].update(median=2.0))
+    page = targets(results)
+    assert "| abacus, tier `wood`: median (quartiles) |  | beads, tier `glass`: median" in page
+    (spacy,) = lines_with(page, "spaCy small, ner only")
+    cells = [cell.strip() for cell in spacy.split("|")[4:-1]]
+    assert cells[:2] == ["20x (19.8x to 20.2x)", "met"]
+    assert cells[2:] == ["2x (19.8x to 20.2x)", "missed"]
+    missed = render("{{missed}}", read_machines(results.parent), results)
+    assert "spaCy small, ner only: at least 16x (beads)" in missed
+    assert "dearest over cheapest: at most 1.15x (abacus, beads)" in missed
+    lines = lines_with(OF_MACHINES["machine"](read_machines(results.parent)), "tier ")
+    assert [line.split(":")[0] for line in lines] == ["- abacus", "- beads"]
+
+
+def test_the_newest_whole_run_is_shown_in_detail(results, tmp_path):
+    another(results, "beads", lambda result: result.update(date="2026-01-01"))
+    assert in_detail(read_machines(results.parent)) == "abacus"
+    newer = another(results, "cords", lambda result: result.update(date="2026-01-03"))
+    assert render("{{machine}}", read_machines(results.parent), tmp_path) == "cords"
+    for path in newer.iterdir():
+        changed(newer, path.stem, lambda result: result["settings"].update(quick=True))
+    assert in_detail(read_machines(results.parent)) == "abacus"
 
 
 @pytest.mark.parametrize("name", sorted({target.result for target in TARGETS}))
@@ -88,7 +130,7 @@ def test_a_missing_result_is_said_to_be_missing(results, tmp_path, name):
     found = read_results(results)
     for target in TARGETS:
         assert (target.verdict(target.find(found)) == MISSING) == (target.result == name)
-    assert "Not measured." in render(PAGE, found, tmp_path)
+    assert "Not measured." in render(PAGE, {"abacus": found}, tmp_path)
 
 
 def test_nothing_measured_makes_a_page_without_figures(tmp_path):
@@ -103,8 +145,8 @@ def test_nothing_measured_makes_a_page_without_figures(tmp_path):
 
 def test_the_page_uses_every_table_and_no_other(results, tmp_path):
     named = re.findall(r"\{\{table ([^}]+)\}\}", PAGE)
-    assert sorted(named) == sorted(TABLES)
-    page = render(PAGE, read_results(results), tmp_path)
+    assert sorted(named) == sorted([*TABLES, *OF_MACHINES])
+    page = render(PAGE, read_machines(results.parent), tmp_path)
     assert "{{" not in page
     assert "Abacus 9" in page
     for name in ("tokens", "scale", "start"):
@@ -115,13 +157,16 @@ def test_every_table_has_as_many_cells_in_each_line(results):
     found = read_results(results)
     for name, table in TABLES.items():
         lines = [line for line in table(found).splitlines() if line.startswith("|")]
-        assert len({line.count("|") for line in lines}) == (name != "machine"), name
+        assert len({line.count("|") for line in lines}) == 1, name
+    another(results, "beads", lambda _: None)
+    lines = [line for line in targets(results).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
 
 
 def test_the_committed_page_is_what_the_committed_results_make():
     docs = ROOT / "docs"
     committed = (docs / "benchmarks.md").read_text(encoding="utf-8")
-    assert committed == render(PAGE, read_results(RESULTS), docs), (
+    assert committed == render(PAGE, read_machines(RESULTS), docs), (
         "run python -m benchmarks.report.page"
     )
 
@@ -129,15 +174,16 @@ def test_the_committed_page_is_what_the_committed_results_make():
 def test_an_unknown_placeholder_is_an_error(results, tmp_path):
     for text in ("{{table nonsense}}", "{{nonsense}}"):
         with pytest.raises(KeyError, match="nonsense"):
-            render(text, read_results(results), tmp_path)
+            render(text, read_machines(results.parent), tmp_path)
 
 
 def test_a_quick_run_is_marked(results):
-    assert "quick" not in TABLES["machine"](read_results(results))
+    machines = OF_MACHINES["machine"]
+    assert "quick" not in machines(read_machines(results.parent))
     changed(results, "tokens", lambda result: result["settings"].update(quick=True))
-    (line,) = lines_with(TABLES["machine"](read_results(results)), "quick")
-    assert line.startswith("- tokens:")
-    assert TABLES["targets"](read_results(results)).startswith("**Quick runs")
+    (line,) = lines_with(machines(read_machines(results.parent)), "quick")
+    assert line.endswith(": tokens")
+    assert targets(results).startswith("**Quick runs")
 
 
 def test_a_plot_is_shown_only_where_there_is_one(tmp_path):

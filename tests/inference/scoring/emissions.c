@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 int32_t tagbelt_tiers(void);
-int64_t tagbelt_scratch(const struct network *, int32_t, int32_t);
-void tagbelt_emissions(const struct network *, int32_t, const uint8_t *, const int64_t *,
+int64_t tagbelt_scratch(const struct network *, int64_t, int32_t, int32_t);
+void tagbelt_emissions(const struct network *, int32_t, const uint8_t *, int64_t, const int64_t *,
                        const int32_t *, int32_t, float *, uint8_t *);
 
 static void fill(void *to, size_t bytes) {
@@ -42,7 +42,7 @@ static struct layer layer(void) {
     l.scale = array();
     l.bias = array();
     l.peephole = array();
-    l.start = array();
+    for (int i = 0; i < 3; i++) l.start[i] = array();
     return l;
 }
 
@@ -59,14 +59,16 @@ int main(void) {
     n.tag_scale = array();
     n.tag_bias = array();
     n.tag_start = array();
+    const int32_t forms = number();
     const uint8_t *table = array();
     const int64_t *rows = array();
     const int32_t *lengths = array();
     const size_t count = (size_t)steps * sentences * n.tags;
     float *emissions = calloc(count, sizeof *emissions);
-    uint8_t *scratch = malloc(tagbelt_scratch(&n, steps, sentences));
+    uint8_t *scratch = malloc(tagbelt_scratch(&n, forms, steps, sentences));
     const int32_t here = tagbelt_tiers();
     fwrite(&here, sizeof here, 1, stdout);
-    if (here >> tier & 1) tagbelt_emissions(&n, tier, table, rows, lengths, sentences, emissions, scratch);
+    if (here >> tier & 1)
+        tagbelt_emissions(&n, tier, table, forms, rows, lengths, sentences, emissions, scratch);
     return fwrite(emissions, sizeof *emissions, count, stdout) != count;
 }

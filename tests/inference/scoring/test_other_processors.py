@@ -56,11 +56,12 @@ def written(network, table, rows, lengths):
             layer.hidden,
         )
         parts.append(struct.pack("6i", *numbers))
-        for address in (layer.tiles, layer.scale, layer.bias, layer.peephole, layer.start):
+        for address in (layer.tiles, layer.scale, layer.bias, layer.peephole, *layer.start):
             parts.append(packed(kept[address]))
     for address in (built.tag_tiles, built.tag_scale, built.tag_bias, built.tag_start):
         parts.append(packed(kept[address]))
-    return b"".join([*parts, packed(table), packed(rows.astype(np.int64)), packed(lengths)])
+    parts += [struct.pack("i", len(table)), packed(table)]
+    return b"".join([*parts, packed(rows.astype(np.int64)), packed(lengths)])
 
 
 def run(driver, content, shape, processor="max"):
