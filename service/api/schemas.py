@@ -146,7 +146,8 @@ class InspectRequest(BaseModel):
     )
     occlude: bool = Field(
         default=False,
-        description="Tell of every entity which tokens it rests on: each is hidden in turn.",
+        description="Tell of every entity which tokens it rests on, and how far each token is "
+        "remembered: each is hidden in turn.",
     )
     vectors: bool = Field(default=False, description="Answer with whole vectors, not norms alone.")
 
@@ -330,6 +331,10 @@ class InspectedDirection(_Reply):
     reach: list[int] | None = Field(
         description="Over how many more tokens at least half of it is carried."
     )
+    influence: list[list[float]] | None = Field(
+        description="How much of a token (row) is in the memory at another, if asked for: how far "
+        "the memory there departs when the token is hidden, as a share of how far it does at it."
+    )
     vectors: dict[str, list[list[float]]] | None = Field(
         default=None, description="Gates, candidate, cell and state of each unit, when asked for."
     )
@@ -340,6 +345,10 @@ class InspectedEntity(TaggedEntity):
 
     rests_on: list[float] | None = Field(
         description="By how much its probability falls when a token is hidden, when asked for."
+    )
+    gradient: list[float] | None = Field(
+        description="The derivative of its probability along what is read of each token, when "
+        "asked for."
     )
 
 
