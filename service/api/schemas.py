@@ -142,7 +142,8 @@ class InspectRequest(BaseModel):
     text: str = Field(description="One text, a sentence or two.")
     model: Name | None = Field(
         default=None,
-        description="A name from /v1/models, name@version, or auto: by the language of the text.",
+        description="A name from /v1/models, name@version, auto: by the language of the text, or "
+        "the name of a small model from GET /v1/inspect.",
     )
     occlude: bool = Field(
         default=False,
@@ -367,6 +368,23 @@ class InspectedSentence(_Reply):
     )
     marginals: list[list[float]] = Field(description="Probabilities of every tag.")
     entities: list[InspectedEntity] = Field(description="Those of the best path.")
+
+
+class SmallModel(_Reply):
+    """A model that is there to be looked into, and does not tag."""
+
+    name: str = Field(description="What `model` of the request is to say.")
+    language: str = Field(description="A language tag such as `en`.")
+    cell: str = Field(description="Its recurrent cell.")
+
+
+class InspectOffer(_Reply):
+    """What can be looked into here."""
+
+    tokens: int = Field(description="Tokens that a text may have.")
+    small_models: list[SmallModel] = Field(
+        description="Small models of several cells, trained alike, to compare cells with."
+    )
 
 
 class InspectReply(_Reply):
