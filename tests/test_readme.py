@@ -205,7 +205,7 @@ def test_what_chinese_pages_say_to_type_exists(page: Path) -> None:
     assert f"]({english.name})" in text[:200]
     assert f"]({page.name})" in english.read_text(encoding="utf-8")[:200]
     for name in re.findall(r"TAGBELT_([A-Z_]+)", text):
-        assert name.lower() in Settings.model_fields or name in ("DATA", "MODELS")
+        assert name.lower() in Settings.model_fields or name in ("DATA", "MODELS", "PREFIX")
     for command, rest in re.findall(r"^\.venv/bin/tagbelt (\w+) (.*)", text, re.MULTILINE):
         options = get_command(app).commands[command]
         if hasattr(options, "commands"):
