@@ -25,7 +25,11 @@ class DirectionTrace:
     of a GRU, forget of a minimal gated unit, none of a plain RNN. `cell` is what is carried from
     token to token, `state` what the next layer reads; cells without a memory of their own have
     the same in both. `kept` is the share of the cell before that each step leaves, None for a
-    cell in which no gate decides on it.
+    cell in which no gate decides on it. `influence` [T, T], where tokens were hidden, says of
+    token i (row) how much of it is in the cell after token j: how far the cell there departs when
+    the network reads zeros in place of token i, as a share of how far it departs at i. It is
+    measured, so there is one for every cell; it may exceed 1, and is NaN where hiding token i
+    changes nothing at i.
     """
 
     direction: str
@@ -35,6 +39,7 @@ class DirectionTrace:
     candidate: Floats
     gates: Mapping[str, Floats]
     kept: Floats | None
+    influence: Floats | None = None
 
     def gate(self, name: str) -> Floats:
         """Return a gate [T, H]. Raises InputError for one that the cell does not have."""
@@ -79,7 +84,9 @@ class SentenceTrace:
     `Inspection.tags`. `path` [T] is the best tag sequence; `transitions` [T + 1] are the scores of
     its first tag as a start, of each step, and of its last as an end. `rests_on` maps the number of
     an entity, counted over the whole text, to [T]: how much less probable exactly this entity is
-    when the network reads zeros in place of a token. Below 0, it is more probable then.
+    when the network reads zeros in place of a token. Below 0, it is more probable then. `gradient`
+    maps it to [T] as well: the derivative of its probability along what is read of a token
+    (gradient times input), which is what hiding would take away if the network were linear.
     """
 
     tokens: tuple[str, ...]
@@ -92,6 +99,7 @@ class SentenceTrace:
     marginals: Floats
     entities: tuple[Entity, ...]
     rests_on: Mapping[int, Floats] = field(default_factory=dict)
+    gradient: Mapping[int, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +138,7 @@ class Inspection:
         }
 
     def _sentence(self, sentence: SentenceTrace, first: int, vectors: bool) -> dict[str, Any]:
-        rests_on = sentence.rests_on
+        rests_on, gradient = sentence.rests_on, sentence.gradient
         return {
             "tokens": [
                 {"text": token, "start": start, "end": end}
@@ -150,6 +158,7 @@ class Inspection:
                     "text": entity.text,
                     "score": round(entity.score, _DIGITS),
                     "rests_on": _rounded(rests_on[place]) if place in rests_on else None,
+                    "gradient": _rounded(gradient[place]) if place in gradient else None,
                 }
                 for place, entity in enumerate(sentence.entities, first)
             ],
@@ -157,7 +166,7 @@ class Inspection:
 
 
 def _direction(trace: DirectionTrace, vectors: bool) -> dict[str, Any]:
-    carried = trace.carried()
+    carried, influence = trace.carried(), trace.influence
     norms = {"candidate": trace.candidate, "cell": trace.cell, "state": trace.state}
     members: dict[str, Any] = {
         "direction": trace.direction,
@@ -165,6 +174,7 @@ def _direction(trace: DirectionTrace, vectors: bool) -> dict[str, Any]:
         "norms": {name: _rounded(np.linalg.norm(v, axis=1)) for name, v in norms.items()},
         "carried": None if carried is None else _rounded(carried),
         "reach": trace.reach(),
+        "influence": None if influence is None else _rounded(np.nan_to_num(influence)),
     }
     if vectors:
         members["vectors"] = {k: _rounded(v) for k, v in {**trace.gates, **norms}.items()}

@@ -11,6 +11,7 @@ from tagbelt.errors import InputError
 from tagbelt.inference.annotation import ModelInfo
 from tagbelt.inference.crf.algorithms import find_spans, span_posteriors, token_marginals, viterbi
 from tagbelt.inference.crf.parameters import CrfParameters, Spans, tag_table
+from tagbelt.inference.crf.reference import LogChart
 from tagbelt.inference.equations import Floats
 from tagbelt.inference.float_network import FloatNetwork
 from tagbelt.inference.inputs import Occlude, TokenizedItem
@@ -28,6 +29,8 @@ MOST_TOKENS = 128
 turn, grow with their square."""
 HIDDEN_TOGETHER = 6
 """Copies of a sentence, each with a token hidden, that run together: bounds the memory."""
+STEP = 1e-6
+"""The share by which a token's row is lengthened to find a derivative, in float64."""
 
 
 class Inspector:
@@ -122,10 +125,25 @@ class Inspector:
         )
         asked = range(len(scores)) if occlude == "all" else [i - first for i in occlude]
         chosen = [i for i in asked if 0 <= i < len(scores)]
-        if not chosen:
+        if not chosen and occlude != "all":
             return trace
-        losses = scores[chosen] - self._hidden(rows, spans, chosen)  # [T, chosen]
-        return replace(trace, rests_on={first + i: losses[:, n] for n, i in enumerate(chosen)})
+        asked_spans = Spans(
+            *(a[chosen] for a in (spans.rows, spans.starts, spans.ends, spans.labels))
+        )
+        hidden, influence = self._hidden(rows, asked_spans, layers)
+        slopes = self._slopes(rows, asked_spans)
+        losses = scores[chosen] - hidden  # [T, chosen]
+        return replace(
+            trace,
+            layers=tuple(
+                tuple(
+                    replace(one, influence=share) for one, share in zip(layer, shares, strict=True)
+                )
+                for layer, shares in zip(trace.layers, influence, strict=True)
+            ),
+            rests_on={first + i: losses[:, n] for n, i in enumerate(chosen)},
+            gradient={first + i: slopes[:, n] for n, i in enumerate(chosen)},
+        )
 
     def _entities(
         self, item: TokenizedItem, sentence: Tokens, spans: Spans, scores: Floats
@@ -134,23 +152,67 @@ class Inspector:
         for start, end, label, score in zip(*(c.tolist() for c in columns), strict=True):
             yield Entity(self._table.labels[label], *item.place(sentence, start, end), score)
 
-    def _hidden(self, rows: Floats, spans: Spans, chosen: Sequence[int]) -> Floats:
-        """Return posteriors [T, chosen] of the spans with each token's row set to zero in turn."""
-        result = np.empty((len(rows), len(chosen)))
-        for begin in range(0, len(rows), HIDDEN_TOGETHER):
-            hidden = range(begin, min(begin + HIDDEN_TOGETHER, len(rows)))
-            copies = np.repeat(rows[:, None], len(hidden), axis=1)
-            copies[hidden, range(len(hidden))] = 0.0
-            emissions = self.network.run(copies)[2]
-            lengths = np.full(len(hidden), len(rows), np.intp)
-            each = np.repeat(np.arange(len(hidden)), len(chosen))
-            parts = (
-                np.tile(a[chosen], len(hidden)) for a in (spans.starts, spans.ends, spans.labels)
-            )
-            asked = Spans(each, *parts)
+    def _hidden(
+        self, rows: Floats, spans: Spans, layers: Sequence[Sequence[DirectionTrace]]
+    ) -> tuple[Floats, list[list[Floats]]]:
+        """Hide each token in turn: posteriors [T, N] of the spans, and the influence [T, T] of each
+        direction of each layer, whose traces are those of the whole sentence.
+        """
+        result = np.empty((len(rows), len(spans.rows)))
+        moved = [[np.empty((len(rows), len(rows)), np.float32) for _ in layer] for layer in layers]
+        for part, copies in _copies(rows, 0.0):
+            changed, _, emissions = self.network.run(copies)
+            count = copies.shape[1]
+            lengths = np.full(count, len(rows), np.intp)
+            asked = _for_each(spans, count)
             found = span_posteriors(emissions, lengths, self._crf, asked, self._table)
-            result[begin : begin + len(hidden)] = found.reshape(len(hidden), -1)
+            result[part] = found.reshape(count, -1)
+            for whole, now, into in zip(layers, changed, moved, strict=True):
+                for was, one, shares in zip(whole, now, into, strict=True):
+                    shares[part] = np.linalg.norm(one.cell - was.cell, axis=-1).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            influence = [[m / m.diagonal()[:, None] for m in layer] for layer in moved]
+        for m in (one for layer in influence for one in layer):
+            m[~np.isfinite(m)] = np.nan
+        return result, influence
+
+    def _slopes(self, rows: Floats, spans: Spans) -> Floats:
+        """Return the derivatives [T, N] of the spans' posteriors along each token's row.
+
+        By differences in float64, whose error is that of a step of a millionth: it needs no
+        backward pass of each cell, and costs what hiding does.
+        """
+        exact = rows.astype(np.float64)
+        result = np.empty((len(rows), len(spans.rows)))
+        asked = _for_each(spans, 1)
+        before = self._exact(exact[:, None], asked)
+        for part, copies in _copies(exact, 1.0 + STEP):
+            asked = _for_each(spans, copies.shape[1])
+            moved = self._exact(copies, asked).reshape(copies.shape[1], -1)
+            result[part] = (moved - before) / STEP
         return result
+
+    def _exact(self, rows: Floats, spans: Spans) -> Floats:
+        """Return posteriors [N] in float64."""
+        lengths = np.full(rows.shape[1], len(rows), np.intp)
+        return LogChart(self.network.run(rows)[2], lengths, self._crf).span_posteriors(
+            spans, self._table
+        )
+
+
+def _copies(rows: Floats, factor: float) -> Iterable[tuple[slice, Floats]]:
+    """Yield parts of the tokens, and for each the sentence with its row scaled, [T, part, I]."""
+    for begin in range(0, len(rows), HIDDEN_TOGETHER):
+        part = range(begin, min(begin + HIDDEN_TOGETHER, len(rows)))
+        copies = np.repeat(rows[:, None], len(part), axis=1)
+        copies[part, range(len(part))] *= factor
+        yield slice(part.start, part.stop), copies
+
+
+def _for_each(spans: Spans, copies: int) -> Spans:
+    """Return the spans of one sentence, for each of its copies."""
+    each = np.repeat(np.arange(copies), len(spans.rows))
+    return Spans(each, *(np.tile(a, copies) for a in (spans.starts, spans.ends, spans.labels)))
 
 
 def _only(trace: DirectionTrace) -> DirectionTrace:

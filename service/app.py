@@ -24,6 +24,7 @@ from tagbelt.service.engine.engine import Engine
 from tagbelt.service.models import routes as models
 from tagbelt.service.models.manager import Manager
 from tagbelt.service.models.registry import Registry
+from tagbelt.service.models.small import SmallModels
 from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.metrics import Moment
 from tagbelt.service.telemetry.observe import Observe, Telemetry
@@ -86,6 +87,7 @@ def create_app(
     app.state.settings = settings
     app.state.engine = engine
     app.state.registry = registry
+    app.state.small_models = SmallModels()
     app.state.models = manager
     app.state.health = readiness
     app.state.recorder = telemetry.metrics
@@ -97,6 +99,7 @@ def create_app(
         v1.router,
         stream.router,
         health.router,
+        inspect.plain,
         inspect.router,
         models.router,
         *ADAPTERS,
@@ -122,7 +125,10 @@ class _App(FastAPI):
         schemas = document["components"]["schemas"]
         for name, schema in definitions(stream.SCHEMAS).items():
             schemas.setdefault(name, schema)
-        secure(document)
+        if self.state.keys.required:
+            secure(document)
+        if root := self.state.settings.root_path:
+            document["servers"] = [{"url": root}]
         document["x-problems"] = [
             {"id": kind.slug, "status": kind.status, "title": kind.title, "meaning": kind.meaning}
             for kind in KINDS

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     tls_key_password: SecretStr | None = None
 
+    root_path: str = Field(default="", pattern=r"^(/[\w.~-]+)*$")
+    """The path that a proxy takes off before it asks, such as /ner; clients are told of it."""
+
     # Processes and models.
     workers: int = Field(default=1, ge=1, le=256)
     """Processes that answer requests; they share the machine's cores and the page cache."""

@@ -15,6 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from tagbelt.commands.cli import app
+from tagbelt.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -168,3 +172,44 @@ def test_the_python_and_shell_examples_find_the_same(copy: Path) -> None:
     tagbelt = f"{sys.executable} -m tagbelt"
     piped = json.loads(shell(PIPE.replace(".venv/bin/tagbelt", tagbelt), copy))
     assert [entity["label"] for entity in piped["entities"]] == ["PER", "ORG", "LOC"]
+
+
+CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+
+
+def shape_of(readme: str) -> list[str]:
+    """Headings by their depth and commands without their comments and texts, in order."""
+    parts = re.findall(r"^#+ |```\w+\n.*?```", readme, re.DOTALL | re.MULTILINE)
+    own = re.compile(r',"model":"zh"|"[^"]*"| --model zh\b|\s+#.*$', re.MULTILINE)
+    return [own.sub("", part) for part in parts]
+
+
+def test_both_readmes_have_the_same_headings_and_commands() -> None:
+    assert shape_of(README) == shape_of(CHINESE)
+    assert len(shape_of(README)) > 10
+
+
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("*.zh.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name.endswith(".zh.md")])
+def test_what_chinese_pages_say_to_type_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    english = page.with_name(page.name.replace(".zh.", "."))
+    assert f"]({english.name})" in text[:200]
+    assert f"]({page.name})" in english.read_text(encoding="utf-8")[:200]
+    for name in re.findall(r"TAGBELT_([A-Z_]+)", text):
+        assert name.lower() in Settings.model_fields or name in ("DATA", "MODELS", "PREFIX")
+    for command, rest in re.findall(r"^\.venv/bin/tagbelt (\w+) (.*)", text, re.MULTILINE):
+        options = get_command(app).commands[command]
+        if hasattr(options, "commands"):
+            options = options.commands[rest.split()[0]]
+        known = {name for option in options.params for name in option.opts}
+        asked = re.findall(r" (--[a-z-]+)", rest.partition("  #")[0])
+        assert set(asked) <= known, f"{command} {rest}"

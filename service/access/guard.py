@@ -58,6 +58,7 @@ TABLE = (
     ScopeRow("GET", "/v1/models", Need.TAG),
     ScopeRow("POST", "/v1/tag", Need.TAG),
     ScopeRow("POST", "/v1/tag/stream", Need.TAG),
+    ScopeRow("GET", "/v1/inspect", Need.TAG),
     ScopeRow("POST", "/v1/inspect", Need.TAG),
     ScopeRow("GET", "/v2", Need.TAG),
     ScopeRow(ANY, "/v2/*", Need.TAG),

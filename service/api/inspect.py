@@ -13,9 +13,16 @@ from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import JsonRoute
 from tagbelt.service.api.describe import errors
 from tagbelt.service.api.problems import ProblemError
-from tagbelt.service.api.schemas import INSPECT_EXAMPLE, InspectReply, InspectRequest
+from tagbelt.service.api.schemas import (
+    INSPECT_EXAMPLE,
+    InspectOffer,
+    InspectReply,
+    InspectRequest,
+    SmallModel,
+)
 from tagbelt.service.api.tagging import ItemFault, Query, ask, text_fault
 from tagbelt.service.models.served import Served
+from tagbelt.service.models.small import SmallModels, small_models
 from tagbelt.service.settings import ENV_PREFIX, Settings
 
 PATH = "/v1/inspect"
@@ -23,6 +30,29 @@ MOST_CHARACTERS = 4096
 """Code points of a text; a longer one is refused before it is tokenized."""
 
 router = APIRouter(route_class=JsonRoute)
+plain = APIRouter()
+
+
+@plain.get(
+    PATH,
+    tags=["tagging"],
+    summary="Whether models can be looked into here",
+    response_model=InspectOffer,
+    responses=errors(404),
+)
+async def offer(request: Request) -> InspectOffer:
+    """Answers how long a text may be, and which small models are there to be looked into.
+
+    The small models are there to compare cells with: they have the same data, size and training,
+    and can be named here alone. Where looking inside is turned off, the answer is 404.
+    """
+    limit = _limit(request)
+    headers = await asyncio.to_thread(small_models)
+    small = [
+        SmallModel(name=name, language=header.language, cell=str(header.model["encoder"]["cell"]))
+        for name, header in headers.items()
+    ]
+    return InspectOffer(tokens=limit, small_models=small)
 
 
 @router.post(
@@ -42,16 +72,14 @@ async def inspect(
     texts are short, and the work waits in the same queue, counted as what it costs.
     """
     settings: Settings = request.app.state.settings
-    if not settings.inspect_tokens:
-        detail = f"looking inside is turned off here: {ENV_PREFIX}INSPECT_TOKENS is 0"
-        raise ProblemError(problems.NOT_FOUND, detail)
+    limit = _limit(request)
     if len(body.text) > MOST_CHARACTERS:
         detail = f"the text has {len(body.text)} characters and the limit is {MOST_CHARACTERS}"
         raise ProblemError(problems.TOO_LONG, detail)
     if fault := text_fault(body.text, settings):
         raise ProblemError(fault.kind, fault.detail)
-    (served,) = request.app.state.registry.route([body.text], body.model)
-    await asyncio.to_thread(_check, served, body.text, settings.inspect_tokens)
+    served = await _model(request, body)
+    await asyncio.to_thread(_check, served, body.text, limit)
     query = Query([body.text], field="text", served=served, inspect="all" if body.occlude else ())
     answer = await ask(request, query)
     (outcome,) = answer.outcomes
@@ -60,6 +88,28 @@ async def inspect(
     assert outcome.inspection is not None  # it was asked for
     content = await asyncio.to_thread(_reply, outcome.inspection, served, vectors=body.vectors)
     return Response(content, media_type="application/json", headers=answer.headers)
+
+
+def _limit(request: Request) -> int:
+    """The tokens that a text may have. Raises ProblemError where looking inside is off."""
+    limit: int = request.app.state.settings.inspect_tokens
+    if not limit:
+        detail = f"looking inside is turned off here: {ENV_PREFIX}INSPECT_TOKENS is 0"
+        raise ProblemError(problems.NOT_FOUND, detail)
+    return limit
+
+
+async def _model(request: Request, body: InspectRequest) -> Served:
+    """The model that is served by that name, or else the small one. Raises ProblemError."""
+    try:
+        (served,) = request.app.state.registry.route([body.text], body.model)
+    except ProblemError:
+        small: SmallModels = request.app.state.small_models
+        if body.model is None or body.model not in small_models():
+            raise
+        return await asyncio.to_thread(small.get, body.model)
+    found: Served = served
+    return found
 
 
 def _check(served: Served, text: str, limit: int) -> None:

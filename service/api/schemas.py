@@ -142,11 +142,13 @@ class InspectRequest(BaseModel):
     text: str = Field(description="One text, a sentence or two.")
     model: Name | None = Field(
         default=None,
-        description="A name from /v1/models, name@version, or auto: by the language of the text.",
+        description="A name from /v1/models, name@version, auto: by the language of the text, or "
+        "the name of a small model from GET /v1/inspect.",
     )
     occlude: bool = Field(
         default=False,
-        description="Tell of every entity which tokens it rests on: each is hidden in turn.",
+        description="Tell of every entity which tokens it rests on, and how far each token is "
+        "remembered: each is hidden in turn.",
     )
     vectors: bool = Field(default=False, description="Answer with whole vectors, not norms alone.")
 
@@ -330,6 +332,10 @@ class InspectedDirection(_Reply):
     reach: list[int] | None = Field(
         description="Over how many more tokens at least half of it is carried."
     )
+    influence: list[list[float]] | None = Field(
+        description="How much of a token (row) is in the memory at another, if asked for: how far "
+        "the memory there departs when the token is hidden, as a share of how far it does at it."
+    )
     vectors: dict[str, list[list[float]]] | None = Field(
         default=None, description="Gates, candidate, cell and state of each unit, when asked for."
     )
@@ -340,6 +346,10 @@ class InspectedEntity(TaggedEntity):
 
     rests_on: list[float] | None = Field(
         description="By how much its probability falls when a token is hidden, when asked for."
+    )
+    gradient: list[float] | None = Field(
+        description="The derivative of its probability along what is read of each token, when "
+        "asked for."
     )
 
 
@@ -358,6 +368,23 @@ class InspectedSentence(_Reply):
     )
     marginals: list[list[float]] = Field(description="Probabilities of every tag.")
     entities: list[InspectedEntity] = Field(description="Those of the best path.")
+
+
+class SmallModel(_Reply):
+    """A model that is there to be looked into, and does not tag."""
+
+    name: str = Field(description="What `model` of the request is to say.")
+    language: str = Field(description="A language tag such as `en`.")
+    cell: str = Field(description="Its recurrent cell.")
+
+
+class InspectOffer(_Reply):
+    """What can be looked into here."""
+
+    tokens: int = Field(description="Tokens that a text may have.")
+    small_models: list[SmallModel] = Field(
+        description="Small models of several cells, trained alike, to compare cells with."
+    )
 
 
 class InspectReply(_Reply):

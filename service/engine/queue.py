@@ -32,9 +32,9 @@ Outcome = Annotation | Failure
 # takes about 1.3 us, marginals 5 more, and a path of a long sentence 1.3 (of a short one more).
 _MARGINALS_PRICE = 5
 _PATH_PRICE = 2
-# Looking inside takes about 1 ms a token, and 7 when each token is hidden in turn.
+# Looking inside takes about 1 ms a token, and 11 when each token is hidden and lengthened in turn.
 _INSPECT_PRICE = 800
-_OCCLUDE_PRICE = 5000
+_OCCLUDE_PRICE = 8000
 
 
 # Of a reply's size: what the likely tags of a token take beside a tag, and an entity, of a reading.

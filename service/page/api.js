@@ -1,6 +1,13 @@
 // Calls of the API: one way to ask, one shape of error, patience when the server is busy.
 
 import { session } from "./storage.js";
+import { t } from "./words.js";
+
+// Where the service is: below a prefix where a proxy puts it there.
+const ROOT = new URL("../", import.meta.url);
+
+// The address of an endpoint, such as "/v1/tag".
+export const addressOf = (path) => ROOT.href + path.slice(1);
 
 const KEY = "key";
 const LONGEST_WAIT = 60; // seconds
@@ -12,7 +19,7 @@ export const setApiKey = (key) => (key ? session.set(KEY, key) : session.remove(
 export class Problem extends Error {
   constructor({ title, detail = "", status = 0, type = "", errors = [] }, retryAfter = null) {
     super(title);
-    Object.assign(this, { title, detail, status, type, errors, retryAfter });
+    Object.assign(this, { title, detail, status, type, errors, retryAfter, isOurs: false });
   }
 
   // Is the server merely busy, so that waiting helps?
@@ -21,17 +28,17 @@ export class Problem extends Error {
   }
 }
 
-const unreachable = () => new Problem({
-  title: "The server cannot be reached",
-  detail: "Is it still running, and are you online?",
-});
+// An error that this page itself tells.
+function ours(title, detail, status = 0) {
+  return Object.assign(new Problem({ title, detail, status }), { isOurs: true });
+}
 
 async function answered(path, options) {
   try {
-    return await fetch(path, options);
+    return await fetch(addressOf(path), options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw unreachable();
+    throw ours(t("problem.unreachable"), t("problem.unreachable.detail"));
   }
 }
 
@@ -40,7 +47,7 @@ async function parsed(response) {
     return await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    return { title: `The server answered ${response.status}`, detail: "That was not JSON.", status: response.status };
+    throw ours(t("problem.status", { status: `${response.status}` }), t("problem.status.detail"), response.status);
   }
 }
 

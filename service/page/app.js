@@ -2,22 +2,25 @@
 
 import { $, element, toast } from "./dom.js";
 import { callPatiently, Problem } from "./api.js";
-import { watchTheme } from "./appearance.js";
+import { showTheme, watchTheme } from "./appearance.js";
 import { hideDetails, watchDetails } from "./details.js";
 import { askForKey, hideError, needsKey, showError, watchKey } from "./errors.js";
 import { EXAMPLES } from "./examples.js";
 import { watchFiles } from "./filecards.js";
 import { inWords, asMembers, showLeast, watchLeast } from "./filter.js";
-import { chooseModel, chosenModel, currentLanguages, loadModels, requestLabels, showCard } from "./models.js";
+import { chooseModel, chosenModel, currentLanguages, loadModels, requestLabels, showCard, showModels } from "./models.js";
 import { URL_PATH, bodyFor } from "./request.js";
-import { clearResult, refresh, setStale, showResult } from "./result.js";
+import { answeredBy, clearResult, refresh, setStale, showResult } from "./result.js";
 import { settingsFromLink, watchShare } from "./share.js";
 import { lasting } from "./storage.js";
 import { currentTab, watchTabs } from "./tabs.js";
+import { t, watchLanguage } from "./words.js";
 
 const PAUSE = 250; // milliseconds without a key before what was typed is tagged
 const LONGEST_LIVE = 2000; // characters; longer texts wait for the button
 const TRIES = 4;
+
+let inside; // the tab's module, fetched when it is first opened
 
 const state = {
   text: null, // what was tagged last
@@ -45,7 +48,7 @@ function stop() {
 function showWait(seconds) {
   $("answer").hidden = false;
   $("status").textContent =
-    `The server is busy. Trying again in ${Math.max(1, Math.ceil(seconds))} s; Esc gives up.`;
+    t("busy", { seconds: Math.max(1, Math.ceil(seconds)) });
 }
 
 async function ask(body, signal) {
@@ -78,7 +81,15 @@ async function present() {
     }
     if (state.controller !== controller) return;
     hideError();
-    showResult(state.answers.get(key));
+    const answer = state.answers.get(key);
+    showResult(answer);
+    if (currentTab() === "inside") {
+      setBusy(true);
+      inside ??= await import("./insidetab.js");
+      await inside.lookInside({ text: state.text, model: chosenModel(), answered: answeredBy(answer), signal: controller.signal });
+    } else {
+      inside?.leaveInside();
+    }
   } catch (error) {
     if (error.name === "AbortError" || state.controller !== controller) return;
     fail(error);
@@ -107,7 +118,7 @@ function forget() {
 function showLength() {
   const { value } = $("text");
   const length = value.length > 100000 ? value.length : [...value].length;
-  $("length").textContent = `${length.toLocaleString("en")} ${length === 1 ? "character" : "characters"}`;
+  $("length").textContent = t("text.length", { n: length });
   $("clear").hidden = value === "";
 }
 
@@ -169,10 +180,10 @@ async function again() {
 
 function escape() {
   if (hideDetails()) return;
-  if (stop()) toast("Stopped.");
+  if (stop()) toast(t("stopped"));
   else if (document.activeElement === $("text") && $("text").value) {
     clearText();
-    toast("Cleared. Undo brings the text back.");
+    toast(t("text.cleared"));
   }
 }
 
@@ -228,12 +239,20 @@ function watchCopies() {
     button.hidden = !navigator.clipboard; // there only where the page is secure or local
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText($(button.dataset.copies).textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      button.textContent = t("copied");
+      setTimeout(() => { button.textContent = t("copy"); }, 1500);
     });
   }
 }
 
+function relabel() {
+  showTheme();
+  showLength();
+  showModels();
+  if (state.text !== null) present(); // what was asked for is still here
+}
+
+watchLanguage(relabel);
 watchTheme();
 watchDetails();
 watchTabs(present);

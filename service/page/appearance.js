@@ -2,17 +2,18 @@
 
 import { $ } from "./dom.js";
 import { lasting } from "./storage.js";
+import { t } from "./words.js";
 
 const NEXT = { system: "light", light: "dark", dark: "system" };
-const NAMES = { system: "System", light: "Light", dark: "Dark" };
+const NAMES = { system: "theme.system", light: "theme.light", dark: "theme.dark" };
 
 const current = () => document.documentElement.dataset.theme ?? "system";
 
-function show() {
-  const name = NAMES[current()];
+export function showTheme() {
+  const name = t(NAMES[current()]);
   $("theme-name").textContent = name;
-  $("theme").setAttribute("aria-label", `Theme: ${name}`);
-  $("theme").title = `Theme: ${name}. Switches to ${NAMES[NEXT[current()]]}.`;
+  $("theme").setAttribute("aria-label", t("theme.label", { name }));
+  $("theme").title = t("theme.hint", { name, next: t(NAMES[NEXT[current()]]) });
 }
 
 export function watchTheme() {
@@ -25,7 +26,7 @@ export function watchTheme() {
       document.documentElement.dataset.theme = next;
       lasting.set("theme", next);
     }
-    show();
+    showTheme();
   });
-  show();
+  showTheme();
 }

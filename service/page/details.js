@@ -2,6 +2,7 @@
 
 import { $, bar, element, percent } from "./dom.js";
 import { hueOf, meaning } from "./labels.js";
+import { t } from "./words.js";
 
 const MARGIN = 8;
 let shownFor = null;
@@ -19,10 +20,10 @@ function content(entity, utf16) {
     element("p", { class: "details-head" }, element("bdi", { class: "name" }, text),
       element("span", { class: "tag", "data-hue": hue }, label)),
     element("dl", {},
-      ...(meaning(label) ? row("Means", meaning(label)) : []),
-      ...row("Score", bar(score, hue), percent(score)),
-      ...row("Characters", `${start} to ${end}`),
-      ...(differs ? row("UTF-16", `${utf16[0]} to ${utf16[1]}`) : [])),
+      ...(meaning(label) ? row(t("details.means"), meaning(label)) : []),
+      ...row(t("table.score"), bar(score, hue), percent(score)),
+      ...row(t("details.characters"), t("details.span", { start: `${start}`, end: `${end}` })),
+      ...(differs ? row("UTF-16", t("details.span", { start: `${utf16[0]}`, end: `${utf16[1]}` })) : [])),
   ];
 }
 

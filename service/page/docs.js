@@ -1,9 +1,11 @@
 // The API's description, made from /openapi.json: endpoints by group, fields, examples, problems.
 
 import { $, cell, element, table } from "./dom.js";
-import { watchTheme } from "./appearance.js";
+import { addressOf } from "./api.js";
+import { showTheme, watchTheme } from "./appearance.js";
 import { between, fieldCells, paragraphs, prose, schemaNodes, useSchemas } from "./schema.js";
 import { curlFor } from "./request.js";
+import { watchLanguage } from "./words.js";
 
 const HUES = { get: 1, post: 0, put: 2, patch: 2, delete: 4 };
 const METHODS = Object.keys(HUES);
@@ -34,7 +36,7 @@ function examplesOf(content) {
 function requestNodes(path, method, body, isOpen) {
   return Object.entries(body.content).flatMap(([media, content]) => {
     const [first, ...others] = examplesOf(content);
-    const command = first ? [code(curlFor(location.origin + path, { method, media, value: first.value }))] : [];
+    const command = first ? [code(curlFor(addressOf(path), { method, media, value: first.value }))] : [];
     return [
       ...command,
       ...others.map(({ summary, value }) => element("details", {},
@@ -146,9 +148,10 @@ function show(api) {
     element("div", { class: "group" }, element("h2", {}, "For all")), ...keys, problems(api));
 }
 
+watchLanguage(showTheme);
 watchTheme();
 try {
-  show(await (await fetch("/openapi.json")).json());
+  show(await (await fetch(addressOf("/openapi.json"))).json());
 } catch (error) {
   const text = "The description in /openapi.json cannot be read.";
   $("content").append(element("p", { class: "card error", role: "alert" }, text));

@@ -1,5 +1,7 @@
 // Small things of the document. Elements only, never markup: text goes in by textContent.
 
+import { languageTag, t } from "./words.js";
+
 export const $ = (id) => document.getElementById(id);
 
 export function element(name, attributes = {}, ...children) {
@@ -37,17 +39,14 @@ export function percent(score) {
   return `${(100 * score).toFixed(score === 0 || score === 1 ? 0 : 1)}%`;
 }
 
-export const whole = (number) => number.toLocaleString("en");
-
-export const count = (number, one, many = `${one}s`) =>
-  `${whole(number)} ${number === 1 ? one : many}`;
+export const whole = (number) => number.toLocaleString(languageTag());
 
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : whole(Math.round(value))} ms`;
 
 export function bytes(size) {
-  const steps = ["bytes", "kB", "MB", "GB"];
+  const steps = ["", "kB", "MB", "GB"];
   const step = size < 1000 ? 0 : Math.min(3, Math.floor(Math.log10(size) / 3));
-  return step ? `${(size / 1000 ** step).toFixed(1)} ${steps[step]}` : count(size, "byte");
+  return step ? `${(size / 1000 ** step).toFixed(1)} ${steps[step]}` : t("bytes", { n: size });
 }
 
 // Shows `rows` a screenful at a time: tens of thousands at once would freeze the page.
@@ -58,7 +57,7 @@ export function growing(rows, make, into, step = 200) {
     into.append(...rows.slice(shown, shown + step).map((row, index) => make(row, shown + index)));
     shown = Math.min(rows.length, shown + step);
     more.hidden = shown === rows.length;
-    more.textContent = `Show more (${whole(rows.length - shown)} left)`;
+    more.textContent = t("table.more", { n: rows.length - shown });
   };
   more.addEventListener("click", grow);
   grow();

@@ -2,6 +2,7 @@
 
 import { $, element } from "./dom.js";
 import { apiKey, setApiKey } from "./api.js";
+import { t } from "./words.js";
 
 export function hideError() {
   $("error").hidden = true;
@@ -10,15 +11,20 @@ export function hideError() {
 export function showError(problem, { canRetry = true } = {}) {
   if (!(problem.title)) throw problem; // a fault of this page, not an answer
   const { title, detail, type, errors, retryAfter } = problem;
+  // What a server says is English; what this page says is in its own language.
+  for (const id of ["error-title", "error-detail", "error-fields"]) {
+    if (problem.isOurs) $(id).removeAttribute("lang");
+    else $(id).lang = "en";
+  }
   $("error-title").textContent = title;
   $("error-detail").textContent =
-    retryAfter === null ? detail : `${detail} (it asks to wait ${retryAfter} s)`;
+    retryAfter === null ? detail : `${detail} ${t("problem.wait", { seconds: retryAfter })}`;
   $("error-fields").replaceChildren(...(errors ?? []).map((field) =>
     element("li", {}, element("code", {}, field.pointer), ` ${field.detail}`)));
   $("error-fields").hidden = (errors ?? []).length < 2; // the detail tells of the first
   $("retry").hidden = !canRetry;
   $("error-about").hidden = !type.startsWith("/docs#");
-  if (!$("error-about").hidden) $("error-about").href = type;
+  if (!$("error-about").hidden) $("error-about").href = type.slice(1); // from this page, wherever a proxy puts it
   $("error").hidden = false;
 }
 
@@ -27,8 +33,8 @@ export const needsKey = (problem) => problem.status === 401;
 export function askForKey(problem) {
   const refused = apiKey() !== "";
   $("key-why").textContent = refused
-    ? `The key was not accepted. ${problem.detail}`
-    : "Whoever runs it gives keys out. Without one nothing is tagged here.";
+    ? `${t("key.refused")} ${problem.detail}`
+    : t("key.none");
   $("key-card").hidden = false;
   $("key-forget").hidden = !refused;
   $("key").value = "";
@@ -45,7 +51,7 @@ export function watchKey(onKey) {
     event.preventDefault();
     const key = $("key").value.trim();
     if (!/^[!-~]+$/.test(key)) {
-      $("key-why").textContent = "That is no key: keys are letters, digits and signs, without spaces.";
+      $("key-why").textContent = t("key.malformed");
       return;
     }
     setApiKey(key);
@@ -61,7 +67,7 @@ export function watchKey(onKey) {
   });
   $("key-open").addEventListener("click", () => {
     $("key-card").hidden = !$("key-card").hidden;
-    $("key-why").textContent = "Another key replaces the one in use.";
+    $("key-why").textContent = t("key.replaces");
     $("key-forget").hidden = false;
     if (!$("key-card").hidden) $("key").focus();
   });

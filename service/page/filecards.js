@@ -1,13 +1,12 @@
 // Files: dropped or chosen, tagged one after the other, each with a card of its own.
 
-import { $, bytes, count, element, percent, toast, whole } from "./dom.js";
+import { $, bytes, element, percent, toast, whole } from "./dom.js";
 import { apiKey } from "./api.js";
 import { bare, kindOf } from "./formats.js";
 import { Job } from "./job.js";
 import { hueOf } from "./labels.js";
 import { markedNodes } from "./marked.js";
-
-const TAKEN = ".txt, .conll, .bio, .iob, .tsv, .jsonl and .ndjson files";
+import { t } from "./words.js";
 
 let last = Promise.resolve(); // files wait for the one before
 
@@ -38,24 +37,22 @@ const sample = (entry) => element("li", { dir: "auto" }, ...markedNodes(...asTex
 
 function failures({ failures: number, listed }) {
   const rows = listed.map(({ line, error }) =>
-    element("li", {}, element("strong", {}, `Line ${whole(line)}`), ` ${error}`));
+    element("li", {}, element("strong", {}, t("files.line", { n: line })), " ", element("span", { lang: "en" }, error)));
   const left = number - listed.length;
   return element("details", { class: "failures", open: number <= 5 },
-    element("summary", {}, `${count(number, "line")} could not be tagged`),
-    element("ul", {}, ...rows, ...(left ? [element("li", {}, `and ${whole(left)} more`)] : [])));
+    element("summary", {}, t("files.failed", { n: number })),
+    element("ul", {}, ...rows, ...(left ? [element("li", {}, t("files.andmore", { n: left }))] : [])));
 }
 
 const found = ({ entities }) => [...entities].sort().map(([label, number]) =>
   element("span", { class: "tally", "data-hue": hueOf(label) },
     element("span", { class: "dot", "aria-hidden": "true" }), `${label} ${whole(number)}`));
 
-const unit = ({ kind }) => (kind === "conll" ? "sentence" : "line");
-
 // The card of one file; it is made anew at each step, but for the bar, the buttons and the note.
 class Card {
   constructor(file, words) {
-    this.bar = element("progress", { max: String(Math.max(1, file.size)), value: "0", "aria-label": `Progress of ${file.name}` });
-    this.share = element("span", { class: "quiet tabular" }, "waiting");
+    this.bar = element("progress", { max: String(Math.max(1, file.size)), value: "0", "aria-label": t("files.progress", { name: file.name }) });
+    this.share = element("span", { class: "quiet tabular" }, t("files.waiting"));
     this.line = element("p", { class: "quiet tabular" });
     this.found = element("p", { class: "row tallies" });
     this.failed = element("div");
@@ -73,9 +70,10 @@ class Card {
   progress(job) {
     const share = job.file.size ? job.done / job.file.size : 1;
     this.bar.value = job.file.size ? job.done : 1;
-    this.share.textContent = job.state === "running" ? percent(Math.floor(1000 * share) / 1000) : job.state;
+    this.share.textContent = job.state === "running" ? percent(Math.floor(1000 * share) / 1000) : t(`files.${job.state}`);
     const rate = job.items / Math.max(0.001, (performance.now() - job.started) / 1000);
-    this.line.textContent = `${count(job.items, unit(job))}, ${whole(Math.round(rate))} a second`;
+    this.line.textContent = t(job.kind === "conll" ? "files.sentences" : "files.lines",
+      { n: job.items, rate: Math.round(rate) });
     this.note.textContent = "";
     this.found.replaceChildren(...found(job));
     if (job.samples.length > this.samples.childElementCount) this.samples.replaceChildren(...job.samples.map(sample));
@@ -87,7 +85,7 @@ class Card {
 
 function downloads(job) {
   const name = `${bare(job.file.name)}.tagged`;
-  const save = (format) => button(`Download .${format}`, () => download(job.result(format), `${name}.${format}`), format === "jsonl" && job.kind === "conll" ? "" : "primary");
+  const save = (format) => button(t("files.download", { format }), () => download(job.result(format), `${name}.${format}`), format === "jsonl" && job.kind === "conll" ? "" : "primary");
   return job.kind === "conll" ? [save("conll"), save("jsonl")] : [save("jsonl")];
 }
 
@@ -96,15 +94,15 @@ function finish(job, card) {
     if (!job.problem.title && job.problem.name !== "NotReadableError") throw job.problem;
     card.note.textContent = job.problem.title
       ? `${job.problem.title}. ${job.problem.detail}`
-      : "The file can no longer be read. Choose it again.";
+      : t("files.unreadable");
   }
   card.buttons.replaceChildren(...(job.items ? downloads(job) : []),
-    button("Remove", () => {
+    button(t("files.remove"), () => {
       card.node.remove();
       $("files").hidden = !$("jobs").childElementCount;
     }));
   $("files-status").textContent =
-    `${job.file.name}: ${job.state}, ${count(job.items, unit(job))}, ${count(job.failures, "failure")}`;
+    t("files.status", { name: job.file.name, state: t(`files.${job.state}`), n: job.items, failures: job.failures });
 }
 
 // Shows why a file waits for a person, until they let it go on or stop it.
@@ -112,8 +110,8 @@ function stuck(card, job, askForKey) {
   return (problem, signal) => new Promise((resolve, reject) => {
     if (problem.status === 401) askForKey(problem);
     const before = apiKey();
-    card.note.textContent = `${problem.title}. ${problem.status === 401 ? "Give a key, then continue." : problem.detail}`;
-    const go = button("Continue", () => {
+    card.note.textContent = `${problem.title}. ${problem.status === 401 ? t("files.givekey") : problem.detail}`;
+    const go = button(t("files.continue"), () => {
       if (problem.status === 401 && apiKey() === before) {
         askForKey(problem);
         return;
@@ -133,10 +131,10 @@ function begin(file, request, askForKey) {
   $("files").hidden = false;
   const job = new Job(file, request, {
     progress: (running) => card.progress(running),
-    wait: (seconds) => { card.note.textContent = `The server is busy; going on in ${Math.max(1, Math.ceil(seconds))} s.`; },
+    wait: (seconds) => { card.note.textContent = t("files.busy", { seconds: Math.max(1, Math.ceil(seconds)) }); },
     stuck: (...args) => stuck(card, job, askForKey)(...args),
   });
-  card.buttons.append(button("Stop", () => job.stop()));
+  card.buttons.append(button(t("files.stop"), () => job.stop()));
   last = last.then(async () => {
     job.started = performance.now();
     await job.run();
@@ -148,7 +146,7 @@ function begin(file, request, askForKey) {
 export function watchFiles(choices, askForKey) {
   const take = (files) => {
     const good = [...files].filter(({ name }) => kindOf(name));
-    if (good.length < files.length) toast(`Taken are ${TAKEN}.`);
+    if (good.length < files.length) toast(t("files.taken"));
     for (const file of good) begin(file, choices(), askForKey);
     if (good.length) $("files").scrollIntoView({ block: "nearest" });
   };

@@ -2,6 +2,7 @@
 
 import { $, element } from "./dom.js";
 import { hueOf, meaning } from "./labels.js";
+import { t } from "./words.js";
 
 export const filter = { off: new Set(), least: 0 };
 
@@ -19,7 +20,7 @@ export function asMembers(labels) {
 // In words, for what a file is tagged with; empty when nothing is left out.
 export function inWords(labels) {
   const { labels: on, min_score: least } = asMembers(labels);
-  const parts = [on?.join(", "), least && `score at least ${Math.round(100 * least)}%`];
+  const parts = [on?.join(", "), least && t("files.least", { share: `${Math.round(100 * least)}%` })];
   return parts.filter(Boolean).join(", ");
 }
 

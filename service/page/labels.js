@@ -1,20 +1,16 @@
 // Entity labels: what they mean, and their colours, the same for every model.
 
-const MEANINGS = {
-  PER: "Person", PERSON: "Person", NAME: "Person", LOC: "Place", GPE: "Country, city or state",
-  ORG: "Organisation", MISC: "Other name", NORP: "Nationality or group", FAC: "Building or road",
-  EVENT: "Event", PRODUCT: "Product", WORK_OF_ART: "Work of art", LAW: "Law",
-  LANGUAGE: "Language", DATE: "Date", TIME: "Time", MONEY: "Money", PERCENT: "Percentage",
-  QUANTITY: "Quantity", ORDINAL: "Ordinal", CARDINAL: "Number", CONT: "Country",
-  EDU: "Degree", PRO: "Subject", RACE: "Ethnicity", TITLE: "Job title",
-};
+import { hasWords, t } from "./words.js";
 
 // Hues of the style sheet. Labels that mean the same share one, so that models can be compared.
 const KNOWN = { PER: 0, PERSON: 0, NAME: 0, LOC: 1, GPE: 1, ORG: 2, MISC: 3 };
 const HUES = 8;
 const given = new Map();
 
-export const meaning = (label) => MEANINGS[label.toUpperCase()] ?? "";
+export function meaning(label) {
+  const key = `meaning.${label.toUpperCase()}`;
+  return hasWords(key) ? t(key) : "";
+}
 
 export function hueOf(label) {
   if (label in KNOWN) return KNOWN[label];

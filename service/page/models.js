@@ -3,15 +3,16 @@
 import { $, element } from "./dom.js";
 import { call } from "./api.js";
 import { hueOf, meaning } from "./labels.js";
+import { languageTag, t } from "./words.js";
 
 const AUTO = "auto";
-const NAMES = { word: "words", character: "characters" };
+const UNITS = { word: "model.tags.word", character: "model.tags.character" };
 let served = [];
 let standard = "";
 
-const languages = new Intl.DisplayNames(["en"], { type: "language", fallback: "code" });
-
-const languageOf = ({ language }) => (language ? languages.of(language) : "Not stated");
+const languageOf = ({ language }) => (language
+  ? new Intl.DisplayNames([languageTag()], { type: "language", fallback: "code" }).of(language)
+  : t("model.unstated"));
 
 const spelled = ({ name, version }) => `${name}@${version}`;
 
@@ -48,21 +49,21 @@ function labelChips(labels) {
 function card(model) {
   const licence = model.licence ?? model.license;
   return [
-    element("p", { class: "model-name" }, model.name, element("span", { class: "quiet" }, ` version ${model.version}`)),
-    element("p", {}, model.description || "No description."),
+    element("p", { class: "model-name" }, model.name, element("span", { class: "quiet" }, ` ${t("model.version", { version: model.version })}`)),
+    element("p", {}, model.description || t("model.undescribed")),
     element("p", { class: "row tags" }, ...labelChips(model.labels)),
     element("dl", { class: "facts" },
-      row("Language", languageOf(model)),
-      row("Tags", NAMES[model.unit] ?? model.unit),
+      row(t("model.language"), languageOf(model)),
+      row(t("model.tags"), model.unit in UNITS ? t(UNITS[model.unit]) : model.unit),
       ...Object.entries(model.metrics ?? {}).map(figure).filter(Boolean),
-      ...(licence ? [row("Licence", licence)] : []),
-      row("Digest", element("code", { title: model.digest }, model.digest.slice(0, 12)))),
+      ...(licence ? [row(t("model.licence"), licence)] : []),
+      row(t("model.digest"), element("code", { title: model.digest }, model.digest.slice(0, 12)))),
   ];
 }
 
 function autoCard() {
   return [
-    element("p", {}, "Takes the model that fits the script of each text: a model of Chinese where most letters are Han, another one otherwise."),
+    element("p", {}, t("model.auto.about")),
     element("ul", { class: "models" }, ...served.map((model) => element("li", {},
       element("span", { class: "model-name" }, model.name), element("span", { class: "quiet" }, ` ${languageOf(model)}`),
       element("span", { class: "row tags" }, ...labelChips(model.labels))))),
@@ -75,17 +76,14 @@ export function showCard() {
 }
 
 const option = (value, text, isDefault) =>
-  element("option", { value }, isDefault ? `${text} (default)` : text);
+  element("option", { value }, isDefault ? t("model.default", { name: text }) : text);
 
 // Several versions of one model are told apart by name@version.
-function options() {
-  const names = served.map(({ name }) => name);
-  return served.map((model) => {
-    const several = names.indexOf(model.name) !== names.lastIndexOf(model.name);
-    return option(several ? spelled(model) : model.name, several ? spelled(model) : model.name,
-      model.name === standard && !several);
-  });
-}
+const chosenName = (model) =>
+  (served.filter(({ name }) => name === model.name).length > 1 ? spelled(model) : model.name);
+
+const options = () => served.map((model) =>
+  option(chosenName(model), chosenName(model), chosenName(model) === standard));
 
 export function chooseModel(name) {
   if ([...$("model").options].some(({ value }) => value === name)) $("model").value = name;
@@ -99,8 +97,22 @@ export async function loadModels() {
   served = reply.models.filter(({ state = "loaded" }) => state === "loaded");
   standard = reply.default;
   const several = new Set(served.map(({ language }) => language)).size > 1;
-  $("model").replaceChildren(...(served.length > 1 ? [option(AUTO, "auto (by script)")] : []), ...options());
-  $("model-choice").hidden = served.length < 2;
+  showModels();
   chooseModel(several ? AUTO : standard);
   if (before) chooseModel(before); // asked for again, behind an error
 }
+
+// The list of models and the card, in the language of the page; what is chosen stays.
+export function showModels() {
+  const before = $("model").value;
+  $("model").replaceChildren(...(served.length > 1 ? [option(AUTO, t("model.auto"))] : []), ...options());
+  $("model-choice").hidden = served.length < 2;
+  if (before) chooseModel(before);
+}
+
+// The language of the model that answered, by name@version; "" where it is not known.
+export const languageOfModel = (full) => served.find((model) => spelled(model) === full)?.language ?? "";
+
+// All that are served, as {name, language}; one without versions of its own by its bare name.
+export const servedModels = () => served.map((model) =>
+  ({ name: chosenName(model), language: model.language }));

@@ -2,6 +2,7 @@
 
 import { $, bar, element, percent } from "./dom.js";
 import { mark } from "./marked.js";
+import { t } from "./words.js";
 
 const same = (a, b) => a.start === b.start && a.end === b.end && a.label === b.label;
 
@@ -51,15 +52,15 @@ function piece(points, start, end, entities) {
 }
 
 const names = (entities) =>
-  entities.map(({ text, label }) => `${text} as ${label}`).join(" and ") || "no name";
+  entities.map(({ text, label }) => t("readings.as", { text, label })).join(t("readings.and")) || t("readings.noname");
 
 function inWords(was, is) {
   const [a, b] = [was[0], is[0]];
   if (was.length === 1 && is.length === 1 && a.start === b.start && a.end === b.end) {
-    return `${b.label} instead of ${a.label}`;
+    return t("readings.instead", { is: b.label, was: a.label });
   }
-  if (!is.length) return `No name here, instead of ${names(was)}`;
-  return was.length ? `${names(is)}, instead of ${names(was)}` : "A name that the best reading has not";
+  if (!is.length) return t("readings.not", { was: names(was) });
+  return was.length ? t("readings.other", { is: names(is), was: names(was) }) : t("readings.new");
 }
 
 function difference(points, { start, end, was, is }) {
@@ -71,9 +72,9 @@ function difference(points, { start, end, was, is }) {
 }
 
 function bestReading({ entities }) {
-  if (!entities.length) return [element("p", { class: "quiet" }, "No names at all.")];
+  if (!entities.length) return [element("p", { class: "quiet" }, t("readings.nothing"))];
   return [element("p", { class: "quote names" }, ...entities.slice(0, 40).map((entity) => mark(entity, entity.text)),
-    entities.length > 40 ? ` and ${entities.length - 40} more` : "")];
+    entities.length > 40 ? t("readings.more", { n: entities.length - 40 }) : "")];
 }
 
 function reading(points, path, index, best) {
@@ -82,7 +83,7 @@ function reading(points, path, index, best) {
     : differences(best.entities, path.entities).map((place) => difference(points, place));
   return element("li", { class: "reading" },
     element("div", { class: "reading-head" },
-      element("span", { class: "rank" }, index === 0 ? "Best" : `${index + 1}`),
+      element("span", { class: "rank" }, index === 0 ? t("readings.best") : `${index + 1}`),
       bar(path.score, index === 0 ? 0 : 7), element("span", { class: "tabular" }, percent(path.score))),
     element("div", { class: "reading-body" }, ...body));
 }
@@ -91,7 +92,7 @@ export function showReadings(text, paths) {
   const points = [...text];
   const sum = paths.reduce((total, { score }) => total + score, 0);
   $("readings-sum").textContent = paths.length === 1
-    ? "There is only one way to read this text."
-    : `The ${paths.length} likeliest readings of the whole text hold ${percent(Math.min(1, sum))} of the probability.`;
+    ? t("readings.one")
+    : t("readings.sum", { n: paths.length, share: percent(Math.min(1, sum)) });
   $("readings").replaceChildren(...paths.map((path, index) => reading(points, path, index, paths[0])));
 }

@@ -1,36 +1,38 @@
 // The result card: what was found, through the filter, in every tab.
 
-import { $, count, milliseconds } from "./dom.js";
+import { $, milliseconds } from "./dom.js";
 import { filter, keeps, showChips } from "./filter.js";
 import { showMarked } from "./marked.js";
 import { requestLabels } from "./models.js";
 import { showReadings } from "./readings.js";
+import { addressOf } from "./api.js";
 import { URL_PATH, curlCommand, filteredBody, filteredReply, pretty } from "./request.js";
 import { showEntities, showTokens } from "./tables.js";
 import { showTiming } from "./timing.js";
+import { t } from "./words.js";
 
 // {text, body, reply, took, phases} of the last call; null when there is nothing to show.
 let shown = null;
 
 // Which model answered, as name@version. With `auto` each result says so itself.
-function answeredBy({ reply }) {
+export function answeredBy({ reply }) {
   const { model } = reply;
   return reply.results[0].model ?? (model ? `${model.name}@${model.version}` : "");
 }
 
 function statusLine(kept, all) {
   const number = kept.length === all.length
-    ? count(all.length, "entity", "entities")
-    : `${kept.length} of ${count(all.length, "entity", "entities")}`;
+    ? t("result.count", { n: all.length })
+    : t("result.count.filtered", { n: kept.length, all: all.length });
   return [number, milliseconds(shown.took), answeredBy(shown).replace("@", " ")].join(" · ");
 }
 
 function showNote(kept, all) {
   const hidden = all.length - kept.length;
   const texts = [
-    ...(shown.reply.warnings ?? []).map((warning) => `Take care: ${warning}.`),
-    !all.length && "No names were found in this text.",
-    hidden > 0 && `${count(hidden, "name is", "names are")} hidden by the filter.`,
+    ...(shown.reply.warnings ?? []).map((warning) => t("result.care", { warning })),
+    !all.length && t("result.none"),
+    hidden > 0 && t("result.hidden", { n: hidden }),
   ].filter(Boolean);
   $("note").hidden = !texts.length;
   $("note").textContent = texts.join(" ");
@@ -49,7 +51,7 @@ export function refresh() {
   const body = filteredBody(shown.body, requestLabels());
   $("request").textContent = pretty(body);
   $("json").textContent = pretty(filteredReply(shown.reply));
-  $("curl").textContent = curlCommand(location.origin + URL_PATH, body);
+  $("curl").textContent = curlCommand(addressOf(URL_PATH), body);
 }
 
 export function showResult(answer) {

@@ -5,6 +5,7 @@ import { $, toast } from "./dom.js";
 import { filter } from "./filter.js";
 import { chosenModel } from "./models.js";
 import { currentTab, showTab } from "./tabs.js";
+import { t } from "./words.js";
 
 function settingsHash() {
   const model = chosenModel();
@@ -24,7 +25,7 @@ export function settingsFromLink() {
   if (least >= 0 && least <= 1) filter.least = least;
   for (const label of (settings.get("without") ?? "").split(",").filter(Boolean)) filter.off.add(label);
   const tab = settings.get("tab");
-  if (["entities", "tokens", "readings", "json", "curl"].includes(tab)) showTab(tab);
+  if (["entities", "tokens", "readings", "inside", "json", "curl"].includes(tab)) showTab(tab);
   return settings.get("model");
 }
 
@@ -33,9 +34,9 @@ export function watchShare() {
     history.replaceState(null, "", location.pathname + settingsHash());
     try {
       await navigator.clipboard.writeText(location.href);
-      toast("Link copied. It holds model, filter and tab, never the text.");
+      toast(t("share.copied"));
     } catch {
-      toast("The address bar has the link now. It never holds the text.");
+      toast(t("share.shown"));
     }
   });
 }

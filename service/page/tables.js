@@ -2,6 +2,7 @@
 
 import { bar, cell, element, growing, percent, table, whole } from "./dom.js";
 import { hueOf } from "./labels.js";
+import { t } from "./words.js";
 
 const tagChip = (label) => element("span", { class: "tag", "data-hue": hueOf(label) }, label);
 
@@ -10,13 +11,14 @@ const scoreCell = (score, hue) => cell("number score", bar(score, hue), percent(
 // `marks` are those of the text, in the same order.
 export function showEntities(into, entities, marks) {
   if (!entities.length) {
-    into.replaceChildren(element("p", { class: "empty-panel" }, "No names to show."));
+    into.replaceChildren(element("p", { class: "empty-panel" }, t("table.none")));
     return;
   }
-  const columns = [["Name"], ["Label"], ["Start", "number"], ["End", "number"], ["Score", "number"]];
-  const node = table("Entities, with offsets in characters", columns, []);
+  const columns = [[t("table.name")], [t("table.label")], [t("table.start"), "number"], [t("table.end"), "number"],
+    [t("table.score"), "number"]];
+  const node = table(t("table.entities"), columns, []);
   const row = (entity, index) => {
-    const find = element("button", { type: "button", class: "link find", title: "Show it in the text" },
+    const find = element("button", { type: "button", class: "link find", title: t("table.show") },
       element("bdi", {}, entity.text));
     find.addEventListener("click", () => {
       marks[index].scrollIntoView({ block: "nearest" });
@@ -31,7 +33,7 @@ export function showEntities(into, entities, marks) {
   };
   const more = growing(entities, row, node.tBodies[0]);
   const hint = element("p", { class: "quiet small" },
-    "Start and end count characters (code points); end is exclusive.");
+    t("table.offsets"));
   into.replaceChildren(node, more, hint);
 }
 
@@ -50,11 +52,11 @@ function alternatives(tags) {
 
 export function showTokens(into, { tokens, tags, alternatives: likely }) {
   if (!tokens.length) {
-    into.replaceChildren(element("p", { class: "empty-panel" }, "There are no tokens in this text."));
+    into.replaceChildren(element("p", { class: "empty-panel" }, t("tokens.none")));
     return;
   }
-  const node = table("Tokens, their tags, and how likely each tag is",
-    [["#", "number"], ["Token"], ["Tag"], ["Likely tags"]], []);
+  const node = table(t("tokens.table"),
+    [["#", "number"], [t("tokens.token")], [t("tokens.tag")], [t("tokens.likely")]], []);
   node.className = "tokens";
   const row = (token, index) => element("tr", tags[index] === "O" ? {} : { class: "in" },
     cell("number quiet", whole(index + 1)),

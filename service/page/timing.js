@@ -1,9 +1,9 @@
 // How long a call took, and what the server says of its share.
 
 import { $, element, milliseconds } from "./dom.js";
+import { t } from "./words.js";
 
 const HUES = { network: 7, queue: 4, tokenize: 3, infer: 0, decode: 1, other: 5 };
-const NAMES = { network: "network and browser", other: "rest of the server" };
 
 // The whole call in parts. Where the header has a total, what its phases leave is told as well.
 function segments(took, phases) {
@@ -26,7 +26,7 @@ export function showTiming(took, phases) {
     return segment;
   }));
   const list = element("dl", {}, ...parts.map(([name, value]) => element("div", {},
-    element("dt", { "data-hue": HUES[name] }, NAMES[name] ?? name),
+    element("dt", { "data-hue": HUES[name] }, t(`timing.${name}`)),
     element("dd", {}, milliseconds(value)))));
-  node.replaceChildren(element("h3", {}, `Latency ${milliseconds(took)}`), strip, list);
+  node.replaceChildren(element("h3", {}, t("timing", { took: milliseconds(took) })), strip, list);
 }

@@ -11,7 +11,7 @@ def test_a_text_that_is_too_long_shows_the_limit_and_the_next_one_works(open_pag
     tag(page, "x" * 21)
     assert page.inner_text("#error-title") == "Too long"
     assert "the limit is 20" in page.inner_text("#error-detail")
-    assert page.get_attribute("#error-about", "href") == "/docs#too-long"
+    assert page.get_attribute("#error-about", "href") == "docs#too-long"
     assert not page.is_visible("#answer")
     tag(page, "Toyota")
     assert not page.is_visible("#error")

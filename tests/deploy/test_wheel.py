@@ -116,7 +116,13 @@ def test_the_wheel_holds_one_package_and_all_of_it(wheel, tree):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"tagbelt"}
     sources = {
         path.relative_to(tree).as_posix()
-        for pattern in ("**/*.py", "service/page/*", "**/catalogue.toml", "**/py.typed")
+        for pattern in (
+            "**/*.py",
+            "service/page/*",
+            "service/inside/*/*",
+            "**/catalogue.toml",
+            "**/py.typed",
+        )
         for path in tree.glob(pattern)
         if path.relative_to(tree).parts[0] != "build"
     } - {"setup.py"}

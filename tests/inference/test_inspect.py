@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tagbelt.data.checkpoint.artifact import WEIGHTS, write_sums
 from tagbelt.data.conll.schemes import Scheme
@@ -272,3 +273,48 @@ def test_json_holds_means_norms_and_whole_vectors_when_asked(tagger_of):
     assert plain["path"] == [tagger.info.tags[tag] for tag in sentence.path]
     assert [t["text"] for t in plain["tokens"]] == ["Anna", "went", "to", "Paris"]
     assert all(e["rests_on"] is not None for e in plain["entities"])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_gradient_is_that_of_torch(cell, tmp_path):
+    """Through torch's own backward pass of the encoder and the CRF."""
+    network = make_network(cell=cell, layers=2).eval()
+    save_checkpoint(tmp_path, network, vocabulary_of(network), make_header(network))
+    tagger = Tagger.load(tmp_path, threads=1)
+    words = with_entities(tagger, 1)
+    inspection = tagger.inspect(words, occlude="all")
+    (sentence,), entity, tags = inspection.sentences, inspection.entities[0], inspection.tags
+    allowed = torch.ones(len(words), len(tags), dtype=torch.bool)
+    inside = tags.index(f"I-{entity.label}")
+    for place in range(entity.start, entity.end):
+        first = place == entity.start
+        allowed[place] = torch.arange(len(tags)) == (
+            tags.index(f"B-{entity.label}") if first else inside
+        )
+    if entity.end < len(words):
+        allowed[entity.end, inside] = False
+    network, steps = network.double(), torch.ones(len(words), dtype=torch.int64)
+    rows = torch.from_numpy(tagger._inspector.rows(words)).double().requires_grad_()
+    chance = torch.exp(-network.crf.partial_nll(network.scores(rows, steps), steps, allowed))
+    assert chance.item() == pytest.approx(entity.score, abs=1e-5)
+    chance.backward()
+    expected = (rows.grad * rows).sum(1).detach().numpy()
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(sentence.gradient[0], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_influence_is_how_far_hiding_a_token_moves_the_memory(cell, tagger_of):
+    tagger = tagger_of(cell=cell)
+    words = make_sentences(9, [7])[0]
+    (sentence,) = tagger.inspect(words, occlude="all").sentences
+    rows = tagger._inspector.rows(words)
+    rows[2] = 0.0
+    hidden, _, _ = tagger._inspector.network.run(rows[:, None])
+    for one, other in zip(sentence.layers[0], hidden[0], strict=True):
+        moved = np.linalg.norm(other.cell[:, 0] - one.cell, axis=1)
+        np.testing.assert_allclose(one.influence[2], moved / moved[2], atol=1e-5)
+    forward, backward = sentence.layers[0]
+    assert forward.influence[2, :2].max() < 1e-5
+    assert backward.influence[2, 3:].max() < 1e-5
+    assert tagger.inspect(words).sentences[0].layers[0][0].influence is None

@@ -11,6 +11,7 @@ import schemathesis
 
 from tests.golden.openapi import GOLDEN, published
 from tests.service.contract import METHODS, differences
+from tests.service.fake import fake_app
 
 REMAKE = "If that is meant: python -m tests.golden.openapi"
 MEDIA_TYPE = "application/problem+json"
@@ -61,6 +62,18 @@ def test_the_document_is_what_clients_were_promised(document):
     found = differences(golden, document)
     if found:
         pytest.fail("\n".join(["The OpenAPI document has changed.", *map(str, found), REMAKE]))
+
+
+def test_a_server_without_keys_asks_for_none(document):
+    plain = fake_app().openapi()
+    assert "securitySchemes" not in plain["components"]
+    assert all("security" not in operation for _, operation in operations(plain))
+    assert [place for place, _ in operations(plain)] == [place for place, _ in operations(document)]
+
+
+def test_a_path_that_a_proxy_takes_off_is_told():
+    assert fake_app(root_path="/ner").openapi()["servers"] == [{"url": "/ner"}]
+    assert "servers" not in fake_app().openapi()
 
 
 def test_it_is_openapi_3_1(document):

@@ -32,10 +32,23 @@ def test_the_page_holds_the_same_and_names_no_other_address(cli, checkpoint, tmp
     html = page.read_text(encoding="utf-8")
     data = json.loads(re.search(r"^const DATA = (.*);$", html, re.MULTILINE)[1])
     value = json.loads(cli("inspect", TEXT, "--model", checkpoint).out)
-    for layer in data["sentences"][0]["layers"]:
-        assert all(direction.pop("units") is not None for direction in layer)
-    assert data == value
-    assert not re.search(r"https?://|\bsrc=|\bhref=|@import|url\(", html)
+    (shown,) = data["inspections"]
+    for layer in shown["sentences"][0]["layers"]:
+        assert all(direction.pop("vectors").keys() >= {"cell", "state"} for direction in layer)
+    assert shown == value
+    drawn = html.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|\bsrc=|\bhref=|@import|url\(|^(?:import|export) ", drawn, re.M)
+
+
+def test_several_models_stand_side_by_side_on_a_page_and_small_ones_have_names(cli, tmp_path):
+    page = tmp_path / "out.html"
+    small = [f"--model=small-{cell}" for cell in ("rnn", "lstm", "gru")]
+    assert cli("inspect", TEXT, *small, "--html", page).code == 0
+    html = page.read_text(encoding="utf-8")
+    data = json.loads(re.search(r"^const DATA = (.*);$", html, re.MULTILINE)[1])
+    assert [one["cell"] for one in data["inspections"]] == ["rnn", "lstm", "gru"]
+    assert "add --html" in cli("inspect", TEXT, *small).err
+    assert "at most three" in cli("inspect", TEXT, *small, small[0], "--html", page).err
 
 
 def test_a_text_cannot_leave_the_script_that_holds_it(cli, checkpoint, tmp_path):

@@ -37,6 +37,7 @@ EXAMPLES = [
     ("GET", "/v1/models", Need.TAG),
     ("POST", "/v1/tag", Need.TAG),
     ("POST", "/v1/tag/stream", Need.TAG),
+    ("GET", "/v1/inspect", Need.TAG),
     ("POST", "/v1/inspect", Need.TAG),
     ("GET", "/v2", Need.TAG),
     ("POST", "/v2/models/en/infer", Need.TAG),

@@ -7,9 +7,10 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from tagbelt.data.checkpoint.artifact import WEIGHTS
+from tagbelt.data.checkpoint.artifact import WEIGHTS, verify_sums
 from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
+from tagbelt.service.models.small import FOLDER, small_models
 
 CHECKPOINT = Path(__file__).parents[2] / "golden" / "checkpoint"
 TEXT = "Anna went to Tokyo in 2024 ."
@@ -134,3 +135,45 @@ def test_what_fails_at_work_is_an_error_of_the_server(make_client, tagger, monke
     with make_client(tagger) as client:
         assert problem(ask(client, text="a"))[:2] == (500, "internal-error")
         assert client.tag(text="a").status_code == 200
+
+
+def offered(client):
+    reply = client.get("/v1/inspect")
+    assert reply.status_code == 200
+    return reply.json()
+
+
+def test_small_models_are_offered_and_looked_into_and_nowhere_else(make_client, tagger):
+    with make_client(tagger, inspect_tokens=9) as client:
+        offer = offered(client)
+        assert offer["tokens"] == 9
+        names = {(one["name"], one["language"], one["cell"]) for one in offer["small_models"]}
+        assert {("small-rnn", "en", "rnn"), ("small-zh-gru", "zh", "gru")} <= names
+        value = ask(client, text="Anna went", model="small-gru").json()
+        assert (value["model"]["name"], value["cell"]) == ("small-gru", "gru")
+        assert ask(client, text="王芳", model="auto").json()["model"]["name"] == tagger.info.name
+        status, slug, _ = problem(client.tag(text="Anna", model="small-gru"))
+        assert (status, slug) == (404, "unknown-model")
+        listed = client.get("/v1/models").json()
+        assert [model["name"] for model in listed["models"]] == [tagger.info.name]
+    with make_client(tagger, inspect_tokens=0) as client:
+        reply = client.get("/v1/inspect")
+        assert problem(reply)[:2] == (404, "not-found")
+        assert problem(ask(client, text="a", model="small-gru"))[:2] == (404, "not-found")
+
+
+def test_small_models_are_small_have_cards_and_differ_in_their_cell_alone():
+    made = {}
+    for name, header in small_models().items():
+        folder = FOLDER / name
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 1_000_000
+        assert verify_sums(folder)
+        assert f"| Licence | {header.licence} |" in (folder / "README.md").read_text("utf-8")
+        assert header.licence == "CC BY-SA 4.0"
+        encoder = dict(header.model["encoder"])
+        cell = encoder.pop("cell")
+        made.setdefault(header.language, {})[cell] = {**header.model, "encoder": encoder}
+    assert made.keys() == {"en", "zh"}
+    for alike in made.values():
+        assert alike.keys() == {"rnn", "lstm", "gru"}
+        assert alike["rnn"] == alike["lstm"] == alike["gru"]
