@@ -122,7 +122,7 @@ export const en = {
   "model.licence": "Licence",
   "model.digest": "Digest",
   "model.auto": "auto (by language)",
-  "model.auto.about": "Takes the model that fits the script of each text: a model of Chinese where most letters are Han, one that is written in the text's letters otherwise.",
+  "model.auto.about": "Takes the model that fits the language of each text: by its letters and, where several models share them, by its most frequent words.",
   "model.default": "{name} (default)",
   "files": "Files",
   "files.taken": "Taken are .txt, .conll, .bio, .iob, .tsv, .jsonl and .ndjson files.",

@@ -122,7 +122,7 @@ export const zh = {
   "model.licence": "许可",
   "model.digest": "摘要",
   "model.auto": "自动（看语言）",
-  "model.auto.about": "按每段文字挑选模型：汉字占多数就用中文模型，否则用与其文字相符的模型。",
+  "model.auto.about": "按每段文字的语言挑选模型：先看用什么文字写成，几个模型文字相同时再看常用词。",
   "model.default": "{name}（默认）",
   "files": "文件",
   "files.taken": "可用的文件：.txt、.conll、.bio、.iob、.tsv、.jsonl 和 .ndjson。",
