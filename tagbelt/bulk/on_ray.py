@@ -5,9 +5,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import ray
-import ray.data
-
 from tagbelt.bulk.job import BulkJob, Outcome, ShardTagger
 from tagbelt.bulk.shards import Shard
 
@@ -28,8 +25,11 @@ def outcomes(
     """Tag shards in `workers` actors; yields what each came to, in any order.
 
     A shard whose actor died is done again, on another machine if need be. Rows stay where they are:
-    what passes through Ray are the names of shards and their counts.
+    what passes through Ray are the names of shards and their counts. Raises MissingPackageError.
     """
+    import ray
+    import ray.data
+
     if not ray.is_initialized():
         own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
         ray.init(address=address, log_to_driver=False, logging_level="WARNING", **own)

@@ -324,7 +324,6 @@ def test_on_ray_the_files_are_the_same_also_after_an_actor_was_killed(
 def test_without_ray_it_is_said_how_to_get_it(cli, checkpoint, tmp_path, monkeypatch):
     (tmp_path / "x.txt").write_text("Ann", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "tagbelt.bulk.on_ray", raising=False)
     command = ["tag", tmp_path / "x.txt", "-m", checkpoint, "--out", tmp_path / "o"]
     done = cli(*command, "--engine", "ray")
     assert (done.code, "tagbelt[ray]" in done.err) == (1, True), done.err
