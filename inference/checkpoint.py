@@ -1,6 +1,6 @@
 """Reading a checkpoint to serve it: verified, without torch, and nothing in it can run code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -24,13 +24,14 @@ from tagbelt.data.checkpoint.artifact import (
 )
 from tagbelt.data.checkpoint.finding import find_checkpoint
 from tagbelt.data.conll.schemes import allowed_transitions
-from tagbelt.errors import CheckpointError
+from tagbelt.errors import CheckpointError, VectorError
 from tagbelt.inference.annotation import ModelInfo
 from tagbelt.inference.crf.parameters import CrfParameters, tag_table
 from tagbelt.inference.float_network import FloatNetwork
 from tagbelt.inference.inspector import Inspector
 from tagbelt.inference.native.quantised import PORTABLE, QuantisedNetwork, best_tier
 from tagbelt.inference.scoring.context import ContextLookup, context_of
+from tagbelt.inference.scoring.form_encoder import encoded
 from tagbelt.inference.scoring.graph import open_graph
 from tagbelt.inference.scoring.scorer import OnnxScorer, QuantisedScorer, WordVectors
 
@@ -51,19 +52,23 @@ class LoadedCheckpoint:
     inspector: Inspector
 
 
-def load_checkpoint(path: str | Path, *, precision: Precision) -> LoadedCheckpoint:
+def load_checkpoint(
+    path: str | Path, *, precision: Precision, encode_forms: bool = False
+) -> LoadedCheckpoint:
     """Read and verify a checkpoint: a directory, that of a training run, or a model's name.
 
-    `precision = "auto"` is what the checkpoint was found to serve best in.
+    `precision = "auto"` is what the checkpoint was found to serve best in. With `encode_forms`, the
+    vectors of forms that its tables lack are those of its transformer, not of their pieces.
 
     Raises:
-        CheckpointError: no checkpoint, a damaged or foreign one, or one that has nothing in int8.
+        CheckpointError: no checkpoint, a damaged or foreign one, one that has nothing in int8, or
+            one whose transformer is not installed.
     """
     directory = find_checkpoint(path)
     header = Header.read(directory)
     digest = verify_sums(directory)
     _check_tags(directory / CONFIG, header)
-    features = _features(directory)
+    features = _features(directory, encode_forms=encode_forms)
     scorer = _scorer(directory, header, precision, features)
     crf, info = _crf(directory, header), _info(header, digest)
     read = partial(read_float_network, directory, digest)
@@ -108,8 +113,13 @@ class _Features(NamedTuple):
     context: ContextLookup | None
 
 
-def _features(directory: Path) -> _Features:
+def _features(directory: Path, *, encode_forms: bool) -> _Features:
     vocabulary = read_vocabulary(directory)
+    if encode_forms:
+        try:
+            vocabulary = replace(vocabulary, forms=tuple(map(encoded, vocabulary.forms)))
+        except VectorError as error:
+            raise CheckpointError(f"{directory}: {error}") from error
     tables = _arrays(directory / EMBEDDINGS, ("embeddings",))
     embeddings = tables["embeddings"]
     if embeddings.ndim != 2:

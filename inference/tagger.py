@@ -48,7 +48,7 @@ class Tagger:
     """
 
     info: ModelInfo
-    _origin: tuple[Path, int | None, Literal["auto", "float32", "int8"]] | None = None
+    _origin: tuple[Path, dict[str, Any]] | None = None
 
     def __init__(
         self,
@@ -90,13 +90,16 @@ class Tagger:
         *,
         threads: int | None = None,
         precision: Literal["auto", "float32", "int8"] = "auto",
+        encode_forms: bool = False,
     ) -> "Tagger":
         """Load the tagger of a checkpoint, which is verified first.
 
         `path` is its directory or its name, such as "en"; see `find_checkpoint`.
 
         `threads` None takes as many as the CPU quota gives; `precision` "auto" takes int8 where
-        the export found it as accurate. Errors: see `inference.checkpoint.load_checkpoint`, and
+        the export found it as accurate. With `encode_forms`, word forms that the checkpoint's
+        tables lack are read by its transformer, where it has one: slower for new words, and its
+        package must be installed. Errors: see `inference.checkpoint.load_checkpoint`, and
         ValueError for fewer than one thread.
         """
         from tagbelt.inference.checkpoint import load_checkpoint  # ONNX Runtime is slow to import
@@ -105,7 +108,7 @@ class Tagger:
             raise ValueError(f"threads must be at least 1, got {threads}")
         # Each thread works on batches of its own: two that share the products of one batch spend
         # much of their time waiting for each other.
-        loaded = load_checkpoint(path, precision=precision)
+        loaded = load_checkpoint(path, precision=precision, encode_forms=encode_forms)
         tagger = cls(
             loaded.scorer,
             loaded.crf,
@@ -114,7 +117,8 @@ class Tagger:
             workers=available_threads() if threads is None else threads,
             inspector=loaded.inspector,
         )
-        tagger._origin = find_checkpoint(path).resolve(), threads, precision
+        options = {"threads": threads, "precision": precision, "encode_forms": encode_forms}
+        tagger._origin = find_checkpoint(path).resolve(), options
         return tagger
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -267,11 +271,10 @@ class Tagger:
 def _reloaded(
     cls: type[Tagger],
     path: Path,
-    threads: int | None,
-    precision: Literal["auto", "float32", "int8"],
+    options: dict[str, Any],
     info: ModelInfo,
 ) -> Tagger:
-    tagger = cls.load(path, threads=threads, precision=precision)
+    tagger = cls.load(path, **options)
     if tagger.info.digest != info.digest:
         raise CheckpointError(f"{path}: is another checkpoint than the pickled tagger was made of")
     tagger.info = replace(info, metrics=tagger.info.metrics)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN, Vocabulary, pad, shape_id
 from tagbelt.data.lexicon.covering import Covers
 from tagbelt.model.cells.packed import batch_sizes, packed_order
+
+if TYPE_CHECKING:
+    from tagbelt.data.checkpoint.form_table import FormTable
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Batch:
     at each position (on the CPU, as torch wants it); `tags` [N] gold tag ids or None; `index`
     [B] where each sentence stood in the input. Where the network has them, `row_bigrams` [N] is
     the pair that each row makes with the next token, `row_flags` uint8 [N, L] its flags, and
-    `covers` the words that cover it.
+    `covers` the words that cover it; `form_vectors` [F, S] are those that tables give each form.
     `expected` tags are there where training is to come near to them, not to the gold ones;
     `allowed` bool [N, K] where a row may have other tags than its gold one as well.
     """
@@ -69,6 +72,7 @@ class Batch:
     row_bigrams: Tensor | None = None
     row_flags: Tensor | None = None
     covers: CoveringWords | None = None
+    form_vectors: Tensor | None = None
     expected: ExpectedTags | None = None
     allowed: Tensor | None = None
 
@@ -94,16 +98,40 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class EncodedVectors:
+    """The vectors float16 [F, E] of one source, and with pieces, `means` [F, E] of these."""
+
+    own: Tensor
+    means: Tensor | None = None
+
+    def of(self, forms: Tensor, hidden: Tensor | None, piece_rate: float) -> Tensor:
+        """Return the vectors [n, E] of `forms` [n], where training may hide them.
+
+        Zeros take the place of those whose words are `hidden`, but for vectors with pieces: of
+        these, a share of `piece_rate` is replaced by means, and a hidden word has its vector.
+        """
+        found = self.own[forms]
+        if self.means is not None and piece_rate:
+            replaced = torch.rand(len(forms)) < piece_rate
+            found[replaced] = self.means[forms[replaced]]
+        elif self.means is None and hidden is not None:
+            found[hidden] = 0.0
+        return found.float()
+
+
+@dataclass(frozen=True)
 class EncodedForms:
     """Every distinct form of a corpus as ids, so that strings are looked at once.
 
-    `words` [F], `characters` [F, C] padded with 0, `lengths` [F], `shapes` [F].
+    `words` [F], `characters` [F, C] padded with 0, `lengths` [F], `shapes` [F]; `vectors` of each
+    source that training leaves as it is.
     """
 
     words: Tensor
     characters: Tensor
     lengths: Tensor
     shapes: Tensor
+    vectors: tuple[EncodedVectors, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,12 +162,14 @@ class EncodedSentences:
         *,
         hide_rates: Tensor | None = None,
         bigram_rates: Tensor | None = None,
+        piece_rate: float = 0.0,
     ) -> Batch:
         """Make a batch of the sentences at `indices`; at least one.
 
         `hide_rates` [F] is how likely each form's word (not its characters) is hidden in this
-        batch, `bigram_rates` [P] how likely each pair is at each place, for training; chance comes
-        from torch's global generator.
+        batch, `bigram_rates` [P] how likely each pair is at each place, `piece_rate` how likely the
+        mean of its pieces stands for a form's vector, for training; chance comes from torch's
+        global generator.
         """
         order = sorted(indices, key=lambda i: -len(self.sentences[i]))
         lengths = torch.tensor([len(self.sentences[i]) for i in order])
@@ -152,6 +182,7 @@ class EncodedSentences:
         distinct, row_forms = torch.unique(rows, return_inverse=True)
         forms = self.forms
         words, sizes = forms.words[distinct], forms.lengths[distinct]
+        hidden = None
         if hide_rates is not None:
             hidden = torch.rand(len(distinct)) < hide_rates[distinct]
             words = words.masked_fill(hidden, UNKNOWN)
@@ -169,6 +200,9 @@ class EncodedSentences:
             else _with_hidden(packed(self.bigrams), bigram_rates),
             row_flags=None if self.flags is None else packed(self.flags),
             covers=self._covers(order, packing),
+            form_vectors=torch.cat([v.of(distinct, hidden, piece_rate) for v in forms.vectors], 1)
+            if forms.vectors
+            else None,
             allowed=None if self.allowed is None else _unless_certain(packed(self.allowed)),
         )
 
@@ -238,9 +272,19 @@ def _context(
 def encode_forms(forms: Sequence[str], vocabulary: Vocabulary) -> EncodedForms:
     """Look every form up once."""
     characters = [vocabulary.character_ids(form) for form in forms]
+    words = torch.tensor([vocabulary.word_id(form) for form in forms], dtype=torch.long)
+    frozen = (table for table in vocabulary.forms if not table.trained)
     return EncodedForms(
-        words=torch.tensor([vocabulary.word_id(form) for form in forms], dtype=torch.long),
+        words=words,
         characters=torch.tensor(pad(characters), dtype=torch.long),
         lengths=torch.tensor([len(row) for row in characters], dtype=torch.long),
         shapes=torch.tensor([shape_id(form) for form in forms], dtype=torch.long),
+        vectors=tuple(_vectors(table, forms, words) for table in frozen),
     )
+
+
+def _vectors(table: "FormTable", forms: Sequence[str], words: Tensor) -> EncodedVectors:
+    own = torch.from_numpy(table.vectors(forms, words.numpy())).half()
+    if table.pieces is None:
+        return EncodedVectors(own)
+    return EncodedVectors(own, torch.from_numpy(table.pieces.means(forms)).half())

@@ -1,6 +1,7 @@
 """Writing a checkpoint from a network, and reading the network back to train or compare."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ from tagbelt.model.network import Network
 TABLE = ("words.embedding.trained", "words.embedding.fixed")
 CONTEXT_TABLES = {"bigrams": "context.bigrams.weight", "lexicon": "context.lexicon"}
 """Stored once, in half precision, for the network and the runtime alike."""
+SOURCES = "words.sources."
+"""Weights behind the tables of forms, which are stored as the network reads them."""
 
 
 def save_checkpoint(
@@ -52,7 +55,8 @@ def save_checkpoint(
     """Write a whole checkpoint; a killed writer leaves the one that was there.
 
     The tables of words and bigrams are rounded to half precision (in `network` too, so that what
-    is measured from here on is what is stored).
+    is measured from here on is what is stored). Those of further sources are projected and rounded
+    to bytes, which `network` does not see.
 
     Raises:
         CheckpointError: a weight is not finite.
@@ -65,10 +69,14 @@ def save_checkpoint(
     except ValueError as error:
         raise CheckpointError(f"{directory}: not written: {error}") from error
     start, step, end = network.crf.scores(constrained=False)
+    vocabulary = replace(vocabulary, forms=network.words.sources.stored(vocabulary.forms))
     with replaced(directory) as fresh:
         write_json(fresh / CONFIG, header.model_dump(mode="json"))
         write_vocabulary(fresh, vocabulary)
-        rest = {k: v for k, v in weights.items() if k not in (*TABLE, *CONTEXT_TABLES.values())}
+        tables_of = (*TABLE, *CONTEXT_TABLES.values())
+        rest = {
+            k: v for k, v in weights.items() if k not in tables_of and not k.startswith(SOURCES)
+        }
         save_file(rest, fresh / WEIGHTS)
         tables = {"embeddings": torch.cat([weights[name] for name in TABLE])}
         tables |= {k: weights[v] for k, v in CONTEXT_TABLES.items() if v in weights}

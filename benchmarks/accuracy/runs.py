@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
+from time import process_time
 from typing import Any
 
 from benchmarks.accuracy.plan import Entry, Split
@@ -12,7 +13,10 @@ from benchmarks.common.machine import ROOT, machine
 from benchmarks.common.record import Row
 from tagbelt.data.checkpoint.artifact import SUMS, Header, digest_of
 from tagbelt.errors import ConfigError
+from tagbelt.inference.checkpoint import has_int8
+from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import RunConfig, completed, load_config
+from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.run.seeds import MACHINE, seed_directories
 from tagbelt.training.rundir import CHECKPOINT, differences, read_digests, read_report, read_saved
 from tagbelt.training.scores.compare import ComparedRuns, compare, shared_gold
@@ -20,6 +24,7 @@ from tagbelt.training.scores.significance import welch_test
 from tagbelt.training.scores.summary import SeedRun, summarise
 
 SAMPLES = 10_000
+REPEATS = 5
 ABOUT = {(name,) for name in ("name", "version", "language", "description", "licence", "notes")}
 """Settings that no score depends on."""
 
@@ -58,6 +63,7 @@ def collect(entry: Entry, runs: Sequence[Path]) -> Row:
         },
         "files": read_digests(runs[0]),
         "weights": _weights(runs[0] / CHECKPOINT),
+        "serving": _serving(runs[0], entry.split),
         "f1": summary["f1"],
         "seconds": summary["seconds"],
         "best_on_dev": found.best.seed,
@@ -93,13 +99,38 @@ def _run(path: Path, seed: SeedRun) -> dict[str, Any]:
 
 
 def _weights(checkpoint: Path) -> dict[str, int]:
-    """Numbers that were trained, in the whole network and in the recurrent encoder alone."""
+    """Numbers that were trained, in the whole network and in the recurrent encoder alone.
+
+    The projections of vectors are part of their tables by then, and are not counted.
+    """
     from tagbelt.model.checkpoint import load_network
 
     network, _, _ = load_network(checkpoint)
     return {
         "all": sum(weight.numel() for weight in network.parameters()),
         "encoder": sum(weight.numel() for weight in network.encoder.parameters()),
+    }
+
+
+def _serving(run: Path, split: Split) -> dict[str, float]:
+    """Bytes of a checkpoint, and CPU time a token of tagging a split whose words were met before.
+
+    It is that of one thread in 8 bits, where the checkpoint has them.
+    """
+    checkpoint = run / CHECKPOINT
+    tagger = Tagger.load(
+        checkpoint, threads=1, precision="int8" if has_int8(checkpoint) else "auto"
+    )
+    sentences = [sentence.tokens for sentence in read_split(read_saved(run), split)[0]]
+    seconds = []
+    for _ in range(1 + REPEATS):
+        began = process_time()
+        tagger.tag_tokens(sentences)
+        seconds.append(process_time() - began)
+    tokens = sum(map(len, sentences))
+    return {
+        "bytes": sum(path.stat().st_size for path in checkpoint.iterdir()),
+        "microseconds": 1e6 * median(seconds[1:]) / tokens,
     }
 
 

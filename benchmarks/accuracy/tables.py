@@ -116,14 +116,29 @@ def _goal(value: float | None) -> str:
 
 
 def commands(measured: Measured) -> str:
-    """The same rows: what trains them, how long, and the seed that is best on dev."""
-    header = ("command", "a seed", "weights", "best on dev", "its dev", "its P", "its R", "its F1")
+    """The same rows: what trains and serves them, and the seed that is best on dev."""
+    best = ("best on dev", "its dev", "its P", "its R", "its F1")
+    header = ("command", "a seed", "weights", "MB", "us a token", *best)
     body = [
-        (f"`{entry.command}`", trained(row), f"{row['weights']['all']:,}", *_best(entry, row))
+        (
+            f"`{entry.command}`",
+            trained(row),
+            f"{row['weights']['all']:,}",
+            *_serving(row),
+            *_best(entry, row),
+        )
         for group in ("main", "bundled")
         for entry, row in measured.of(group)
     ]
     return markdown(header, body)
+
+
+def _serving(row: Row) -> tuple[str, str]:
+    """Size and time of a checkpoint; "-" for rows that were collected without."""
+    found = row.get("serving")
+    if found is None:
+        return UNKNOWN, UNKNOWN
+    return f"{found['bytes'] / 1e6:.1f}", f"{found['microseconds']:.2f}"
 
 
 def _best(entry: Entry, row: Row) -> tuple[str, ...]:

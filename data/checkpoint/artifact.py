@@ -21,6 +21,7 @@ from tagbelt.data.types import Unit
 from tagbelt.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from tagbelt.data.checkpoint.form_table import FormTable
     from tagbelt.data.lexicon.gazetteer import Gazetteer
     from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 
@@ -39,6 +40,7 @@ INT8_GRAPH = "sequence.int8.onnx"
 INT8_NETWORK = "network.int8.safetensors"
 GAZETTEER = "gazetteer.txt.gz"
 LEXICON = "lexicon.txt.gz"
+FORMS = "forms.safetensors"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 IN_RUN = "checkpoint"
@@ -59,7 +61,8 @@ _MOST_HEADER = 4_000_000
 # What stands in a URL as it is; short enough for name@version to fit a request's `model`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,98}")
 
-# Gazetteer and lexicon are neither: of a model that has one it can't be left out, others have none.
+# Gazetteer, lexicon and tables of forms are neither: of a model that has one it can't be left out,
+# others have none.
 
 
 class Header(BaseModel):
@@ -153,12 +156,16 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
-    """Write what a model knows: its vocabulary, and gazetteer and lexicon if it has them."""
+    """Write what a model knows: its vocabulary, and what else it has of words and terms."""
     write_json(directory / VOCABULARY, vocabulary.to_json())
     if vocabulary.gazetteer is not None:
         vocabulary.gazetteer.save(directory / GAZETTEER)
     if vocabulary.lexicon is not None:
         vocabulary.lexicon.save(directory / LEXICON)
+    if vocabulary.forms:
+        from tagbelt.data.checkpoint.form_table import save_tables
+
+        save_tables(vocabulary.forms, directory / FORMS)
 
 
 def read_vocabulary(directory: Path) -> Vocabulary:
@@ -169,10 +176,11 @@ def read_vocabulary(directory: Path) -> Vocabulary:
     """
     gazetteer = _if_there(directory / GAZETTEER, _load_gazetteer)
     lexicon = _if_there(directory / LEXICON, _load_lexicon)
+    forms = _if_there(directory / FORMS, _load_forms) or ()
     path = directory / VOCABULARY
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        return Vocabulary.from_json(value, gazetteer=gazetteer, lexicon=lexicon)
+        return Vocabulary.from_json(value, gazetteer=gazetteer, lexicon=lexicon, forms=forms)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -198,6 +206,12 @@ def _load_lexicon(path: Path) -> "SoftLexicon":
     from tagbelt.data.lexicon.soft_lexicon import SoftLexicon  # as above
 
     return SoftLexicon.load(path)
+
+
+def _load_forms(path: Path) -> "tuple[FormTable, ...]":
+    from tagbelt.data.checkpoint.form_table import load_tables  # as above
+
+    return load_tables(path)
 
 
 def digest_of(path: Path) -> str:
@@ -227,7 +241,7 @@ def verify_sums(directory: Path) -> str:
     except OSError as error:
         raise CheckpointError(f"{directory}: {SUMS} is missing") from error
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    present = [name for name in (GAZETTEER, LEXICON) if (directory / name).exists()]
+    present = [name for name in (GAZETTEER, LEXICON, FORMS) if (directory / name).exists()]
     for name in dict.fromkeys((*NEEDED, *OPTIONAL, *sums, *present)):
         _verify(directory / name, sums.get(name))
     return digest_of(path)

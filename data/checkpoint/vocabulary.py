@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tagbelt.data.checkpoint.bigrams import Bigrams
 
 if TYPE_CHECKING:
+    from tagbelt.data.checkpoint.form_table import FormTable
     from tagbelt.data.lexicon.gazetteer import Gazetteer
     from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 
@@ -27,7 +28,8 @@ _DIGITS = re.compile(r"\d")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words and characters of a model, and where it has them, pairs, term lists and a lexicon.
+    """Words and characters of a model, and where it has them, pairs, term lists, a lexicon, and
+    more vectors of its words (`forms`).
 
     `words[0]` stands for every unknown form. The first `trained` words occur in the training
     data; the rest have a pretrained vector only. Characters are numbered from 2: 0 pads, 1 is
@@ -42,6 +44,7 @@ class Vocabulary:
     bigrams: Bigrams | None = None
     gazetteer: "Gazetteer | None" = field(default=None, compare=False)
     lexicon: "SoftLexicon | None" = field(default=None, compare=False)
+    forms: tuple["FormTable", ...] = field(default=(), compare=False)
     _word_ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _character_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -74,7 +77,7 @@ class Vocabulary:
         return [get(character, UNKNOWN_CHARACTER) for character in visible_characters(form)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads: all but gazetteer and lexicon, which have files."""
+        """Return what `from_json` reads: all but what has a file of its own."""
         value: dict[str, Any] = {
             "words": list(self.words),
             "characters": self.characters,
@@ -91,13 +94,14 @@ class Vocabulary:
         *,
         gazetteer: "Gazetteer | None" = None,
         lexicon: "SoftLexicon | None" = None,
+        forms: tuple["FormTable", ...] = (),
     ) -> Self:
         """Rebuild a vocabulary; anything but what `to_json` returns raises `ValueError`."""
         try:
             parts = {**value, "words": tuple(value["words"])}
             if "bigrams" in value:
                 parts["bigrams"] = Bigrams.from_json(value["bigrams"])
-            return cls(**parts, gazetteer=gazetteer, lexicon=lexicon)
+            return cls(**parts, gazetteer=gazetteer, lexicon=lexicon, forms=forms)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no vocabulary: {error}") from error
 

@@ -1,9 +1,12 @@
 """Open a graph of a checkpoint in ONNX Runtime, after a look at what it would run."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # slow to import
     from onnxruntime import InferenceSession
@@ -18,22 +21,29 @@ _VARINT, _LENGTH = 0, 2
 _FIXED = {1: 8, 5: 4}
 
 
-def open_graph(path: Path) -> "InferenceSession":
+def open_graph(
+    source: Path | bytes, *, weights: Mapping[str, NDArray[np.float32]] | None = None
+) -> "InferenceSession":
     """Open a graph on the CPU, to be run by the thread that calls it and no other.
 
-    Raises ValueError for a graph within a node, as loops and branches have, which could run
-    forever; and whatever ONNX Runtime raises.
+    `weights` are those that the graph names as external. Raises ValueError for a graph within a
+    node, as loops and branches have, which could run forever; and whatever ONNX Runtime raises.
     """
     # Before the import: ONNX Runtime 1.31 reports usage to its maker unless told not to.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    _refuse_loops(memoryview(path.read_bytes()))
+    graph = source if isinstance(source, bytes) else source.read_bytes()
+    _refuse_loops(memoryview(graph))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if weights is not None:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+    opened = graph if isinstance(source, bytes) else str(source)
+    return onnxruntime.InferenceSession(opened, options, providers=["CPUExecutionProvider"])
 
 
 def _refuse_loops(model: memoryview) -> None:

@@ -70,6 +70,8 @@ class WordVectors:
         self._embeddings = embeddings
         self._vocabulary = vocabulary
         self._inputs = {node.name for node in words.get_inputs()}
+        if ("forms" in self._inputs) != bool(vocabulary.forms):
+            raise ValueError(f"it and {len(vocabulary.forms)} tables of forms do not fit")
         (vectors,) = words.get_outputs()
         self.size = int(vectors.shape[1])
         # A graph that can't be run with these embeddings is found now, not by the first text.
@@ -94,6 +96,9 @@ class WordVectors:
             inputs["lengths"] = np.array(list(map(len, characters)), dtype=np.int32)
         if "shapes" in self._inputs:
             inputs["shapes"] = np.array([shape_id(form) for form in forms], dtype=np.int64)
+        if vocabulary.forms:
+            more = [table.vectors(forms, ids) for table in vocabulary.forms]
+            inputs["forms"] = np.concatenate(more, axis=1)
         (vectors,) = self._words.run(None, inputs)
         result: FloatArray = vectors
         return result

@@ -1,7 +1,8 @@
 """A network as ONNX graphs, built by hand: words to vectors, and vectors to emissions.
 
-`words.onnx`: embeddings [N, E], characters int64 [N, C] padded with 0, lengths int32 [N] and
-shapes int64 [N] (the last three where the network has them) -> vectors [N, D].
+`words.onnx`: embeddings [N, E], characters int64 [N, C] padded with 0, lengths int32 [N], shapes
+int64 [N] and forms [N, S], the vectors of further sources (all but the first where the network has
+them) -> vectors [N, D].
 `sequence.onnx`: vectors [T, B, D'], lengths int32 [B] -> emissions [T, B, K]; what stands behind
 a sentence's end has no meaning. These vectors are those of the forms followed by the context
 features, which tables give. Decoding stays outside.
@@ -47,6 +48,9 @@ def words_graph(network: Network) -> onnx.ModelProto:
     if words.shapes is not None:
         inputs.append(_tensor("shapes", TensorProto.INT64, "N"))
         features.append(graph.add("Gather", graph.weights(words.shapes.weight), "shapes"))
+    if words.sources.size:
+        inputs.append(_tensor("forms", TensorProto.FLOAT, "N", words.sources.size))
+        features.append("forms")
     graph.add("Concat", *features, out="vectors", axis=1)
     return graph.model("words", inputs, _tensor("vectors", TensorProto.FLOAT, "N", words.size))
 
@@ -199,12 +203,20 @@ def _layer_arrays(layer: RecurrentLayer, bound: float) -> Arrays:
 def input_bound(network: Network, vocabulary: Vocabulary) -> float:
     """Return the magnitude that all but one in ten thousand features of known words stay below.
 
-    The same holds for the features of known pairs and of the lexicon; flags are all within it.
+    The same holds for the features of known pairs and of the lexicon; flags are all within it. The
+    `vocabulary` is that of the checkpoint, whose tables hold what the network reads.
     """
     forms = encode_forms(list(vocabulary.words[:CALIBRATION_WORDS]), vocabulary)
     words, context = network.words, network.context
     embedded = words.embedding.table()[forms.words]
-    vectors = words.with_surface(embedded, forms.characters, forms.lengths, forms.shapes)
+    more = [source.own.float() for source in forms.vectors]
+    vectors = words.with_surface(
+        embedded,
+        forms.characters,
+        forms.lengths,
+        forms.shapes,
+        torch.cat(more, dim=1) if more else None,
+    )
     bounds = [_magnitude(vectors), 1.0 if context.flags else 0.0]
     if context.bigrams is not None:
         bounds.append(_magnitude(context.bigrams.weight))

@@ -25,68 +25,11 @@ from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer
 from tagbelt.model.cells.packed import batch_sizes, packed_order
 from tagbelt.model.config import BigramConfig, CharacterConfig, LexiconConfig, ModelConfig
-from tagbelt.model.features.vectors import Vectors
+from tagbelt.model.features.embedding import WordEmbedding
+from tagbelt.model.features.sources import SourceVectors
 
 if TYPE_CHECKING:
     from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
-
-
-class WordEmbedding(nn.Module):
-    """One table of vectors in two parts: rows that training moves, and rows that it never sees.
-
-    `trained` [V1, E] are the words of the training data, `fixed` [V2, E] those that have a
-    pretrained vector only; kept apart since an optimiser walks over all it is given.
-    """
-
-    fixed: Tensor
-    frozen: Tensor
-    sparse = False
-    """Whether the gradient of `trained` holds the rows of the batch alone."""
-
-    def __init__(self, count: int, trained: int, size: int) -> None:
-        super().__init__()
-        bound = (3.0 / size) ** 0.5
-        self.trained = nn.Parameter(torch.empty(trained, size).uniform_(-bound, bound))
-        self.register_buffer("fixed", torch.zeros(count - trained, size))
-        self.register_buffer("frozen", torch.zeros(0, dtype=torch.bool), persistent=False)
-
-    def forward(self, words: Tensor) -> Tensor:
-        """Look up words [F] -> [F, E]; training has words of the first part only."""
-        if self.training or not len(self.fixed):
-            return self._trained(words)
-        beyond = words - len(self.trained)  # [F]
-        trained = self._trained(words.clamp(max=len(self.trained) - 1))
-        fixed = nn.functional.embedding(beyond.clamp(min=0), self.fixed)
-        return torch.where(beyond[:, None] < 0, trained, fixed)
-
-    def _trained(self, words: Tensor) -> Tensor:
-        vectors = nn.functional.embedding(words, self.trained, sparse=self.sparse)
-        if len(self.frozen):
-            vectors = torch.where(self.frozen[words][:, None], vectors.detach(), vectors)
-        return vectors
-
-    def table(self) -> Tensor:
-        """Return all rows [V, E]."""
-        return torch.cat([self.trained, self.fixed])
-
-    @torch.no_grad()
-    def load_pretrained(self, vocabulary: Vocabulary, vectors: Vectors, *, trainable: bool) -> int:
-        """Copy the vectors of all words that have one; return how many have.
-
-        With `trainable = False` those rows keep their vector through training.
-        """
-        rows = {word: row for row, word in enumerate(vectors.words)}
-        found = [(i, rows[word]) for i, word in enumerate(vocabulary.words) if word in rows]
-        table = self.table()
-        targets = torch.tensor([i for i, _ in found], dtype=torch.long)
-        table[targets] = torch.from_numpy(vectors.matrix[[row for _, row in found]])
-        trained = len(self.trained)
-        self.trained.copy_(table[:trained])
-        self.fixed.copy_(table[trained:])
-        if not trainable:
-            self.frozen = torch.zeros(trained, dtype=torch.bool)
-            self.frozen[targets[targets < trained]] = True
-        return len(found)
 
 
 class CharacterCnn(nn.Module):
@@ -210,25 +153,42 @@ class WordFeatures(nn.Module):
         self.dropout = nn.Dropout(characters.dropout)
         shape_size = config.words.shape_size
         self.shapes = nn.Embedding(len(SHAPES), shape_size) if shape_size else None
-        self.size = size + characters.features + shape_size
+        self.sources = SourceVectors(config.vectors, vocabulary)
+        self.size = size + characters.features + shape_size + self.sources.size
+
+    @property
+    def tables(self) -> list[WordEmbedding]:
+        """All tables that the words of a batch read, and training moves."""
+        return [self.embedding, *self.sources.tables]
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the vectors [F, D] of the batch's distinct forms."""
         embedded: Tensor = self.embedding(batch.form_words)
         return self.with_surface(
-            embedded, batch.form_characters, batch.form_lengths, batch.form_shapes
+            embedded,
+            batch.form_characters,
+            batch.form_lengths,
+            batch.form_shapes,
+            self.sources(batch),
         )
 
     def with_surface(
-        self, embedded: Tensor, characters: Tensor, lengths: Tensor, shapes: Tensor
+        self,
+        embedded: Tensor,
+        characters: Tensor,
+        lengths: Tensor,
+        shapes: Tensor,
+        more: Tensor | None = None,
     ) -> Tensor:
-        """Append characters [F, C] and shapes [F] to embeddings [F, E] -> [F, D]."""
+        """Append characters [F, C], shapes [F] and more vectors [F, S] to embeddings [F, E]."""
         parts = [embedded]
         if self.characters is not None and self.reader is not None:
             rows = self.characters(self.reader.arranged(characters, lengths))
             parts.append(self.reader(self.dropout(rows), lengths))
         if self.shapes is not None:
             parts.append(self.shapes(shapes))
+        if more is not None:
+            parts.append(more)
         return torch.cat(parts, dim=1)
 
 

@@ -4,14 +4,16 @@ import gzip
 import importlib.util
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagbelt.data.lexicon.encoders import ENCODERS
 from tagbelt.errors import VectorError
 
 
@@ -55,6 +57,12 @@ def load_vectors(source: str, *, lowercase: bool) -> Vectors:
     first = {key: row for row, key in reversed(list(enumerate(keys))) if key}
     rows = sorted(first.values())
     return Vectors(tuple(keys[row] for row in rows), matrix[rows])
+
+
+def by_rank(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the words of several lists, each once, by their best place in any of them."""
+    ranks = zip_longest(*lists)
+    return tuple(dict.fromkeys(word for rank in ranks for word in rank if word is not None))
 
 
 def vector_files(source: str) -> tuple[Path, ...]:
@@ -186,7 +194,10 @@ def _open(path: Path) -> BinaryIO:
     try:
         return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
-        known = ", ".join(PACKAGES)
+        if str(path) in ENCODERS:
+            message = "no list of vectors, a transformer: name it in [[model.vectors]]"
+            raise VectorError(f"{path}: {message}") from error
+        known = ", ".join((*PACKAGES, *ENCODERS))
         reason = f"no vector file to read ({error.strerror}), nor a package ({known})"
         raise VectorError(f"{path}: {reason}") from error
 

@@ -74,15 +74,20 @@ Load = Callable[[Place], ServableTagger]
 """Reads a checkpoint. Its tagger goes by the place's name and version."""
 
 
-def checkpoint_loader(threads: int | None) -> Load:
-    """Loads checkpoints for that many threads; None takes all that the process may use."""
-    return partial(read_checkpoint, threads=threads)
+def checkpoint_loader(threads: int | None, *, encode_forms: bool = False) -> Load:
+    """Loads checkpoints for that many threads; None takes all that the process may use.
+
+    With `encode_forms`, new word forms are read by a model's transformer, where it has one.
+    """
+    return partial(read_checkpoint, threads=threads, encode_forms=encode_forms)
 
 
-def read_checkpoint(place: Place, *, threads: int | None) -> ServableTagger:
+def read_checkpoint(
+    place: Place, *, threads: int | None, encode_forms: bool = False
+) -> ServableTagger:
     """The tagger of a checkpoint. Raises CheckpointError; also when it changes meanwhile."""
     before = place.digest()
-    tagger = tagbelt.inference.Tagger.load(place.path, threads=threads)
+    tagger = tagbelt.inference.Tagger.load(place.path, threads=threads, encode_forms=encode_forms)
     # Files from before and after a replacement would be a model that nobody made.
     if not before == tagger.info.digest == place.digest():
         raise CheckpointError(f"{place.path}: was changed while it was read; try again")

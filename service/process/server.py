@@ -74,7 +74,7 @@ def open_app(settings: Settings, models: Path) -> FastAPI:
     try:
         manager = open_models(
             models,
-            load=checkpoint_loader(share_of_threads(settings)),
+            load=checkpoint_loader(share_of_threads(settings), encode_forms=settings.encode_forms),
             default=settings.default_model,
             versions=settings.versions,
             fleet=fleet_of_environment(),

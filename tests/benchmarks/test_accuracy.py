@@ -83,6 +83,14 @@ def test_weights_are_counted(trained):
     assert counted["all"] == table.size + sum(value.size for value in floats)
 
 
+def test_what_serving_takes_is_measured(trained):
+    page, _, _ = trained
+    checkpoint = page.out / "one" / "seed-1" / "checkpoint"
+    serving = page.rows()["one"]["serving"]
+    assert serving["bytes"] == sum(len(path.read_bytes()) for path in checkpoint.iterdir())
+    assert serving["microseconds"] > 0
+
+
 def test_what_was_collected_stays_until_the_runs_change(page, trained):
     _, entry, _ = trained
     path = page.results / "accuracy.json"

@@ -24,7 +24,7 @@ from tagbelt.data.lexicon.terms import Term
 from tagbelt.data.types import Sentence, Unit
 from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.batch import EncodedSentences, encode
-from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
+from tagbelt.model.features.vectors import Vectors, by_rank, load_vectors, reduced
 from tagbelt.training.config import RunConfig
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
@@ -49,7 +49,8 @@ class RunData:
     """The sentences of a run and what was derived from the training part of them.
 
     `unlabelled` sentences, which have teachers instead of tags, are part of that. `repairs` are
-    the messages of invalid tags that were repaired, as the config allowed.
+    the messages of invalid tags that were repaired, as the config allowed. `sources` are those of
+    `model.vectors`, None where a transformer computes them.
     """
 
     train: tuple[Sentence, ...]
@@ -61,6 +62,7 @@ class RunData:
     repairs: tuple[str, ...]
     unlabelled: tuple[Sentence, ...] = ()
     lexicon_vectors: NDArray[np.float32] | None = None
+    sources: tuple[Vectors | None, ...] = ()
 
 
 def load_run_data(config: RunConfig) -> RunData:
@@ -81,12 +83,17 @@ def load_run_data(config: RunConfig) -> RunData:
     labels = _labels(config, train, dev)
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
+    sources = tuple(
+        None if source.is_encoder else load_vectors(source.source, lowercase=words.lowercase)
+        for source in config.model.vectors
+    )
+    pretrained = by_rank([given.words for given in (vectors, *sources) if given])
     unlabelled = unlabelled_sentences(config) if config.distillation else ()
     known = (*train, *unlabelled)
     vocabulary = build_vocabulary(
         (sentence.tokens for sentence in known),
-        pretrained=vectors.words if vectors else (),
-        extra=words.max_words if vectors else 0,
+        pretrained=pretrained,
+        extra=words.max_words,
         min_count=words.min_count,
         min_character_count=config.model.characters.min_count,
         lowercase=words.lowercase,
@@ -106,6 +113,7 @@ def load_run_data(config: RunConfig) -> RunData:
         repairs=(*repaired, *more),
         unlabelled=unlabelled,
         lexicon_vectors=lexicon_vectors,
+        sources=sources,
     )
 
 

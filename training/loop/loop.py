@@ -62,6 +62,12 @@ class Trainer:
     targets: SoftTargets | None = None
 
     @property
+    def piece_rate(self) -> float:
+        """How often the mean of a form's pieces stands for its vector."""
+        sources = self.config.model.vectors
+        return next((s.piece_rate for s in sources if s.is_encoder), 0.0)
+
+    @property
     def judged(self) -> Network:
         """The network that is evaluated and kept: the average of the weights if there is one."""
         return self.network if self.average is None else cast(Network, self.average.module)
@@ -110,13 +116,17 @@ class Trainer:
 
     def _step(self, indices: Sequence[int]) -> float:
         batch = self.train.batch(
-            indices, hide_rates=self.hide_rates, bigram_rates=self.bigram_rates
+            indices,
+            hide_rates=self.hide_rates,
+            bigram_rates=self.bigram_rates,
+            piece_rate=self.piece_rate,
         ).to(self.device)
         if self.targets is not None:
             batch = replace(batch, expected=self.targets.batch(batch))
         if isinstance(self.optimiser, DeferredAdam):
-            read = (batch.form_words, batch.row_bigrams)
-            self.optimiser.catch_up(*(rows for rows in read if rows is not None))
+            read = [batch.form_words for _ in self.network.words.tables]
+            pairs = [] if batch.row_bigrams is None else [batch.row_bigrams]
+            self.optimiser.catch_up(*read, *pairs)
         self.optimiser.zero_grad(set_to_none=True)
         value = self._backward(batch)
         if not math.isfinite(value):
@@ -211,8 +221,8 @@ def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Opt
     The tables of words and bigrams are not decayed: frozen vectors would shrink, and rare words
     between their uses.
     """
-    embedding, bigrams = network.words.embedding, network.context.bigrams
-    tables: list[Tensor] = [embedding.trained]
+    embeddings, bigrams = network.words.tables, network.context.bigrams
+    tables: list[Tensor] = [embedding.trained for embedding in embeddings]
     if bigrams is not None:
         tables.append(bigrams.weight)
     known = {id(table) for table in tables}
@@ -224,7 +234,8 @@ def make_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.Opt
     if config.average:  # which reads whole tables at every step
         optimiser = torch.optim.AdamW if decoupled else torch.optim.Adam
         return optimiser(weights, rate, weight_decay=decay, fused=True)
-    embedding.sparse = True
+    for embedding in embeddings:
+        embedding.sparse = True
     if bigrams is not None:
         bigrams.sparse = True
     return DeferredAdam(tables, rest, rate, weight_decay=decay, decoupled=decoupled)

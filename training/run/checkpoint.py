@@ -147,6 +147,7 @@ def _facts(header: Header, config: RunConfig) -> str:
         "Encoder": f"{encoder.cell}, {direction}, {encoder.layers} x {encoder.hidden} units",
         "Characters": characters.kind,
         "Vectors": config.model.words.vectors or f"random, {config.model.words.size}",
+        **_more_vectors(config),
         **_context(config),
         "CRF tags": f"{header.scheme}, {len(header.tags)}",
         "Trained on": ", ".join(files),
@@ -160,6 +161,14 @@ def _facts(header: Header, config: RunConfig) -> str:
         rows["Confidence"] = str(calibration)
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _more_vectors(config: RunConfig) -> dict[str, str]:
+    said = [
+        f"{source.source}, as {source.size} numbers" if source.size else source.source
+        for source in config.model.vectors
+    ]
+    return {"More vectors": "; ".join(said)} if said else {}
 
 
 def _context(config: RunConfig) -> dict[str, str]:

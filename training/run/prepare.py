@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,10 +14,10 @@ from tagbelt.data.types import Sentence
 from tagbelt.errors import ConfigError
 from tagbelt.model.batch import EncodedSentences
 from tagbelt.model.config import ModelConfig, WordConfig
-from tagbelt.model.features.vectors import Vectors
 from tagbelt.model.network import Network
 from tagbelt.training.config import RunConfig, sized
 from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data
+from tagbelt.training.corpus.form_tables import form_tables
 from tagbelt.training.events import Callback, Message, ignore
 from tagbelt.training.loop.distillation import run_targets
 from tagbelt.training.loop.loop import Progress, Trainer, make_average, make_optimiser
@@ -48,6 +48,8 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
     What the config leaves to the size of the data is set in that of the trainer.
     """
     data = load_run_data(config)
+    tables = form_tables(config.model.vectors, data.sources, data.vocabulary, directory, progress)
+    data = replace(data, vocabulary=replace(data.vocabulary, forms=tables))
     config = sized(config, len(data.train) + len(data.unlabelled))
     _tell_data(config, data, progress)
     device = _device(config.training.device)
@@ -66,7 +68,7 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
         dev_spans=tuple(sentence.spans or () for sentence in data.dev),
         dev_types=tuple(sentence.annotates for sentence in data.dev),
         tags=data.tags,
-        hide_rates=hide_rates(train_set, data.vocabulary, data.vectors, config.model.words),
+        hide_rates=hide_rates(train_set, data, config.model.words),
         progress=Progress(),
         device=device,
         average=make_average(network, config.optimiser.average),
@@ -76,18 +78,13 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
     return Run(directory, trainer, data, progress)
 
 
-def hide_rates(
-    encoded: EncodedSentences,
-    vocabulary: Vocabulary,
-    vectors: Vectors | None,
-    config: WordConfig,
-) -> Tensor:
+def hide_rates(encoded: EncodedSentences, data: RunData, config: WordConfig) -> Tensor:
     """Return [F] how often training hides the word of each form; see `WordConfig`."""
     rows = torch.cat(encoded.sentences)
     words = encoded.forms.words
-    counts = torch.bincount(words[rows], minlength=vocabulary.trained)
-    known = set(vectors.words) if vectors else set()
-    has_vector = torch.tensor([word in known for word in vocabulary.words])
+    counts = torch.bincount(words[rows], minlength=data.vocabulary.trained)
+    known = {word for given in (data.vectors, *data.sources) if given for word in given.words}
+    has_vector = torch.tensor([word in known for word in data.vocabulary.words])
     is_rare = (counts[words] == 1) & ~has_vector[words]
     return torch.where(is_rare, config.unknown_rate, config.word_dropout)
 

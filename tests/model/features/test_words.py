@@ -10,7 +10,8 @@ from torch import nn
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN
 from tagbelt.model.batch import encode
 from tagbelt.model.config import CELLS, CharacterConfig
-from tagbelt.model.features.tokens import CharacterCnn, CharacterRnn, WordEmbedding
+from tagbelt.model.features.embedding import WordEmbedding
+from tagbelt.model.features.tokens import CharacterCnn, CharacterRnn
 from tagbelt.model.features.vectors import Vectors
 from tests.model.networks import KNOWN, PRETRAINED, UNSEEN, make_network, make_vocabulary
 

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from tagbelt.data.checkpoint.artifact import CRF, EMBEDDINGS, SUMS, write_sums
 from tagbelt.data.types import Entity
 from tagbelt.errors import CheckpointError
+from tagbelt.inference import Tagger
 from tagbelt.service.models import loading
 from tagbelt.service.models.loading import (
     SMOKE_TEXT,
@@ -52,6 +53,23 @@ def test_what_is_loaded_has_met_the_words_of_the_test(tmp_path):
     assert use.misses > 0
     served.tagger.annotate_items([served.tagger.tokenize(SMOKE_TEXT)])
     assert served.tagger.vector_cache_use().misses == use.misses
+
+
+@pytest.mark.parametrize("encode_forms", [False, True])
+def test_new_words_are_read_by_a_transformer_where_that_is_asked_for(
+    tmp_path, monkeypatch, encode_forms
+):
+    real(tmp_path / "en")
+    options, plain = {}, Tagger.load
+
+    def seen(path, **given):
+        options.update(given)
+        return plain(path, **given)
+
+    monkeypatch.setattr(Tagger, "load", seen)
+    place = place_of(tmp_path)
+    assert prepare(place, checkpoint_loader(1, encode_forms=encode_forms)).served
+    assert options == {"threads": 1, "encode_forms": encode_forms}
 
 
 def flip(path):
