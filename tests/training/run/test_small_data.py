@@ -10,7 +10,7 @@ from tagbelt.training.config import SIZED, TrainingConfig, parse_config, sized
 from tagbelt.training.loop.loop import Progress
 from tagbelt.training.run.closing import closing
 from tagbelt.training.rundir import read_saved
-from tests.training.shop import write_shop
+from benchmarks.accuracy.shop import write_shop
 from tests.training.tiny import ENGLISH
 
 
