@@ -54,6 +54,20 @@ class Tokens:
     starts: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Open:
+    """Tokens (of a text: code points) from `start` to before `end` of which not all is known.
+
+    With `is_entity` they are exactly one entity, of a type that nobody stated. Without it each may
+    have any tag, but for those of the types in `never`, which are in order.
+    """
+
+    start: int
+    end: int
+    never: tuple[str, ...] = ()
+    is_entity: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence of an annotated file.
@@ -61,9 +75,11 @@ class Sentence:
     `spans` are in order and do not overlap; `None` means that the file has no tags. `line` is
     the 1-based line of the first token, so that messages can name the place. `annotates` are the
     types that the file speaks of, None for all: of others, nothing is known outside the spans.
+    `open` are the tokens outside the spans of which not all is known, in order, without overlap.
     """
 
     tokens: tuple[str, ...]
     spans: tuple[Span, ...] | None = None
     line: int = 0
     annotates: frozenset[str] | None = None
+    open: tuple[Open, ...] = ()

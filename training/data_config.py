@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from tagbelt.data.conll.partial import joined
 from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
 from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Span, Unit
@@ -63,11 +64,32 @@ class FileLayout(Section):
 
 
 def renamed(sentence: Sentence, labels: Mapping[str, str]) -> Sentence:
-    """Rename the labels of a sentence; what is renamed to "" is left out."""
+    """Rename the labels of a sentence; what is renamed to "" is left out.
+
+    An entity without a type may then be of one that is left out: its tokens are unknown. A token
+    that is not of a type is not of the new one where all that become this are ruled out.
+    """
     if not labels or sentence.spans is None:
         return sentence
     spans = (Span(s.start, s.end, labels.get(s.label, s.label)) for s in sentence.spans)
-    return replace(sentence, spans=tuple(span for span in spans if span.label))
+    is_open = "" in labels.values()
+    parts = (
+        replace(
+            part,
+            is_entity=part.is_entity and not is_open,
+            never=_renamed_types(part.never, labels),
+        )
+        for part in sentence.open
+    )
+    kept = tuple(span for span in spans if span.label)
+    return replace(sentence, spans=kept, open=joined(parts))
+
+
+def _renamed_types(never: Sequence[str], labels: Mapping[str, str]) -> tuple[str, ...]:
+    new = {labels.get(label, label) for label in never} - {""}
+    return tuple(
+        sorted(n for n in new if all(o in never for o, target in labels.items() if target == n))
+    )
 
 
 def annotating(sentence: Sentence, types: Sequence[str] | None, path: Path) -> Sentence:

@@ -36,7 +36,7 @@ class Peer:
             run.trainer,
             train=_part(run.trainer.train, chosen),
             dev=_part(run.trainer.dev, range(DEV)),
-            dev_spans=run.trainer.dev_spans[:DEV],
+            dev_gold=run.trainer.dev_gold[:DEV],
         )
         self._events = trainer.run()
         return {"versions": versions("torch")}

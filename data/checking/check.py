@@ -8,6 +8,7 @@ from typing import Any
 
 from tagbelt.data.checking.characters import is_punctuation, odd_characters, quoted
 from tagbelt.data.checking.findings import Findings, Severity
+from tagbelt.data.conll.partial import open_counts
 from tagbelt.data.conll.reading import AnnotatedFile, Block, annotate, read_tolerantly
 from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import Scheme
@@ -120,6 +121,10 @@ def _check_file(file: AnnotatedFile, limits: CheckLimits, findings: Findings) ->
         if len(block.tokens) > limits.long:
             message = f"{len(block.tokens)} tokens, more than {limits.long}"
             findings.add("long-sentence", path, block.line, message)
+    told = open_counts(file.sentences)
+    if told:
+        first = next(sentence for sentence in file.sentences if sentence.open)
+        findings.add("open", path, first.line, told)
     _check_duplicates(file, findings)
     _check_consistency(file, findings)
 
@@ -182,7 +187,7 @@ def _check_duplicates(file: AnnotatedFile, findings: Findings) -> None:
         first = seen.setdefault(sentence.tokens, sentence)
         if first is sentence:
             continue
-        same = first.spans == sentence.spans
+        same = (first.spans, first.open) == (sentence.spans, sentence.open)
         message = f"as in line {first.line}: {_excerpt(sentence.tokens)}"
         kind = "duplicate-within" if same else "contradiction"
         findings.add(kind, file.raw.path, sentence.line, message)

@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "private-use": (Severity.warning, "private-use or unassigned characters"),
     "replacement": (Severity.warning, "U+FFFD: what was there is lost"),
     "not-nfc": (Severity.warning, "tokens that are not in Unicode's composed form (NFC)"),
+    "open": (Severity.note, "tokens of which not all is known"),
     "full-width": (Severity.note, "full-width Latin letters, digits and signs"),
     "boundary-punctuation": (Severity.note, "entities that begin or end with punctuation"),
     "duplicate-within": (Severity.note, "sentences that the same file has already"),

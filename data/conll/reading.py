@@ -11,6 +11,12 @@ from itertools import pairwise
 from typing import Literal
 
 from tagbelt.data.conll.detection import detect_scheme
+from tagbelt.data.conll.partial import (
+    is_partial,
+    outside_of_partial,
+    partial_fault,
+    read_partial,
+)
 from tagbelt.data.conll.rows import (
     DOCSTART,
     Columns,
@@ -156,7 +162,8 @@ def read_conll(
             `("token",)` or a mapping without "tag" reads a file that has no tags.
         separator: what stands between columns. By default any run of spaces and tabs; "\t" for
             files in which a token may be empty or hold spaces; " " for exactly one space.
-        scheme: the tag scheme; by default it is recognised (`detect_scheme`).
+        scheme: the tag scheme; by default it is recognised (`detect_scheme`). Tokens of which not
+            all is known have the tags of `tagbelt.data.conll.partial`, in any scheme.
         on_invalid: "error" refuses tags that are not valid where they stand; "repair" reads them
             by the conlleval convention; "drop" leaves out the entities that hold them. Both list
             each such tag in `Corpus.repairs`.
@@ -227,10 +234,12 @@ def annotate(
             bare = [Sentence(tuple(block.tokens), (), block.line) for block in raw.blocks]
             return AnnotatedFile(raw, None, bare, faults)
         known = iter(sequences)
+    has_open = any(is_partial(tag) or tag.endswith("-?") for tag in raw.tag_names)
     sentences = []
     for block, tags in zip(raw.blocks, known, strict=True):
-        spans = _spans(block, tags, scheme, faults, drop_invalid=drop_invalid)
-        sentences.append(Sentence(tuple(block.tokens), spans, block.line))
+        found = _spans(block, tags, scheme, faults, drop_invalid=drop_invalid)
+        spans, parts = read_partial(block.tags, found) if has_open else (found, ())
+        sentences.append(Sentence(tuple(block.tokens), spans, block.line, open=parts))
     return AnnotatedFile(raw, scheme, sentences, faults)
 
 
@@ -297,18 +306,23 @@ def _read_rows(path: str, lines: list[str], layout: RowLayout) -> RawFile:
 def _known_tags(raw: RawFile, scheme: Scheme | None, faults: list[Fault]) -> Iterator[list[str]]:
     """Yield the tags of each block, with O for those that the scheme, or any, does not have.
 
-    A block's faults are added when it is taken, so that they come in the order of the blocks.
+    It is O too for partial tags, which `read_partial` reads. A block's faults are added when it is
+    taken, so that they come in the order of the blocks.
     """
-    messages = {tag: check_tag(tag, scheme) for tag in raw.tag_names}
+    partial = {tag for tag in raw.tag_names if is_partial(tag)}
+    messages = {
+        tag: partial_fault(tag) if tag in partial else check_tag(tag, scheme)
+        for tag in raw.tag_names
+    }
     unknown = {tag: message for tag, message in messages.items() if message}
     for block in raw.blocks:
         if not unknown or unknown.keys().isdisjoint(block.tags):
-            yield block.tags
+            yield outside_of_partial(block.tags) if partial else block.tags
             continue
         for tag, line in zip(block.tags, block.lines(), strict=True):
             if tag in unknown:
                 faults.append(Fault("unknown-tag", line, unknown[tag], tag))
-        yield [OUTSIDE if tag in unknown else tag for tag in block.tags]
+        yield [OUTSIDE if tag in unknown or tag in partial else tag for tag in block.tags]
 
 
 def _doubt(raw: RawFile, error: SchemeError) -> Fault:

@@ -57,6 +57,8 @@ _PREFIXES = {
     Scheme.BIOES: _Prefixes("B", "I", "E", "S", "B", "S"),
     Scheme.BILUO: _Prefixes("B", "I", "L", "U", "B", "U"),
 }
+CONTINUING = frozenset("IMEL")
+"""Prefixes that, in schemes that tell where an entity begins, never stand on its first token."""
 _OPENING = frozenset("BSU")
 _CLOSING = frozenset("ELSU")
 _ORDER = "BIMELSU"  # in which a scheme's prefixes are listed

@@ -10,9 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
+from tagbelt.data.conll.partial import sentence_tags
 from tagbelt.data.conll.reading import AnnotatedFile, Block
 from tagbelt.data.conll.rows import BOM, DOCSTART
-from tagbelt.data.conll.schemes import Scheme, spans_to_tags
+from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Sentence, Separator
 from tagbelt.errors import DataError
 
@@ -32,8 +33,9 @@ def write_conll(
 
     `target` is a path, gzipped if it ends in .gz, or a text stream. A -DOCSTART- row is written
     before each sentence of which `document_starts` has the index. What is written reads back to
-    the same tokens, spans and documents with the same separator ("\t" also if tokens are empty
-    or hold spaces; otherwise none need be stated). Nothing is written if anything cannot be.
+    the same tokens, spans, open parts and documents with the same separator ("\t" also if tokens
+    are empty or hold spaces; otherwise none need be stated). Nothing is written if anything cannot
+    be.
 
     Raises ValueError, naming the sentence, for what would not read back: a sentence without
     tokens, a token or label with a separator or line break in it, an empty token where " "
@@ -109,7 +111,7 @@ def _rendered(index: int, sentence: Sentence, scheme: Scheme, separator: str) ->
             raise ValueError("it has no tokens, which a file cannot show")
         columns = [tokens]
         if sentence.spans is not None:
-            columns.append(spans_to_tags(sentence.spans, len(tokens), scheme))
+            columns.append(sentence_tags(sentence, scheme))
         _check_cells(dict.fromkeys(chain.from_iterable(columns)), separator)
         if (separator == " " and "" in tokens) or (
             sentence.spans is None and any(not token.strip(" \t") for token in tokens)
@@ -156,7 +158,7 @@ def _tags(
     sentence: Sentence, scheme: Scheme, path: str, block: Block | None = None
 ) -> tuple[str, ...]:
     try:
-        return spans_to_tags(sentence.spans or (), len(sentence.tokens), scheme)
+        return sentence_tags(sentence, scheme)
     except ValueError as error:
         place = f"{path}:{block.line}: " if block else ""
         raise DataError(f"{place}{error}") from error

@@ -3,12 +3,14 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Literal
 
+from tagbelt.data.conll.partial import UNKNOWN, joined, read_partial
 from tagbelt.data.formats.record import Losses, Mark, Record
 from tagbelt.data.text.tokenize import tokenize
-from tagbelt.data.types import Sentence, Span, Unit
+from tagbelt.data.types import Open, Sentence, Span, Unit
 
 Tokenizing = Literal["word", "character", "whitespace"]
 Alignment = Literal["strict", "contract", "expand"]
@@ -42,13 +44,19 @@ def to_sentences(
     one, is a loss.
     """
     found = _sentences(record, tokenizing)
-    marks = _aligned([e for extents in found for e in extents], record, losses, align)
+    every = [e for extents in found for e in extents]
+    untyped = (Mark(part.start, part.end, UNKNOWN) for part in record.open if part.is_entity)
+    marks = _aligned(every, record, (*record.marks, *untyped), losses, align)
+    rejected = [Mark(p.start, p.end, label) for p in record.open for label in p.never]
+    rejected = [*_aligned(every, record, rejected, losses, align)]
     if record.tokens is None:
         found = _whole(found, marks)
     for extents in found:
         tokens = tuple(record.text[start:end] for start, end in extents)
         spans = _spans(extents, marks, record, losses, tokenized=record.tokens is None)
-        yield Sentence(tokens, spans, record.line or 0)
+        loose = _loose(extents, spans, rejected, record, losses)
+        kept, parts = read_partial((), spans)
+        yield Sentence(tokens, kept, record.line or 0, open=joined((*parts, *loose)))
     if not record.text.strip() and not record.tokens:
         losses.add("empty-text", record.path, record.line, "a text without a token")
 
@@ -93,8 +101,18 @@ def _to_record(
         else:
             message = f"{span.label} at token {span.start + 1} of the sentence has no text"
             losses.add("empty-entity", path, sentence.line, message)
+    parts = []
+    for part in sentence.open:
+        start, end = extents[part.start][0], extents[part.end - 1][1]
+        if start < end:
+            parts.append(replace(part, start=start, end=end))
+        else:
+            message = f"what is open at token {part.start + 1} of the sentence has no text"
+            losses.add("empty-entity", path, sentence.line, message)
     text = (" " if spaced else "").join(sentence.tokens)
-    return Record(text, tuple(marks), tuple(extents), document, {}, path, sentence.line)
+    return Record(
+        text, tuple(marks), tuple(extents), document, {}, path, sentence.line, tuple(parts)
+    )
 
 
 def _sentences(record: Record, tokenizing: Tokenizing) -> list[list[Extent]]:
@@ -112,12 +130,16 @@ def _sentences(record: Record, tokenizing: Tokenizing) -> list[list[Extent]]:
 
 
 def _aligned(
-    extents: list[Extent], record: Record, losses: Losses, align: Alignment
+    extents: list[Extent],
+    record: Record,
+    marks: Iterable[Mark],
+    losses: Losses,
+    align: Alignment,
 ) -> tuple[Mark, ...]:
     """The marks that begin and end with tokens, or could be made to."""
     starts, ends = {start for start, _ in extents}, {end for _, end in extents}
     kept = []
-    for mark in record.marks:
+    for mark in marks:
         if mark.start in starts and mark.end in ends:
             kept.append(mark)
             continue
@@ -201,6 +223,33 @@ def _spans(
         else:
             spans.append(Span(start, end, mark.label))
     return tuple(spans)
+
+
+def _loose(
+    extents: list[Extent],
+    spans: tuple[Span, ...],
+    rejected: list[Mark],
+    record: Record,
+    losses: Losses,
+) -> list[Open]:
+    """The tokens outside the spans that nobody looked at, or that are not of a type.
+
+    What is unlabelled in part is unlabelled. A span that is there and rejected is a loss.
+    """
+    never: dict[int, set[str]] = {}
+    unlabelled = [Mark(p.start, p.end, "") for p in record.open if not (p.never or p.is_entity)]
+    for mark in (*rejected, *unlabelled):
+        touched = [
+            n for n, (s, e) in enumerate(extents) if mark.start <= s < mark.end or s < mark.end < e
+        ]
+        for number in touched:
+            never.setdefault(number, set()).update({mark.label} - {""})
+        for span in spans:
+            if span.label == mark.label and any(span.start <= n < span.end for n in touched):
+                message = f"{mark.label} {record.text[mark.start : mark.end]!r} at {mark.start}"
+                losses.add("contradiction", record.path, record.line, f"{message}: also rejected")
+    taken = {number for span in spans for number in range(span.start, span.end)}
+    return [Open(n, n + 1, tuple(sorted(types))) for n, types in never.items() if n not in taken]
 
 
 def _joined(records: list[Record]) -> Record:

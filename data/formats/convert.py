@@ -1,7 +1,7 @@
 """From any of the formats to any other."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class SourceOptions:
     unit: OffsetUnit | None = None
     tokenizing: Tokenizing = "word"
     align: Alignment = "strict"
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ def convert(
 
     Raises ConllError and DataError for a source that cannot be read.
     """
+    if reading.partial and source_format in (Format.conll, Format.labelstudio, Format.brat):
+        raise DataError(f"{source}: --partial is for JSON lines, not for {source_format}")
     result = Conversion(Losses(max_examples))
     if source_format is Format.conll:
         file = _read_rows(source, reading)
@@ -134,6 +137,8 @@ def convert(
         result.texts = len(records)
         result.entities = sum(len(record.marks) for record in records)
         unit = "character" if reading.tokenizing == "character" else "word"
+    if target_format in (Format.brat, Format.labelstudio):
+        records = [_whole(record, result.losses) for record in records]
     if target_format is Format.brat:
         together = source_format is Format.conll
         result.documents = as_documents(records, unit, result.losses, together=together)
@@ -171,8 +176,17 @@ def _read_texts(
         text = source.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8: byte at {error.start}") from error
-    read = read_labelstudio if source_format is Format.labelstudio else read_lines
-    return read(str(source), text, unit, losses, field=reading.field)
+    if source_format is Format.labelstudio:
+        return read_labelstudio(str(source), text, unit, losses, field=reading.field)
+    return read_lines(str(source), text, unit, losses, field=reading.field, partial=reading.partial)
+
+
+def _whole(record: Record, losses: Losses) -> Record:
+    """A record for a format that cannot say what is open: that is a loss."""
+    for part in record.open:
+        text = record.text[part.start : part.end]
+        losses.add("open", record.path, record.line, f"{text!r} at {part.start} to {part.end}")
+    return replace(record, open=())
 
 
 def _render(

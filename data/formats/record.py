@@ -7,7 +7,8 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Any
 
-from tagbelt.data.types import OffsetUnit
+from tagbelt.data.conll.partial import UNKNOWN
+from tagbelt.data.types import OffsetUnit, Open
 from tagbelt.errors import DataError
 
 
@@ -44,6 +45,7 @@ class Record:
     """One text. `path` and `line` say where it was read.
 
     `tokens` are the offsets of its tokens, if the source has them: then it is one sentence.
+    `open` are the parts outside the marks of which not all is known, in code points.
     `document` numbers the document it is a sentence of. `fields` is what else the source says
     of it, which is written where the target has room for it.
     """
@@ -55,6 +57,7 @@ class Record:
     fields: Mapping[str, Any] = field(default_factory=dict)
     path: str = ""
     line: int | None = None
+    open: tuple[Open, ...] = ()
 
 
 @dataclass(slots=True)
@@ -151,7 +154,7 @@ def read_mark(
     if start is None or end is None or start >= end:
         reason = "no span of this text"
         losses.add("bad-span", *where, f"{span[0]!r} to {span[1]!r} ({label!r}) is {reason}")
-    elif not isinstance(label, str) or not label.strip():
+    elif not isinstance(label, str) or label.strip() in ("", UNKNOWN):
         losses.add("bad-span", *where, f"{text[start:end]!r} has no label")
     elif isinstance(stated, str) and _folded(stated) != _folded(text[start:end]):
         losses.add(

@@ -141,6 +141,14 @@ def convert(
             "told; contract: that of the tokens within it; expand: of all that it touches."
         ),
     ] = Alignment.strict,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="The spans of JSON lines are all that was looked at: what lies outside of them is "
+            "unlabelled, and those of a line whose answer is reject are not of their type.",
+        ),
+    ] = False,
     repair: Annotated[
         bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")
     ] = False,
@@ -184,6 +192,7 @@ def convert(
             unit=offset_unit.value if offset_unit else None,
             tokenizing=tokens.value,
             align=align.value,
+            partial=partial,
         )
         writing = TargetOptions(
             scheme=tag_scheme(to_scheme) or Scheme.IOB2,

@@ -30,6 +30,8 @@ LOSSES = {
     "relation": "relations between entities",
     "empty-entity": "entities whose tokens are all empty",
     "empty-text": "texts without a token",
+    "open": "parts that are unlabelled, rejected or without a type, of which nothing would be left",
+    "contradiction": "entities that are rejected as well",
     "token-boundaries": "sentences whose tokens cannot be told from their text",
 }
 """The meaning of each kind of loss, and of what is told beside them."""

@@ -12,7 +12,7 @@ from typing import Literal
 from tagbelt.data.conll.schemes import OUTSIDE
 from tagbelt.data.types import Sentence, Span, Unit
 from tagbelt.inference.tagger import Tagger
-from tagbelt.training.scores.evaluate import score_of
+from tagbelt.training.scores.evaluate import is_judged, score_of
 
 Kind = Literal["type", "bounds", "spurious", "missed"]
 KINDS: tuple[Kind, ...] = ("type", "bounds", "spurious", "missed")
@@ -61,8 +61,9 @@ def tag_sentences(
     result = []
     annotations = tagger.annotate_tokens(tokens, marginals=marginals)
     for sentence, annotation in zip(sentences, annotations, strict=True):
-        types = sentence.annotates
-        entities = [e for e in annotation.entities if types is None or e.label in types]
+        entities = [
+            e for e in annotation.entities if is_judged(sentence, Span(e.start, e.end, e.label))
+        ]
         result.append(
             JudgedSentence(
                 tokens=sentence.tokens,

@@ -1,7 +1,7 @@
 """The sentences of a run, read from the files of its config, and their ids for the network."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,13 +15,13 @@ from torch.nn.functional import one_hot
 from tagbelt.data.checkpoint.bigrams import build_bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.reading import guess_unit
-from tagbelt.data.conll.schemes import spans_to_tags, tag_set
+from tagbelt.data.conll.schemes import CONTINUING, Scheme, spans_to_tags, split_tag, tag_set
 from tagbelt.data.lexicon.gazetteer import Gazetteer
 from tagbelt.data.lexicon.packages import jieba_terms, name_terms, place_terms
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 from tagbelt.data.lexicon.term_lists import read_term_list
 from tagbelt.data.lexicon.terms import Term
-from tagbelt.data.types import Sentence, Unit
+from tagbelt.data.types import Sentence, Span, Unit
 from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.batch import EncodedSentences, encode
 from tagbelt.model.features.vectors import Vectors, by_rank, load_vectors, reduced
@@ -81,6 +81,9 @@ def load_run_data(config: RunConfig) -> RunData:
     dev, more = _joined(for_dev)
     _check_renaming(config, (*parts, *for_dev))
     labels = _labels(config, train, dev)
+    _check_open(config, {"train": parts, "dev": for_dev}, labels)
+    if config.distillation and any(sentence.open for sentence in train):
+        raise ConfigError("distillation: it takes train files without tags such as `?`")
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
     sources = tuple(
@@ -275,6 +278,22 @@ def _labels(
     return tuple(sorted(found))
 
 
+def _check_open(
+    config: RunConfig, splits: Mapping[Split, Sequence[_Part]], labels: Sequence[str]
+) -> None:
+    """Refuse a token that is said not to be of a type that no training file has: it is misspelt."""
+    for split, parts in splits.items():
+        for (path, _), part in zip(config.data.sources(split), parts, strict=True):
+            for sentence in part.sentences:
+                for place in sentence.open:
+                    unknown = sorted(set(place.never) - set(labels))
+                    if unknown:
+                        raise ConfigError(
+                            f"{path}:{sentence.line + place.start}: not of type {unknown[0]}, which"
+                            f" no training file has; they have {', '.join(labels)}"
+                        )
+
+
 def _check_renaming(config: RunConfig, parts: Sequence[_Part]) -> None:
     """Refuse a label to rename that no file with this renaming has: it is misspelt, or gone."""
     lacking = _not_renamed(parts)
@@ -316,7 +335,8 @@ def encode_split(
     """Turn sentences and their spans into ids; spans None count as no entity.
 
     Where a sentence's file does not speak of all types, a token outside its spans may be outside
-    or part of any entity of the others.
+    or part of any entity of the others; where its annotation leaves tokens open, these may have
+    the tags that this leaves them.
     """
     ids = {tag: index for index, tag in enumerate(tags)}
     gold = [
@@ -324,19 +344,51 @@ def encode_split(
         for s in sentences
     ]
     encoded = encode([s.tokens for s in sentences], vocabulary, gold)
-    types = [tag.partition("-")[2] for tag in tags]  # "" of O
-    labels = set(types) - {""}
-    if not any(s.annotates is not None and s.annotates < labels for s in sentences):
+    labels = {label for _, label in map(split_tag, tags)} - {""}
+    if not any(s.open or (s.annotates is not None and s.annotates < labels) for s in sentences):
         return encoded
-    rows = (_allowed(row, s.annotates, types) for row, s in zip(gold, sentences, strict=True))
+    rows = (
+        allowed_tags(row, sentence, tags, config.data.tags)
+        for row, sentence in zip(gold, sentences, strict=True)
+    )
     return replace(encoded, allowed=tuple(rows))
 
 
-def _allowed(gold: list[int], annotates: frozenset[str] | None, types: list[str]) -> Tensor:
-    """Return bool [n, K], the tags that each token may have; `types` are those of the K tags."""
-    allowed = one_hot(torch.tensor(gold), len(types)).bool()
-    if annotates is not None:
-        is_open = torch.tensor([bool(label) and label not in annotates for label in types])
+def allowed_tags(
+    gold: Sequence[int], sentence: Sentence, tags: Sequence[str], scheme: Scheme
+) -> Tensor:
+    """Return bool [n, K], the tags that each token of a sentence may have.
+
+    `gold` [n] are those that its spans give. With the transitions of the scheme they allow exactly
+    the taggings that agree with what is known.
+    """
+    parts = [split_tag(tag) for tag in tags]
+    types = [label for _, label in parts]  # "" of O
+    allowed = one_hot(torch.tensor(gold), len(tags)).bool()
+    if sentence.annotates is not None:
+        is_open = torch.tensor([bool(label) and label not in sentence.annotates for label in types])
         outside = torch.tensor([not types[tag] for tag in gold])
         allowed |= outside[:, None] & is_open
+    for part in sentence.open:
+        if part.is_entity:
+            allowed[part.start : part.end] = _any_type(part.end - part.start, tags, types, scheme)
+        else:
+            row = torch.tensor([label not in part.never for label in types])
+            allowed[part.start : part.end] = row
+    # An entity that is written ends there: no tag that would go on with it may stand behind it.
+    goes_on = torch.tensor([prefix in CONTINUING for prefix, _ in parts])
+    loose = {i for part in sentence.open if not part.is_entity for i in range(part.start, part.end)}
+    ends = {span.end for span in sentence.spans or ()}
+    ends |= {part.end for part in sentence.open if part.is_entity}
+    for end in loose & ends:
+        allowed[end] &= ~goes_on
+    return allowed
+
+
+def _any_type(length: int, tags: Sequence[str], types: Sequence[str], scheme: Scheme) -> Tensor:
+    """Return bool [length, K]: the tags of an entity of so many tokens, whatever its type."""
+    allowed = torch.zeros(length, len(tags), dtype=torch.bool)
+    for label in set(types) - {""}:
+        written = spans_to_tags([Span(0, length, label)], length, scheme)
+        allowed[torch.arange(length), torch.tensor([tags.index(tag) for tag in written])] = True
     return allowed

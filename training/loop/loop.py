@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from tagbelt.data.conll.schemes import tags_to_spans
-from tagbelt.data.types import Span
+from tagbelt.data.types import Sentence, Span
 from tagbelt.inference.crf.algorithms import viterbi
 from tagbelt.inference.crf.parameters import CrfParameters
 from tagbelt.model.batch import Batch, EncodedSentences
@@ -51,8 +51,7 @@ class Trainer:
     optimiser: torch.optim.Optimizer
     train: EncodedSentences
     dev: EncodedSentences
-    dev_spans: tuple[tuple[Span, ...], ...]
-    dev_types: tuple[frozenset[str] | None, ...]
+    dev_gold: tuple[Sentence, ...]
     tags: tuple[str, ...]
     hide_rates: Tensor
     progress: Progress
@@ -102,8 +101,8 @@ class Trainer:
         if isinstance(self.optimiser, DeferredAdam):
             self.optimiser.settle()
         speed = tokens / (time.perf_counter() - began)
-        found = map(judged, self.dev_types, self.predict(self.dev))
-        score = span_score(self.dev_spans, found)
+        found = map(judged, self.dev_gold, self.predict(self.dev))
+        score = span_score([gold.spans or () for gold in self.dev_gold], found)
         progress = self.progress
         is_best = score.f1 > progress.best_f1
         progress.epoch = epoch

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
+from tagbelt.data.conll.partial import open_counts
 from tagbelt.data.conll.reading import guess_unit
 from tagbelt.data.types import Sentence
 from tagbelt.errors import ConfigError
@@ -65,8 +66,7 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
         optimiser=make_optimiser(network, config.optimiser),
         train=train_set,
         dev=encode_split(data.dev, data.vocabulary, data.tags, config),
-        dev_spans=tuple(sentence.spans or () for sentence in data.dev),
-        dev_types=tuple(sentence.annotates for sentence in data.dev),
+        dev_gold=data.dev,
         tags=data.tags,
         hide_rates=hide_rates(train_set, data, config.model.words),
         progress=Progress(),
@@ -166,11 +166,14 @@ def tell_overlap(
 
 
 def tell_open_types(name: str, sentences: Sequence[Sentence], progress: Callback) -> None:
-    """Tell how many sentences of a split speak of some types alone, and of which."""
+    """Tell how many sentences of a split speak of some types alone, and what else is open."""
     known = Counter(s.annotates for s in sentences if s.annotates is not None)
     for types, count in known.items():
         listed = ", ".join(sorted(types))
         progress(Message(f"{name}: {count:,} sentences speak of {listed} alone; others are open"))
+    told = open_counts(sentences)
+    if told:
+        progress(Message(f"{name}: {told}"))
 
 
 def _plan(config: RunConfig) -> str:

@@ -28,6 +28,7 @@ from tagbelt.inference.crf.parameters import CrfParameters, Spans, TagTable, tag
 from tagbelt.inference.decoding.decoder import DecodedBatch, Decoder
 from tagbelt.model.checkpoint import load_network, save_checkpoint
 from tagbelt.model.network import Network
+from tagbelt.training.scores.evaluate import is_judged
 
 BINS = 10
 BUDGET = 4096
@@ -204,13 +205,14 @@ def find_entities(
 
 
 def _judged(spans: Spans, sentences: Sequence[Sentence], table: TagTable) -> Spans:
-    """Leave out entities of types that a sentence's file does not speak of."""
-    types = [sentence.annotates for sentence in sentences]
-    if not any(types):
+    """Leave out entities that the gold of their sentence cannot judge."""
+    if not any(sentence.annotates or sentence.open for sentence in sentences):
         return spans
-    pairs = zip(spans.rows.tolist(), spans.labels.tolist(), strict=True)
-    kept = [(known := types[row]) is None or table.labels[label] in known for row, label in pairs]
     columns = (spans.rows, spans.starts, spans.ends, spans.labels)
+    kept = [
+        is_judged(sentences[row], Span(start, end, table.labels[label]))
+        for row, start, end, label in zip(*(c.tolist() for c in columns), strict=True)
+    ]
     return Spans(*(column[np.array(kept, np.bool_)] for column in columns))
 
 

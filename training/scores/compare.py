@@ -118,7 +118,7 @@ def _listed(side: ComparedRuns, split: JudgedSplit) -> str:
 
 
 def _content(sentences: Sequence[Sentence]) -> list[object]:
-    return [(sentence.tokens, sentence.spans, sentence.annotates) for sentence in sentences]
+    return [(s.tokens, s.spans, s.annotates, s.open) for s in sentences]
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _count(
     tagger = Tagger.load(checkpoint, precision=precision, threads=threads)
     tags = tagger.tag_tokens([sentence.tokens for sentence in gold])
     found = [
-        judged(sentence.annotates, tags_to_spans(row, Scheme.IOB2))
+        judged(sentence, tags_to_spans(row, Scheme.IOB2))
         for sentence, row in zip(gold, tags, strict=True)
     ]
     return count([sentence.spans or () for sentence in gold], found)

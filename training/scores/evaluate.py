@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from tagbelt.data.conll.partial import open_counts
 from tagbelt.data.conll.reading import Corpus
 from tagbelt.data.conll.schemes import OUTSIDE, Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.types import Sentence, Span
@@ -55,9 +56,21 @@ class Score:
     support: int
 
 
-def judged(annotates: frozenset[str] | None, found: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the entities found that gold can judge: of the types that its file speaks of."""
-    return tuple(span for span in found if annotates is None or span.label in annotates)
+def is_judged(gold: Sentence, found: Span) -> bool:
+    """Tell whether gold can judge an entity found.
+
+    It is of a type that gold's file speaks of, and touches no token of which gold leaves open
+    whether it is right; one that gold says is not of its type is wrong.
+    """
+    if gold.annotates is not None and found.label not in gold.annotates:
+        return False
+    touched = [p for p in gold.open if p.start < found.end and found.start < p.end]
+    return not touched or any(found.label in part.never for part in touched)
+
+
+def judged(gold: Sentence, found: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the entities found that gold can judge; see `is_judged`."""
+    return tuple(span for span in found if is_judged(gold, span))
 
 
 def span_score(gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]) -> Score:
@@ -133,7 +146,8 @@ def evaluate(
     `labels` renames the labels of gold, those renamed to "" are left out. `tell` is given a
     sentence on labels that the model does not have, which can only be missed.
     With `annotates`, the types that the file speaks of (as renamed), entities of others are not
-    counted.
+    counted, nor are those found that touch a token of which gold leaves the tag open; `tell` is
+    given a sentence on that.
 
     Raises:
         ConfigError: columns without token or tag, an unknown separator or scheme; an entity of a
@@ -153,6 +167,9 @@ def evaluate(
             raise InputError(f"{place}: holds no sentence to evaluate on")
     gold = _relabelled(_sentences(gold), labels or {}, place)
     gold = [annotating(sentence, annotates, Path(place)) for sentence in gold]
+    told = open_counts(gold)
+    if told:
+        tell(f"{place}: {told}: entities found that touch them are not counted")
     tagger = Tagger.load(Path(checkpoint), threads=threads, precision=precision)
     unknown = sorted(set(count_labels(gold)) - set(tagger.info.labels))
     if unknown:
@@ -192,7 +209,7 @@ def _relabelled(
 def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
     """Tag sentences with the Tagger that serves; return seqeval's report in each mode.
 
-    Entities of types that a sentence's file does not speak of are not counted.
+    Entities found that gold cannot judge are not counted; see `is_judged`.
 
     Raises:
         ValueError: a sentence without gold tags, named by its line.
@@ -202,16 +219,15 @@ def evaluate_sentences(tagger: Tagger, sentences: Sequence[Sentence]) -> Scores:
         raise ValueError(f"line {unlabelled.line}: a sentence without tags can't be evaluated on")
     gold = [spans_to_tags(s.spans or (), len(s.tokens), Scheme.IOB2) for s in sentences]
     tagged = tagger.tag_tokens([s.tokens for s in sentences])
-    found = [_judged_tags(s.annotates, row) for s, row in zip(sentences, tagged, strict=True)]
+    found = [_judged_tags(s, row) for s, row in zip(sentences, tagged, strict=True)]
     return {mode: report(gold, found, mode) for mode in MODES}
 
 
-def _judged_tags(annotates: frozenset[str] | None, tags: list[str]) -> list[str]:
-    if annotates is None:
+def _judged_tags(gold: Sentence, tags: list[str]) -> list[str]:
+    if gold.annotates is None and not gold.open:
         return tags
-    return [
-        *spans_to_tags(judged(annotates, tags_to_spans(tags, Scheme.IOB2)), len(tags), Scheme.IOB2)
-    ]
+    spans = judged(gold, tags_to_spans(tags, Scheme.IOB2))
+    return [*spans_to_tags(spans, len(tags), Scheme.IOB2)]
 
 
 def render(reports: Scores) -> str:

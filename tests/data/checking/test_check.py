@@ -157,3 +157,13 @@ def test_a_file_that_is_not_there_and_one_that_is_compressed(tmp_path):
 
 def test_all_severities_are_used():
     assert {severity for severity, _ in KINDS.values()} == set(Severity)
+
+
+def test_what_is_open_is_a_note(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-PER\n\nslept ?\nhere !PER\n", encoding="utf-8")
+    findings = check_files([path]).findings.as_json()
+    (note,) = [found for found in findings if found["kind"] == "open"]
+    assert note["severity"] == "note"
+    assert note["examples"][0]["line"] == 3
+    assert note["examples"][0]["message"].startswith("1 tokens of which nothing is known (?), 1 ")

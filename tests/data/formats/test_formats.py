@@ -457,3 +457,61 @@ def test_brat_in_folders_of_a_folder(tmp_path):
     (tmp_path / "in" / "x" / "a.ann").write_text("T1\tPER 0 3\tAda\n", encoding="utf-8")
     done = convert(tmp_path / "in", Format.brat, Format.conll, SourceOptions(), TargetOptions())
     assert done.text == "Ada\tB-PER\nleft\tO\n\n"
+
+
+def rows_of(tmp_path, lines, **options):
+    source = tmp_path / "a.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    reading = SourceOptions(tokenizing="whitespace", **options)
+    done = convert(source, Format.prodigy, Format.conll, reading, TargetOptions())
+    return done, [block.replace("\n", " ") for block in done.text.strip().split("\n\n")]
+
+
+def test_accepted_rejected_unlabelled_and_untyped_spans(tmp_path):
+    line = {
+        "text": "Ada saw Bo in Old York .",
+        "spans": [{"start": 0, "end": 3, "label": "PER"}],
+        "rejected": [[8, 10, "ORG"]],
+        "unlabelled": [[4, 6]],
+        "untyped": [{"start": 14, "end": 22}],
+    }
+    done, (rows,) = rows_of(tmp_path, [line])
+    assert done.losses.counts == {}
+    assert rows == "Ada\tB-PER saw\t? Bo\t!ORG in\tO Old\tB-? York\tI-? .\tO"
+
+
+def test_with_partial_only_what_was_looked_at_is_known(tmp_path):
+    spans = [{"start": 0, "end": 3, "label": "PER"}]
+    lines = [
+        {"text": "Ada slept .", "spans": spans, "answer": "accept"},
+        {"text": "May is long .", "spans": spans, "answer": "reject"},
+        {"text": "It rained .", "spans": spans, "answer": "ignore"},
+    ]
+    done, rows = rows_of(tmp_path, lines, partial=True)
+    assert rows == ["Ada\tB-PER slept\t? .\t?", "May\t!PER is\t? long\t? .\t?"]
+    assert done.losses.counts == {"not-accepted": 1}
+    done, rows = rows_of(tmp_path, lines)
+    assert rows == ["Ada\tB-PER slept\tO .\tO"]
+    reading = SourceOptions(partial=True)
+    with pytest.raises(DataError, match="--partial is for JSON lines, not for brat"):
+        convert(tmp_path, Format.brat, Format.conll, reading, TargetOptions())
+
+
+def test_what_contradicts_or_cannot_be_placed_is_told(tmp_path):
+    line = {
+        "text": "Ada saw Bo .",
+        "spans": [{"start": 0, "end": 3, "label": "PER"}, {"start": 8, "end": 10, "label": "?"}],
+        "rejected": [[0, 3, "PER"], [8, 9, "PER"], [4, 7, ""]],
+        "unlabelled": [[5, 6]],
+    }
+    done, (rows,) = rows_of(tmp_path, [line])
+    assert done.losses.counts == {"contradiction": 1, "misaligned": 1, "bad-span": 2}
+    assert rows == "Ada\tB-PER saw\t? Bo\tO .\tO"
+
+
+def test_formats_without_room_for_what_is_open_say_so(tmp_path):
+    source = tmp_path / "a.conll"
+    source.write_text("Ada\tB-PER\nslept\t?\n", encoding="utf-8")
+    for target in (Format.labelstudio, Format.brat):
+        done = convert(source, Format.conll, target, SourceOptions(), TargetOptions())
+        assert done.losses.examples["open"] == [f"{source}:1: 'slept' at 4 to 9"]

@@ -1,6 +1,7 @@
 """What is converted there and back is what it was, for any tokens, texts and spans."""
 
 import tempfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tagbelt.data.conll.partial import joined
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.writing import write_conll
@@ -16,7 +18,7 @@ from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, 
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
 from tagbelt.data.formats.record import Format, Losses, Mark, Record
-from tagbelt.data.types import OffsetUnit, Sentence, Span
+from tagbelt.data.types import OffsetUnit, Open, Sentence, Span
 from tagbelt.errors import DataError
 
 LABELS = st.sampled_from(["PER", "ORG", "Fictional-Person"])
@@ -40,6 +42,23 @@ def sentences(draw, words=WORDS):
     return Sentence(tokens, spans)
 
 
+@st.composite
+def open_sentences(draw):
+    """Sentences some of whose parts outside the spans are open."""
+    sentence = draw(sentences())
+    free = sorted(
+        set(range(len(sentence.tokens)))
+        - {n for span in sentence.spans for n in range(span.start, span.end)}
+    )
+    parts = []
+    for n in free:
+        kind = draw(st.sampled_from(["closed", "unknown", "never", "entity"]))
+        never = tuple(sorted(draw(st.sets(LABELS, min_size=1)))) if kind == "never" else ()
+        if kind != "closed" and sentence.tokens[n]:
+            parts.append(Open(n, n + 1, never, kind == "entity"))
+    return replace(sentence, open=joined(parts))
+
+
 def there_and_back(corpus, starts, through, tokenizing="word"):
     with tempfile.TemporaryDirectory() as folder:
         first, middle, last = (Path(folder, name) for name in ("a.conll", "middle", "b.conll"))
@@ -55,7 +74,7 @@ def there_and_back(corpus, starts, through, tokenizing="word"):
 
 
 def content(corpus):
-    return [(sentence.tokens, sentence.spans) for sentence in corpus]
+    return [(sentence.tokens, sentence.spans, sentence.open) for sentence in corpus]
 
 
 JSON = [Format.doccano, Format.doccano_entities, Format.prodigy, Format.labelstudio]
@@ -69,6 +88,14 @@ def test_rows_through_json(through, corpus, starts):
     again = there_and_back(corpus, starts, through)
     assert content(again.sentences) == content(corpus)
     assert list(again.document_starts) == starts
+
+
+@pytest.mark.parametrize("through", [Format.doccano, Format.doccano_entities, Format.prodigy])
+@given(st.lists(open_sentences(), min_size=1, max_size=4))
+@settings(max_examples=40)
+def test_what_is_open_comes_back_through_json_lines(through, corpus):
+    again = there_and_back(corpus, [], through)
+    assert content(again.sentences) == content(corpus)
 
 
 @given(st.lists(sentences(PLAIN), min_size=1, max_size=5))

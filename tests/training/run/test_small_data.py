@@ -4,13 +4,13 @@ import json
 
 import pytest
 
+from benchmarks.accuracy.shop import write_shop
 from tagbelt.data.types import Sentence, Span
 from tagbelt.training import config as settings
 from tagbelt.training.config import SIZED, TrainingConfig, parse_config, sized
 from tagbelt.training.loop.loop import Progress
 from tagbelt.training.run.closing import closing
 from tagbelt.training.rundir import read_saved
-from benchmarks.accuracy.shop import write_shop
 from tests.training.tiny import ENGLISH
 
 
