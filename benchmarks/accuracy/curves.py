@@ -11,6 +11,7 @@ trained again. The set "shop" is made up (`shop.py`).
 """
 
 import argparse
+import hashlib
 import os
 import random
 import time
@@ -42,6 +43,13 @@ FEWEST_ENTITIES = 5
 """Dev has at least so many sentences, and so many entities."""
 
 LARGEST_SHOP = 1000
+
+BUNDLED_EN = (
+    ("wikiann/en/train.conllu", ("index", "token", "tag")),
+    ("btc/train.conll", ("token", "tag")),
+    ("wnut17/train.conll", ("token", "tag")),
+)
+"""What the bundled English model was trained on, but for its templates, as its card says."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ SETS = {
     "cluener": CurveSet(
         "zh", "cluener/train.txt", "cluener/dev.txt", separator="tab", is_character=True
     ),
+    "gum": CurveSet("en", "gum/train.conll", "gum/test.conll", separator="tab"),
     "shop": CurveSet("en", "train.conll", "test.conll"),
 }
 
@@ -154,6 +163,27 @@ def measured(
         }
 
 
+def overlap(data: Path | None, name: str) -> dict[str, int]:
+    """Count the sentences of a set's files whose tokens, by SHA-256, the bundled model has seen."""
+    known = {
+        _digest(sentence)
+        for file, columns in BUNDLED_EN
+        for sentence in read_conll(
+            data_file(data, file), columns=columns, separator="\t", on_invalid="repair"
+        ).sentences
+    }
+    found = {}
+    for split in ("train", "test"):
+        own = sentences(data, name, split)
+        found[f"{split}_sentences"] = len(own)
+        found[f"{split}_seen"] = sum(_digest(sentence) in known for sentence in own)
+    return found
+
+
+def _digest(sentence: Sentence) -> str:
+    return hashlib.sha256("\n".join(sentence.tokens).encode("utf-8")).hexdigest()
+
+
 def keys(given: argparse.Namespace) -> Iterator[Row]:
     """All runs that are asked for, every set once before the next size, all sizes before a draw."""
     for draw, size, name in product(range(1, given.draws + 1), given.sizes, given.sets):
@@ -181,6 +211,8 @@ def main() -> None:
             continue
         found = measured(given.data, key["set"], key["size"], key["draw"], given.overrides)
         row = {**key, "overrides": given.overrides, **found}
+        if SETS[key["set"]].language == "en" and "init_from=en" in given.overrides:
+            row["seen_by_init"] = overlap(given.data, key["set"])
         tell(f"{key['set']} {key['size']} draw {key['draw']}: {found['f1']['test']:.1%}")
         write_result(NAME, {}, [*rows, row], directory=given.results)
 

@@ -17,6 +17,7 @@ from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, tell
 from benchmarks.report.results import read_result
 
+OTHERS = ("accuracy_spacy", "everyday", "curves", "new_label")
 TEMPLATE = Path(__file__).with_suffix(".md")
 PAGE = "accuracy.md"
 _PLACE = re.compile(r"\{\{([^}]+)\}\}")
@@ -26,7 +27,7 @@ def read_measured(results: Path = RESULTS, plan: Path = PLAN) -> Measured:
     """The plan, and the results that there are."""
     result = read_result(results, NAME) or {"rows": []}
     rows = {row["row"]: row for row in result["rows"]}
-    others = (read_result(results, name) for name in ("accuracy_spacy", "everyday"))
+    others = (read_result(results, name) for name in OTHERS)
     return Measured(read_plan(plan), rows, *others)
 
 

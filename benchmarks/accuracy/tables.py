@@ -6,6 +6,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from benchmarks.accuracy import few_tables
 from benchmarks.accuracy.plan import Entry, Plan
 from benchmarks.common.record import Row
 from benchmarks.report.results import NOT_MEASURED
@@ -31,6 +32,8 @@ class Measured:
     rows: Mapping[str, Row]
     spacy: Mapping[str, Any] | None = None
     everyday: Mapping[str, Any] | None = None
+    curves: Mapping[str, Any] | None = None
+    new_label: Mapping[str, Any] | None = None
 
     def of(self, group: str) -> Iterator[tuple[Entry, Row]]:
         """The rows of a group that there are results for."""
@@ -325,4 +328,7 @@ TABLES: Mapping[str, Table] = {
     "spacy": spacy,
     "mapping": mapping,
     "everyday": everyday,
+    "curves": lambda measured: few_tables.curves(measured.curves),
+    "beginnings": lambda measured: few_tables.beginnings(measured.curves),
+    "new label": lambda measured: few_tables.new_label(measured.new_label),
 }

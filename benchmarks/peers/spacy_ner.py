@@ -64,6 +64,38 @@ class Peer:
         spacy.util.srsly.write_json(f"{target}/benchmark.json", about)
         return about
 
+    def extend(self, trained: str, data: str, epochs: int, rehearse: bool) -> list[list[str]]:
+        """Go on with a pipeline that `train` left, on examples of another label, and tag with it.
+
+        By `nlp.resume_training` as its documentation has it, with `nlp.rehearse` if asked for.
+        `data` names a JSON file of `train`, `dev` and `test` as `train` has them; the epoch is the
+        best on dev. Without epochs the pipeline tags as it is.
+        """
+        spacy.util.fix_random_seed(1)
+        nlp = spacy.load(trained)
+        parts = read_json(data)
+        train, dev = ([self._example(nlp, *pair) for pair in parts[k]] for k in ("train", "dev"))
+        best, kept = -1.0, None
+        if epochs:
+            for label in {entity.label_ for example in train for entity in example.y.ents}:
+                nlp.get_pipe("ner").add_label(label)
+            optimizer = nlp.resume_training()
+        for _ in range(epochs):
+            random.shuffle(train)
+            for batch in minibatch(train, 4):
+                nlp.update(batch, sgd=optimizer, drop=0.1)
+                if rehearse:
+                    nlp.rehearse(batch, sgd=optimizer)
+            told = {entity.label_ for example in dev for entity in example.y.ents}
+            scores = nlp.evaluate(dev)["ents_per_type"]
+            f1 = max((scores[label]["f"] for label in told if label in scores), default=0.0)
+            if f1 > best:
+                best, kept = f1, nlp.to_bytes()
+        if kept is not None:
+            nlp.from_bytes(kept)
+        self._nlp = nlp
+        return self.tokens([words for words, _ in parts["test"]], 64)
+
     def tokens(self, sentences: list[list[str]], batch: int) -> list[list[str]]:
         """One IOB2 tag a token, written from the entities: the shortest way that spaCy has."""
         vocabulary = self._nlp.vocab
@@ -91,4 +123,5 @@ class Peer:
 
 if __name__ == "__main__":
     peer = Peer()
-    serve({"load": peer.load, "train": peer.train, **peer.jobs.functions()})
+    named = {"load": peer.load, "train": peer.train, "extend": peer.extend}
+    serve({**named, **peer.jobs.functions()})

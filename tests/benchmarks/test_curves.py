@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.accuracy import curves
+from benchmarks.accuracy import curves, few_tables
 from tagbelt.data.types import Sentence, Span
 
 
@@ -43,3 +43,29 @@ def test_what_stands_in_the_results_is_not_trained_again(monkeypatch, tmp_path):
     assert set(row["f1"]) == {"dev", "test"}
     monkeypatch.setattr(curves, "measured", lambda *_: pytest.fail("trained again"))
     curves.main()
+
+
+def row(name, draw, f1, variant="defaults", **more):
+    return {"variant": variant, "set": name, "size": 50, "draw": draw, "f1": {"test": f1}, **more}
+
+
+def test_tables_of_curves_state_the_draws():
+    seen = {"train_sentences": 9, "train_seen": 0, "test_sentences": 8, "test_seen": 1}
+    rows = [row("a", 1, 0.2), row("a", 2, 0.4), row("b", 1, 0.5)]
+    rows.append(row("a", 2, 0.9, "init-en", seen_by_init=seen))
+    assert "| a | 30.0 ± 14.1 (2) |\n| b | 50.0 (1) |" in few_tables.curves({"rows": rows})
+    line = "| a | 50 | 40.0 (1) | 90.0 (1) | +50.0 | 0 of 9 | 1 of 8 |"
+    assert few_tables.beginnings({"rows": rows}).splitlines()[-1] == line
+
+
+def test_the_table_of_a_new_label_compares_each_with_its_own_old_model():
+    rows = [
+        {"system": "Tagbelt, old model", "old": 0.9, "new": 0.0},
+        {"system": "Tagbelt, all of MISC from the beginning", "old": 0.9, "new": 0.8},
+        {"system": "Tagbelt, MISC added", "old": 0.89, "new": 0.6},
+        {"system": "spaCy, old model", "old": 0.8, "new": 0.0},
+        {"system": "spaCy, MISC added", "old": 0.4, "new": 0.2},
+    ]
+    lines = few_tables.new_label({"rows": rows}).splitlines()
+    assert lines[4] == "| Tagbelt, MISC added | 89.00 | -1.00 | 60.00 | 75% |"
+    assert lines[6] == "| spaCy, MISC added | 40.00 | -40.00 | 20.00 | 25% |"
