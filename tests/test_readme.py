@@ -143,8 +143,7 @@ def test_training_on_own_data_ends_in_a_model_that_serves(copy: Path) -> None:
     tagbelt = f"{sys.executable} -m tagbelt"
     shell(train.replace(".venv/bin/tagbelt", tagbelt), copy)
     scores = shell(evaluate.replace(".venv/bin/tagbelt", tagbelt), copy)
-    assert "strict mode" in scores
-    assert "default mode" in scores
+    assert "strict and default mode alike" in scores
     lines = shell(tag.replace(".venv/bin/tagbelt", tagbelt), copy).splitlines()
     assert all("entities" in json.loads(line) for line in lines)
     report, seeds, compare = LOOK.replace(".venv/bin/tagbelt", tagbelt).split("\n")

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from tagbelt.commands.options import (
     Threads,
 )
 from tagbelt.errors import InputError
+
+if TYPE_CHECKING:
+    from tagbelt.training.scores.evaluate import Scores
 
 
 def command(
@@ -61,7 +64,19 @@ def command(
             labels=_renaming(label or []),
             tell=lambda message: typer.echo(f"tagbelt evaluate: warning: {message}", err=True),
         )
-        typer.echo(json.dumps(scores, indent=1) if as_json else render(scores))
+        typer.echo(json.dumps(scores, indent=1) if as_json else f"{render(scores)}{_offer(scores)}")
+
+
+def _offer(scores: "Scores") -> str:
+    """Say what training would gain most by."""
+    from tagbelt.training.run.closing import most_missed
+
+    types = scores["strict"]["types"]
+    if not types or scores["strict"]["micro"]["f1"] == 1.0:
+        return ""
+    label = most_missed(types)
+    f1 = 100 * types[label]["f1"]
+    return f"\nMore training sentences with {label} would help most here (its F1 is {f1:.2f})."
 
 
 def _renaming(given: list[str]) -> dict[str, str]:

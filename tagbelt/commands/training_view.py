@@ -62,6 +62,9 @@ class TrainingView:
 
     def _begin(self, event: Started) -> None:
         self._epochs, self._best = event.epochs, max(event.best_f1, 0.0)
+        if event.done:
+            best = f"best dev F1 {100 * self._best:.2f}"
+            self._console.print(f"going on after epoch {event.done}, {best}", highlight=False)
         self._run = self._bars.add_task("run", total=event.epochs, completed=event.done, figures="")
         self._epoch = self._bars.add_task("epoch", total=None, figures="")
         self._bars.start()

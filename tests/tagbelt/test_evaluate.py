@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from tagbelt.training.scores.evaluate import render
 from tests.training.tiny import EXAMPLES
 
 TRAIN = EXAMPLES / "train.conll"
@@ -36,7 +37,16 @@ def test_scores_as_a_table(evaluate, tmp_path):
     lines = evaluate(file).out.splitlines()
     assert lines[1].split() == ["precision", "recall", "F1", "entities"]
     assert lines[3] == "  PER              100.00  100.00  100.00         1"
-    assert [line.split(",")[0] for line in lines[::5]] == ["strict mode", "default mode"]
+    titles = [line.split(",")[0] for line in lines if "mode" in line]
+    assert titles == ["strict and default mode alike"]
+
+
+def test_two_tables_where_the_modes_differ():
+    row = {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1}
+    one = {"tool": "seqeval", "scheme": "IOB2", "micro": row, "types": {"PER": row}}
+    reports = {"strict": one, "default": {**one, "micro": {**row, "f1": 0.5}}}
+    titles = [line.split(",")[0] for line in render(reports).splitlines() if "mode" in line]
+    assert titles == ["strict mode", "default mode"]
 
 
 def test_types_that_the_file_does_not_speak_of_are_not_counted(evaluate, tmp_path):

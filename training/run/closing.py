@@ -8,15 +8,26 @@ from tagbelt.training.config import TrainingConfig
 from tagbelt.training.loop.loop import Progress
 from tagbelt.training.scores.evaluate import ScoreRow, Scores
 
+LACKING = "More sentences with"
+
 STILL_RISING = 0.01
 """Dev F1 gained in the last tenth of the epochs from which on more of them are worth trying."""
 
 
 def closing(
-    progress: Progress, training: TrainingConfig, dev: Scores, train: Sequence[Sentence]
+    progress: Progress,
+    training: TrainingConfig,
+    dev: Scores,
+    train: Sequence[Sentence],
+    offer: str = "",
 ) -> str:
-    """Return both sentences; `dev` are the scores of the best epoch's checkpoint."""
-    return f"{_why(progress, training)} {_advice(progress, training, dev, train)}"
+    """Return both sentences; `dev` are the scores of the best epoch's checkpoint.
+
+    `offer` is said instead of which sentences are lacking, if there is any.
+    """
+    advice = _advice(progress, training, dev, train)
+    lacking = offer if offer and advice.startswith(LACKING) else advice
+    return f"{_why(progress, training)} {lacking}"
 
 
 def _why(progress: Progress, training: TrainingConfig) -> str:
@@ -44,7 +55,7 @@ def _advice(
     counts = Counter(span.label for sentence in train for span in sentence.spans or ())
     f1 = 100 * dev["strict"]["types"][label]["f1"]
     return (
-        f"More sentences with {label} would help most: dev F1 loses most there"
+        f"{LACKING} {label} would help most: dev F1 loses most there"
         f" (its own is {f1:.2f}; training has {counts[label]:,})."
     )
 

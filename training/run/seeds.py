@@ -21,6 +21,7 @@ from typing import NoReturn
 from tagbelt.data.checkpoint.artifact import CONFIG, write_json
 from tagbelt.errors import ConfigError, SeedsError
 from tagbelt.training.config import RunConfig, completed, load_config
+from tagbelt.training.initial import fitted
 from tagbelt.training.rundir import (
     METRICS,
     Digests,
@@ -93,7 +94,7 @@ def train_seeds(
         SeedsError: a seed failed. One that does so before its first epoch is over ends the
             series, since all would; others do not.
     """
-    read = load_config(config, overrides)
+    read = fitted(load_config(config, overrides))
     found = digests(read)
     configs = _configs(read, directory, count, found, one_thread=jobs > 1)
     done = [seed for seed in configs if read_report(seed_directory(directory, seed)) is not None]
@@ -166,6 +167,7 @@ def _train_all(
     """Train what is left to train; return the seeds that failed."""
     failed: list[int] = []
     hopeless = False
+    began, ended = time.monotonic(), 0
 
     def begins(seed: int) -> bool:
         if not hopeless:
@@ -176,14 +178,24 @@ def _train_all(
 
     for seed, code in run_tasks(tasks, jobs=jobs, begins=begins):
         place = seed_directory(directory, seed)
+        ended += 1
         if code == 0:
-            tell(f"finished: {place}")
+            left = (time.monotonic() - began) / ended * (len(tasks) - ended)
+            tell(f"finished: {place}{_left(len(tasks) - ended, left)}")
             _write_summary(directory, seeds)
             continue
         hopeless = hopeless or not (place / METRICS).exists()
         failed.append(seed)
         tell(f"failed: {place}, exit code {code}{_last_words(tasks[seed].log)}")
     return sorted(failed)
+
+
+def _left(runs: int, seconds: float) -> str:
+    """Say how long so many runs will take."""
+    if not runs:
+        return ""
+    time_left = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    return f"; {runs} to go, about {time_left}"
 
 
 def _last_words(log: Path | None) -> str:

@@ -18,6 +18,10 @@ from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import layout_of_options
 from tagbelt.training.corpus.corpus import count_labels
 from tagbelt.training.data_config import annotating, renamed
+from tagbelt.training.scores.significance import f1_interval
+
+SURE = 1000
+"""Entities from which on a score is told without its interval."""
 
 Mode = Literal["default", "strict"]
 MODES: tuple[Mode, ...] = ("strict", "default")
@@ -231,11 +235,17 @@ def _judged_tags(gold: Sentence, tags: list[str]) -> list[str]:
 
 
 def render(reports: Scores) -> str:
-    """Lay the reports of all modes out as a table, in per cent."""
+    """Lay the reports of all modes out as a table, in per cent; as one where they are equal."""
     width = max([12, *(len(name) for scores in reports.values() for name in scores["types"])])
     lines = []
-    for mode, scores in reports.items():
-        lines.append(f"{mode} mode, {scores['scheme']}, {scores['tool']}")
+    tables = [(s["micro"], s["types"]) for s in reports.values()]
+    shown = dict(reports)
+    title = "{} mode"
+    if len(tables) > 1 and all(table == tables[0] for table in tables):
+        shown = {MODES[0]: reports[MODES[0]]}
+        title = " and ".join(reports) + " mode alike"
+    for mode, scores in shown.items():
+        lines.append(f"{title.format(mode)}, {scores['scheme']}, {scores['tool']}")
         lines.append(f"  {'':{width}}  precision  recall      F1  entities")
         rows = [*scores["types"].items(), ("all (micro)", scores["micro"])]
         lines += [
@@ -243,4 +253,16 @@ def render(reports: Scores) -> str:
             f"  {100 * row['f1']:6.2f}  {row['support']:8,d}"
             for name, row in rows
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_interval(reports[MODES[0]]["micro"])])
+
+
+def _interval(row: ScoreRow) -> list[str]:
+    """Say how sure an F1 of few entities is."""
+    right = round(row["recall"] * row["support"])
+    if not right or row["support"] >= SURE:
+        return []
+    found = round(right / row["precision"])
+    low, high = f1_interval(right, found + row["support"] - 2 * right)
+    return [
+        f"  few entities: the F1 of others like them would be {100 * low:.1f} to {100 * high:.1f}"
+    ]

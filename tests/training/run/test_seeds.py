@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,9 +76,10 @@ def test_every_seed_is_the_run_that_it_would_be_alone(series, trained, tmp_path)
     for split in ("dev", "test"):
         f1 = [report[split]["strict"]["micro"]["f1"] for report in reports]
         assert saved["f1"][split]["strict"]["mean"] == pytest.approx(sum(f1) / 2)
-    assert said == [
+    assert [line.partition(";")[0] for line in said] == [
         f"{what}: {out / f'seed-{n}'}" for n in (4, 5) for what in ("begins", "finished")
     ]
+    assert re.fullmatch(r".*; 1 to go, about \d+ (s|min)", said[1])
 
 
 def test_what_is_finished_stays_and_more_seeds_join(series, in_here, tmp_path):

@@ -9,7 +9,13 @@ from scipy.stats import ttest_ind
 
 from tagbelt.data.types import Span
 from tagbelt.training.scores.evaluate import span_score
-from tagbelt.training.scores.significance import count, f1_of, paired_bootstrap, welch_test
+from tagbelt.training.scores.significance import (
+    count,
+    f1_interval,
+    f1_of,
+    paired_bootstrap,
+    welch_test,
+)
 
 SPANS = st.lists(
     st.builds(Span, st.integers(0, 3), st.just(4), st.sampled_from("AB")), unique=True, max_size=4
@@ -130,3 +136,24 @@ def test_welchs_test_is_that_of_scipy(a, b):
 def test_seeds_are_not_tested_where_there_is_one():
     assert welch_test([0.9], [0.8, 0.7]) is None
     assert welch_test([0.9, 0.8], [0.7]) is None
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(1, 1), (5, 5), (30, 8), (300, 80)])
+def test_the_interval_holds_the_score_and_narrows_with_more_entities(right, wrong):
+    f1 = 2 * right / (2 * right + wrong)
+    low, high = f1_interval(right, wrong)
+    assert 0.0 < low < f1 < high < 1.0
+    nearer = f1_interval(10 * right, 10 * wrong)
+    assert low < nearer[0] < f1 < nearer[1] < high
+
+
+def test_the_interval_covers_nineteen_of_twenty_samples():
+    """Samples of a model whose every entity is right, missed or spurious by chance."""
+    rng = np.random.default_rng(5)
+    chances = (0.6, 0.4)  # right, else missed or spurious: F1 is 2 * 0.6 / (2 * 0.6 + 0.4)
+    truth = 1.2 / 1.6
+    covered = 0
+    for right, wrong in rng.multinomial(80, chances, 300):
+        low, high = f1_interval(right, wrong, samples=2000)
+        covered += low <= truth <= high
+    assert 0.91 < covered / 300 < 0.985
