@@ -76,7 +76,11 @@ class TrainingConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole training run, from its files to its checkpoint. `notes` go into the model card."""
+    """A whole training run, from its files to its checkpoint. `notes` go into the model card.
+
+    `init_from` is the checkpoint that it begins with, a bundled model's name or a path: see
+    `tagbelt.training.initial`; `init_keep` concerns types of it that no training file speaks of.
+    """
 
     name: str
     version: str = "1"
@@ -84,6 +88,8 @@ class RunConfig(Section):
     description: str = ""
     licence: str = ""
     notes: str = ""
+    init_from: str | None = None
+    init_keep: bool = True
     data: DataConfig
     model: ModelConfig = ModelConfig()
     optimiser: OptimiserConfig = OptimiserConfig()

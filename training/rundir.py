@@ -16,6 +16,7 @@ from tagbelt.model.config import VectorSource
 from tagbelt.model.features.vectors import vector_files
 from tagbelt.training.config import RunConfig, parse_config
 from tagbelt.training.data_config import SPLITS, SourceFile
+from tagbelt.training.initial import initial_checkpoint
 
 STATE = "state"
 CHECKPOINT = IN_RUN
@@ -32,6 +33,7 @@ KEYS = {
     "lexicon": "model.lexicon.vectors",
     "text": "distillation.text",
     "teachers": "distillation.teachers",
+    "initial": "init_from",
 }
 
 Digests = dict[str, dict[str, str]]
@@ -209,10 +211,11 @@ def _files(config: RunConfig) -> dict[str, Iterable[tuple[str, Path]]]:
         "templates": [(name, Path(name)) for name in templates],
         "vectors": _vector_files(model.words.vectors),
         "more vectors": _source_files(model.vectors),
-        "lexicon": _vector_files(model.lexicon.vectors),
+        "lexicon": _vector_files(None if config.init_from else model.lexicon.vectors),
         "gazetteers": _term_files(config),
         "text": [(text.path, path) for path, text in config.unlabelled()],
         "teachers": [(t, Path(t) / SUMS) for t in (distillation.teachers if distillation else ())],
+        "initial": [(n, initial_checkpoint(n) / SUMS) for n in (config.init_from,) if n],
     }
 
 

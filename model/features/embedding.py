@@ -18,6 +18,8 @@ class WordEmbedding(nn.Module):
     frozen: Tensor
     sparse = False
     """Whether the gradient of `trained` holds the rows of the batch alone."""
+    pretrained: frozenset[int] = frozenset()
+    """The rows that `load_pretrained` has given a vector."""
 
     def __init__(self, count: int, trained: int, size: int) -> None:
         super().__init__()
@@ -63,6 +65,7 @@ class WordEmbedding(nn.Module):
         found = [(i, rows[word]) for i, word in enumerate(vocabulary.words) if word in rows]
         table = self.table()
         targets = torch.tensor([i for i, _ in found], dtype=torch.long)
+        self.pretrained = frozenset(i for i, _ in found)
         table[targets] = torch.from_numpy(vectors.matrix[[row for _, row in found]])
         trained = len(self.trained)
         self.trained.copy_(table[:trained])

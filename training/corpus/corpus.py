@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from tagbelt.data.checkpoint.bigrams import build_bigrams
+from tagbelt.data.checkpoint.artifact import Header, read_vocabulary
+from tagbelt.data.checkpoint.bigrams import Bigrams, build_bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.reading import guess_unit
 from tagbelt.data.conll.schemes import CONTINUING, Scheme, spans_to_tags, split_tag, tag_set
@@ -36,6 +37,7 @@ from tagbelt.training.data_config import (
     annotating,
     renamed,
 )
+from tagbelt.training.initial import initial_checkpoint
 
 COMMON_NAMES = 100_000
 """How many first and how many last names are read unless the config says."""
@@ -80,12 +82,19 @@ def load_run_data(config: RunConfig) -> RunData:
     for_dev = _read_sources(config, "dev")
     dev, more = _joined(for_dev)
     _check_renaming(config, (*parts, *for_dev))
-    labels = _labels(config, train, dev)
+    old = initial_checkpoint(config.init_from) if config.init_from is not None else None
+    labels = _labels(config, train, dev, Header.read(old).labels if old else ())
     _check_open(config, {"train": parts, "dev": for_dev}, labels)
     if config.distillation and any(sentence.open for sentence in train):
         raise ConfigError("distillation: it takes train files without tags such as `?`")
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
+    begun = read_vocabulary(old) if old else None
+    if begun and vectors and vectors.matrix.shape[1] != words.size:
+        raise ConfigError(
+            f"model.words.vectors: {vectors.matrix.shape[1]} numbers a word, init_from has"
+            f" {words.size}"
+        )
     sources = tuple(
         None if source.is_encoder else load_vectors(source.source, lowercase=words.lowercase)
         for source in config.model.vectors
@@ -95,17 +104,21 @@ def load_run_data(config: RunConfig) -> RunData:
     known = (*train, *unlabelled)
     vocabulary = build_vocabulary(
         (sentence.tokens for sentence in known),
-        pretrained=pretrained,
-        extra=words.max_words,
+        pretrained=tuple(dict.fromkeys((*_words(begun), *pretrained))),
+        extra=len(_words(begun)) + words.max_words,
         min_count=words.min_count,
         min_character_count=config.model.characters.min_count,
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
     )
     lexicon, lexicon_vectors = (
-        build_lexicon(config, known) if config.model.lexicon.vectors else (None, None)
+        build_lexicon(config, known)
+        if config.model.lexicon.vectors and not begun
+        else (begun.lexicon if begun else None, None)
     )
     vocabulary = replace(_with_context(vocabulary, config, known), lexicon=lexicon)
+    if begun:
+        vocabulary = _joined_vocabulary(begun, vocabulary)
     return RunData(
         train=train,
         dev=dev,
@@ -118,6 +131,19 @@ def load_run_data(config: RunConfig) -> RunData:
         lexicon_vectors=lexicon_vectors,
         sources=sources,
     )
+
+
+def _words(begun: Vocabulary | None) -> tuple[str, ...]:
+    return begun.words[1:] if begun else ()
+
+
+def _joined_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
+    """Return a new vocabulary with the characters, pairs and term lists of an old one too."""
+    bigrams = new.bigrams
+    if old.bigrams and bigrams:
+        bigrams = Bigrams(tuple(dict.fromkeys((*old.bigrams.pairs, *bigrams.pairs))))
+    characters = "".join(dict.fromkeys(old.characters + new.characters))
+    return replace(new, characters=characters, bigrams=bigrams, gazetteer=old.gazetteer)
 
 
 def _with_context(
@@ -254,11 +280,14 @@ def _synthetic(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...
 
 
 def _labels(
-    config: RunConfig, train: Iterable[Sentence], dev: Iterable[Sentence]
+    config: RunConfig, train: Iterable[Sentence], dev: Iterable[Sentence], old: Sequence[str]
 ) -> tuple[str, ...]:
+    """Return the types of a run; the `old` ones of its first checkpoint where they stay open."""
     found = count_labels(train)
     if not found:
         raise ConfigError(f"data.train: no entity in {[s.path for s in config.data.train]}")
+    if any(source.annotates for source in config.data.train):
+        found.update(dict.fromkeys(old, 0))
     in_dev = count_labels(dev)
     if not in_dev:
         raise ConfigError(

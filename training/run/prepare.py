@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tagbelt.data.checkpoint.artifact import Header
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.conll.partial import open_counts
 from tagbelt.data.conll.reading import guess_unit
@@ -20,8 +21,10 @@ from tagbelt.training.config import RunConfig, sized
 from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data
 from tagbelt.training.corpus.form_tables import form_tables
 from tagbelt.training.events import Callback, Message, ignore
+from tagbelt.training.initial import initial_checkpoint, keeps_old_types
 from tagbelt.training.loop.distillation import run_targets
 from tagbelt.training.loop.loop import Progress, Trainer, make_average, make_optimiser
+from tagbelt.training.run.initialise import take_over, train_new_tags
 from tagbelt.training.rundir import CHECKPOINT
 
 REPAIRS_SHOWN = 5
@@ -112,7 +115,14 @@ def _network(config: RunConfig, data: RunData, progress: Callback) -> Network:
         lines.append(f"{found:,} of {len(data.vocabulary.words):,} words have a pretrained vector")
     if data.lexicon_vectors is not None:
         network.context.load_lexicon(data.lexicon_vectors)
-    weights = sum(weight.numel() for weight in network.parameters())
+    if config.init_from is not None:
+        place = initial_checkpoint(config.init_from)
+        lines += take_over(network, data.vocabulary, data.tags, data.labels, place)
+        if keeps_old_types(config):
+            kept = Header.read(place)
+            train_new_tags(network, data.tags, kept.tags)
+            lines.append(f"only what is new of types is trained; {', '.join(kept.labels)} stay")
+    weights = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
     lines += _context_lines(data)
     for line in (*lines, f"{config.model.encoder.cell} network, {weights:,} weights to train"):
         progress(Message(line))

@@ -14,6 +14,7 @@ from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig, completed
 from tagbelt.training.events import Callback, Ended, Epoch, Started, ignore
+from tagbelt.training.initial import bundled_offer, fitted
 from tagbelt.training.run.checkpoint import PROGRESS, finish, load_state, save_best, save_state
 from tagbelt.training.run.closing import closing
 from tagbelt.training.run.prepare import Run, prepare
@@ -88,6 +89,7 @@ def _train(
     config: RunConfig, directory: Path, resume: bool, progress: Callback
 ) -> dict[str, Scores]:
     resume = _settle_directory(directory, resume=resume)
+    config = fitted(config)
     if resume:
         config = completed(config, read_saved(directory).training)
     torch.set_num_threads(torch_threads(config.training.threads))
@@ -103,7 +105,8 @@ def _train(
     check_digests(directory, digests(config, only="test"))  # they are read only now
     scores = finish(run)
     write_json(directory / REPORT, scores)
-    words = closing(run.trainer.progress, config.training, scores["dev"], run.data.train)
+    offer = bundled_offer(config, run.data.labels, len(run.data.train))
+    words = closing(run.trainer.progress, config.training, scores["dev"], run.data.train, offer)
     progress(Ended(run.checkpoint, scores, words))
     return scores
 
