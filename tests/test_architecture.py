@@ -36,7 +36,7 @@ WITHOUT_TORCH = ["data", "inference", "service"]
 
 def room_of(name):
     """The room that a dotted name lies in, or the library that it belongs to."""
-    if name in ("tagbelt.errors", "tagbelt.bundled"):  # all may use them
+    if name == "tagbelt.errors":  # all may use it
         return name
     first, _, rest = name.partition(".")
     inner = rest.partition(".")[0]

@@ -7,8 +7,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from tagbelt.bundled import default_models
-from tagbelt.data.checkpoint.artifact import CONFIG, EMBEDDINGS, Header, checkpoint_at
+from tagbelt.data.checkpoint.artifact import CONFIG, EMBEDDINGS, Header
+from tagbelt.data.checkpoint.finding import find_checkpoint
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.errors import CheckpointError, ConfigError, ModelNotFoundError
 from tagbelt.model.config import ModelConfig
@@ -25,18 +25,17 @@ STRUCTURE = {
 
 
 def initial_checkpoint(name: str) -> Path:
-    """Return the checkpoint that `init_from` means: a bundled model by name, else a path.
+    """Return the checkpoint that `init_from` means: as `find_checkpoint` has it, a path or a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none; the message lists the models that there are.
     """
     try:
-        bundled = default_models() / name if Path(name).name == name else None
-    except ModelNotFoundError:
-        bundled = None
-    place = checkpoint_at(bundled if bundled and (bundled / CONFIG).is_file() else Path(name))
+        place = find_checkpoint(name)
+    except ModelNotFoundError as error:
+        raise ConfigError(f"init_from: {error}") from error
     if not (place / CONFIG).is_file():
-        raise ConfigError(f"init_from: {name!r} is neither a bundled model nor a checkpoint's path")
+        raise ConfigError(f"init_from: {place}: no checkpoint here")
     return place
 
 

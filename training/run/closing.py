@@ -20,12 +20,19 @@ def closing(
     dev: Scores,
     train: Sequence[Sentence],
     offer: str = "",
+    is_kept: bool = False,
 ) -> str:
     """Return both sentences; `dev` are the scores of the best epoch's checkpoint.
 
-    `offer` is said instead of which sentences are lacking, if there is any.
+    `offer` is said instead of which sentences are lacking, if there is any. With `is_kept` nothing
+    but the scores of new types was trained.
     """
     advice = _advice(progress, training, dev, train)
+    if is_kept and progress.best_f1 <= 0.0:
+        advice = (
+            "It found nothing right on dev with the old weights as they are: init_keep = false,"
+            " which lets them move, would help most."
+        )
     lacking = offer if offer and advice.startswith(LACKING) else advice
     return f"{_why(progress, training)} {lacking}"
 

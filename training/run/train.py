@@ -14,7 +14,7 @@ from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig, completed
 from tagbelt.training.events import Callback, Ended, Epoch, Started, ignore
-from tagbelt.training.initial import bundled_offer, fitted
+from tagbelt.training.initial import bundled_offer, fitted, keeps_old_types
 from tagbelt.training.run.checkpoint import PROGRESS, finish, load_state, save_best, save_state
 from tagbelt.training.run.closing import closing
 from tagbelt.training.run.prepare import Run, prepare
@@ -106,7 +106,14 @@ def _train(
     scores = finish(run)
     write_json(directory / REPORT, scores)
     offer = bundled_offer(config, run.data.labels, len(run.data.train))
-    words = closing(run.trainer.progress, config.training, scores["dev"], run.data.train, offer)
+    words = closing(
+        run.trainer.progress,
+        config.training,
+        scores["dev"],
+        run.data.train,
+        offer,
+        keeps_old_types(config),
+    )
     progress(Ended(run.checkpoint, scores, words))
     return scores
 

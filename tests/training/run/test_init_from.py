@@ -126,7 +126,7 @@ def test_other_settings_stay_those_of_the_config(learned):
 def test_a_name_is_a_bundled_model_or_a_path(learned):
     assert initial_checkpoint("en").name == "en"
     assert initial_checkpoint(str(learned.directory)) == learned.checkpoint
-    with pytest.raises(ConfigError, match="init_from: 'eng' is neither a bundled model nor"):
+    with pytest.raises(ConfigError, match="init_from: eng: no such directory, and no model"):
         initial_checkpoint("eng")
 
 

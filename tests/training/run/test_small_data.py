@@ -118,3 +118,13 @@ def test_the_advice_follows_from_how_the_run_went(history, types, words):
     said = closing(progress, TrainingConfig(epochs=20, patience=3), scores(**types), train)
     assert words in said
     assert said.startswith("Stopped: epoch 20 was" if len(history) == 20 else "Stopped: dev F1 has")
+
+
+def test_what_is_offered_takes_the_place_of_what_is_lacking():
+    train = (Sentence(("x",), (Span(0, 1, "A"),)),)
+    settled, nothing = Progress(9, 2, 0.5, [0.1, 0.5, *[0.4] * 7]), Progress(9, 1, 0.0, [0.0] * 9)
+    rows, config = scores(A=(0.5, 5)), TrainingConfig(epochs=20, patience=7)
+    assert "More sentences with A" in closing(settled, config, rows, train)
+    assert closing(settled, config, rows, train, "Begin so.").endswith(" Begin so.")
+    assert "Begin so." not in closing(nothing, config, rows, train, "Begin so.")
+    assert "init_keep = false" in closing(nothing, config, rows, train, "", is_kept=True)
