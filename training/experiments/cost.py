@@ -36,7 +36,7 @@ BASE = "lstm"
 INPUTS, UNITS = 150, 200
 LENGTHS = (10, 30, 100, 300, 1000)
 SENTENCES = 8
-ROUNDS = {True: 5, False: 31}
+ROUNDS = {True: 3, False: 31}
 
 
 def _trials(options: Trying, _: Records) -> Iterator[Key]:
@@ -113,7 +113,7 @@ def _run(key: Key, _: Trying, tell: Tell) -> dict[str, Any]:
     tell("length")
     result["lengths"] = []
     for length in LENGTHS:
-        run, times = trainer(network, length), max(3, 300 // length)
+        run, times = trainer(network, length), max(2, 100 // length)
         seconds = min(taken(run) for _ in range(times))
         result["lengths"].append(round(1e6 * seconds / (length * SENTENCES), 3))
     return result

@@ -285,7 +285,7 @@ def _keeping_table(records: Sequence[Record]) -> Table:
 
 # Attention.
 HEADS = (0, 1, 4)
-TEXTS = {True: Size(800, 400, 3), False: Size(None, 1300, 10)}
+TEXTS = {True: Size(600, 300, 3), False: Size(None, 1300, 10)}
 JOINED = 6
 """Sentences of one document that stand as one in "documents"."""
 FAR = 10

@@ -28,9 +28,9 @@ from tagbelt.training.experiments.trials import (
 from tagbelt.training.run.prepare import prepare
 
 RATES = (0.0001, 0.001, 0.01, 0.1, 1.0)
-SIZES = {True: Size(300, 300, 3), False: Size(None, 3000, 5)}
+SIZES = {True: Size(200, 200, 3), False: Size(None, 3000, 5)}
 LAG = 10
-STEPS = {True: 300, False: 4000}
+STEPS = {True: 200, False: 4000}
 TITLES = {
     ("text", "adam"): "NER, Adam",
     ("first", "adam"): "first, lag 10, Adam",
