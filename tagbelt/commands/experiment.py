@@ -65,7 +65,10 @@ def command(
         console = Console(stderr=True, highlight=False)
         with console.status("") as status:
             done = experiment(
-                name, options, tell=status.update, ended=lambda text: console.print(escape(text))
+                name,
+                options,
+                tell=status.update,
+                ended=lambda text: console.print(escape(text), soft_wrap=True),
             )
         typer.echo(f"{done.claim}\n\n{done.table.markdown()}\n")
         typer.echo(f"results: {done.results}\nplot: {done.plot}", err=True)

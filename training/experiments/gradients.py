@@ -145,29 +145,22 @@ CLIPS = {"clipped": 1.0, "not clipped": math.inf}
 
 
 def _explosion_trials(options: Trying, _: Records) -> Iterator[Key]:
-    seeds = range(1, options.seeds + 1)
-    for cell in options.variants("rnn", "lstm"):
-        for scale in SCALES:
-            for tanh in (True, False) if cell == "rnn" else (True,):
-                for seed in seeds:
-                    yield {
-                        "of": "gradient",
-                        "variant": cell,
-                        "scale": scale,
-                        "tanh": tanh,
-                        "seed": seed,
-                    }
-        for clip in CLIPS:
-            for seed in seeds:
-                steps = STEPS[options.quick]
-                yield {
-                    "of": "training",
-                    "variant": cell,
-                    "scale": 1.5,
-                    "clip": clip,
-                    "steps": steps,
-                    "seed": seed,
-                }
+    networks = [(cell, scale, True) for cell in ("rnn", "lstm") for scale in SCALES]
+    networks += [("rnn", scale, False) for scale in SCALES]
+    kinds: list[Key] = [
+        {"of": "gradient", "variant": cell, "scale": scale, "tanh": tanh}
+        for cell, scale, tanh in networks
+        if cell in options.cells
+    ]
+    if "rnn" in options.cells:
+        steps = STEPS[options.quick]
+        kinds += [
+            {"of": "training", "variant": "rnn", "scale": 1.5, "clip": clip, "steps": steps}
+            for clip in CLIPS
+        ]
+    for kind in kinds:
+        for seed in range(1, options.seeds + 1):
+            yield {**kind, "seed": seed}
 
 
 def _explode(key: Key, _: Trying, tell: Tell) -> dict[str, Any]:
@@ -225,8 +218,8 @@ def _draw_explosion(figure: Figure, records: Sequence[Record]) -> None:
     left.set_xlabel("k, steps back")
     left.set_ylabel("gradient, of that at k = 0")
     left.set_title("Gradient at the start", loc="left")
-    trained = [r for r in records if r["of"] == "training" and r["variant"] == "rnn"]
-    for (clip,), results in grouped(trained, "clip").items():
+    trainings = [r for r in records if r["of"] == "training"]
+    for (clip,), results in grouped(trainings, "clip").items():
         hue = list(CLIPS).index(clip)
         steps = min(len(result["lengths"]) for result in results)
         rows = [result["lengths"][:steps] for result in results]

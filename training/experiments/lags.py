@@ -160,7 +160,7 @@ def _table(records: Sequence[Record]) -> Table:
 
 
 # The carousel.
-CAROUSELS = ("lstm", "lstm f=1", "gru")
+CAROUSELS = ("lstm", "lstm f=1")
 CAROUSEL_LAGS = {"gradient": 200, "first": 50, "since": 100}
 CAROUSEL_STEPS = {True: 1000, False: 10_000}
 LONGER = 10

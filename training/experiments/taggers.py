@@ -49,7 +49,7 @@ class Size:
     epochs: int
 
 
-LOOKED_INTO = {True: Size(700, 300, 4), False: Size(None, 3000, 10)}
+LOOKED_INTO = {True: Size(500, 200, 5), False: Size(None, 3000, 10)}
 """By whether it is the quick form: the taggers on CoNLL-2003 that are looked into."""
 
 
