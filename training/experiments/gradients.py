@@ -170,13 +170,11 @@ def _explode(key: Key, _: Trying, tell: Tell) -> dict[str, Any]:
         encoder = fresh_encoder({**settings, "hidden": WIDTH}, WIDTH, seed)
         enlarge(encoder, key["scale"])
         rows = torch.randn(LOOKED_BACK + 1, WIDTH, generator=Generator().manual_seed(seed))
-        rows *= 1.0 if key["tanh"] else TINY
+        size = 1.0 if key["tanh"] else TINY
         with torch.no_grad():
-            largest = float(encoder(rows, torch.ones(len(rows), dtype=torch.int64)).abs().max())
-        return {
-            "norms": jacobian_norms(encoder, rows),
-            "largest": largest / float(rows.abs().max()),
-        }
+            states = encoder(rows * size, torch.ones(len(rows), dtype=torch.int64))
+        largest = float(f"{float(states.abs().max()) / size:.4g}")
+        return {"norms": jacobian_norms(encoder, rows * size), "largest": largest}
     task, lengths, losses = TASKS["adding"], [], []
     network = sequence_network({**settings, "hidden": WIDTH}, task, seed)
     enlarge(network.encoder, key["scale"])
@@ -248,7 +246,7 @@ def _explosion_table(records: Sequence[Record]) -> Table:
             network = f"{variant}, x {scale}, {clip}"
         rows.append((network, *figures))
     columns = (
-        *("network", f"gradient at k = {LOOKED_BACK}", "largest state, of the largest input"),
+        *("network", f"gradient at k = {LOOKED_BACK}", "largest state"),
         *("longest step of the weights", "end of training"),
     )
     return Table(columns, tuple(rows))

@@ -90,7 +90,7 @@ def equations(page):
 def test_both_languages_have_the_same_sections_code_equations_and_plots():
     for pattern in (
         r"^#+(?= )",  # levels of headings
-        r"^#+ [\w-]+$(?<=[a-z])",  # those that name a cell or an experiment
+        r"^#{2,3} [a-z-]+$",  # those that name a cell or an experiment
         r"^```python\n(?s:.*?)```",
         r"\]\((cells/\w+\.svg)\)",
         r"^    tagbelt .*$",
@@ -115,7 +115,7 @@ def test_both_languages_have_the_same_figures():
     assert len(ours) == len(theirs) > 50
     for here, there in zip(ours, theirs, strict=True):
         numbers = [re.findall(r"\d[\d.,e-]*\d|\d", " ".join(row[1:])) for row in (here, there)]
-        assert numbers[0] == numbers[1], (here, there)
+        assert sorted(numbers[0]) == sorted(numbers[1]), (here, there)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
