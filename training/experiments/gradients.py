@@ -218,11 +218,10 @@ def _draw_explosion(figure: Figure, records: Sequence[Record]) -> None:
     left.set_title("Gradient at the start", loc="left")
     trainings = [r for r in records if r["of"] == "training"]
     for (clip,), results in grouped(trainings, "clip").items():
-        hue = list(CLIPS).index(clip)
-        steps = min(len(result["lengths"]) for result in results)
-        rows = [result["lengths"][:steps] for result in results]
-        thin: dict[str, Any] = {"color": COLOURS[hue], "linestyle": "-", "linewidth": 1.0}
-        band(right, clip, range(1, steps + 1), rows, **thin)
+        for number, result in enumerate(results):
+            label = f"{clip}, each seed" if number == 0 else ""
+            colour = COLOURS[list(CLIPS).index(clip)]
+            right.plot(result["lengths"], color=colour, linewidth=0.9, label=label)
     right.set_yscale("log")
     right.set_xlabel("step of training")
     right.set_ylabel("how far the weights move")
