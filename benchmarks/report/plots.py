@@ -1,36 +1,22 @@
 """Draw the plots of `docs/plots/` from the results in `benchmarks/results/`.
 
-Needs matplotlib, the extra `bench`. The same results give the same files, byte for byte. A plot
+Needs matplotlib, the extra `plots`. The same results give the same files, byte for byte. A plot
 whose result is missing is not drawn, and an old one of its name is removed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from benchmarks.common.record import Row
 from benchmarks.report.results import Results, rows, spread_of
 from benchmarks.report.tables import rounded
+from tagbelt.training.experiments.drawing import COLOURS, MARKERS, figure_of, logarithmic, style
 
-# Okabe and Ito's colours, which people of any colour vision tell apart; ours is the first.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555", "#000000")
-MARKERS = "osD^vPX*"
 SIZE = (7.2, 3.8)
-STYLE: Any = {
-    "svg.hashsalt": "tagbelt",
-    "svg.fonttype": "none",
-    "font.size": 10.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-}
 
 Draw = Callable[[Axes, Results], bool]
 """Draws on axes what the results hold; False where they hold nothing."""
@@ -52,7 +38,7 @@ def rates(result: str, unit: str) -> Draw:
             end = (row["rate"].get("q3", rate), name)
             axes.annotate(rounded(rate), end, (6, 0), textcoords="offset points", va="center")
         axes.set_xlim(min(medians) / 2, max(medians) * 3)
-        _logarithmic(axes, "x", unit)
+        logarithmic(axes, "x", unit)
         axes.grid(axis="y", visible=False)
         return True
 
@@ -88,8 +74,8 @@ def batch(axes: Axes, results: Results) -> bool:
     names = list(dict.fromkeys(row["system"] for row in rows(results, "batch")))
     for number, name in enumerate(names):
         _line(axes, number, name, list(rows(results, "batch", system=name)), "batch", "rate")
-    _logarithmic(axes, "x", "batch, tokens with padding")
-    _logarithmic(axes, "y", "tokens a second")
+    logarithmic(axes, "x", "batch, tokens with padding")
+    logarithmic(axes, "y", "tokens a second")
     return bool(names)
 
 
@@ -106,7 +92,7 @@ def latency(axes: Axes, results: Results) -> bool:
             marker=MARKERS[number % len(MARKERS)],
         )
     axes.set_xlabel("percentile of single calls, a text of 20 tokens each")
-    _logarithmic(axes, "y", "milliseconds")
+    logarithmic(axes, "y", "milliseconds")
     return bool(found)
 
 
@@ -118,7 +104,7 @@ def load(axes: Axes, results: Results) -> bool:
         _line(axes, 6, "the same, answering a constant", found, "clients", "constant")
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.set_ylabel("requests a second, one sentence each")
-    _logarithmic(axes, "x", "clients")
+    logarithmic(axes, "x", "clients")
     return bool(found)
 
 
@@ -134,7 +120,7 @@ def cost(label: str, experiments: Mapping[str, str]) -> Draw:
                 drawn = True
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.set_ylabel("microseconds a token")
-        _logarithmic(axes, "x", label)
+        logarithmic(axes, "x", label)
         return drawn
 
     return draw
@@ -149,22 +135,6 @@ def memory(axes: Axes, results: Results) -> bool:
     axes.set_ylabel("resident memory, MB")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:g}"))
     return bool(found)
-
-
-def _logarithmic(axes: Axes, name: Literal["x", "y"], label: str) -> None:
-    """Make an axis logarithmic, with plain numbers: at 1, 2 and 5 of each power of ten, or at 1."""
-    axis = axes.xaxis if name == "x" else axes.yaxis
-    low, high = axis.get_view_interval()
-    (axes.set_xscale if name == "x" else axes.set_yscale)("log")
-    is_wide = high > 300 * max(low, 1e-9)
-    axis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(_thousands))
-    axis.set_label_text(f"{label} (logarithmic)")
-
-
-def _thousands(value: float, _: int | None = None) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 DRAWINGS: Mapping[str, tuple[str, Draw]] = {
@@ -198,8 +168,8 @@ def draw_all(results: Results, target: Path, names: Iterable[str] = DRAWINGS) ->
         title, draw = DRAWINGS[name]
         path = target / f"{name}.svg"
         path.unlink(missing_ok=True)
-        with mpl.rc_context(STYLE):
-            figure = Figure(figsize=SIZE, layout="constrained")
+        with style():
+            figure = figure_of(SIZE)
             axes = figure.add_subplot()
             if draw(axes, results):
                 _finish(figure, axes, title, path)

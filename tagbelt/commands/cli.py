@@ -8,6 +8,7 @@ import typer
 from tagbelt.commands.compare import command as compare_command
 from tagbelt.commands.data import app as data_app
 from tagbelt.commands.evaluate import command as evaluate_command
+from tagbelt.commands.experiment import command as experiment_command
 from tagbelt.commands.inspect import command as inspect_command
 from tagbelt.commands.keys import app as keys_app
 from tagbelt.commands.models import package_command, pull_command, push_command
@@ -34,6 +35,7 @@ app.command("inspect")(inspect_command)
 app.command("package")(package_command)
 app.command("pull")(pull_command)
 app.command("push")(push_command)
+app.command("experiment")(experiment_command)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.report.page import PAGE, TEMPLATE, main
 from benchmarks.report.results import read_results
 
-pytest.importorskip("matplotlib", reason="plots need the extra `bench`")
+pytest.importorskip("matplotlib", reason="plots need the extra `plots`")
 
 from benchmarks.report.plots import DRAWINGS, draw_all
 

@@ -35,6 +35,7 @@ COMMANDS = {
     ],
     "tag": ["--model", "--from", "--to", "--whole", "--field", "exit code is 1"],
     "inspect": ["--model", "--html", "--vectors", "TEXT", "128 tokens"],
+    "experiment": ["--cell", "--seeds", "--quick", "--out", "--data", "gradients", "attention"],
     "serve": ["--host", "127.0.0.1", "--port", "8000", "--threads", "TAGBELT_*"],
 }
 

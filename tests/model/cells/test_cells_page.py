@@ -1,6 +1,7 @@
 """The code of docs/cells.md computes the cells that train."""
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from tagbelt.inference.float_network import LayerWeights
 from tagbelt.model.cells import CELLS
 from tests.model.networks import ALL_CELLS
 
-PAGE = (Path(__file__).parents[3] / "docs" / "cells.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE, CHINESE = ((DOCS / name).read_text(encoding="utf-8") for name in ("cells.md", "cells.zh.md"))
 CODE = dict(re.findall(r"^## ([\w-]+)\n.*?```python\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+EXPERIMENTS = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 LETTERS = {"candidate": "g", "update": "z"}
 """Of blocks that are not called by their first letter."""
 
@@ -73,3 +76,62 @@ def test_the_code_of_the_page_computes_the_cell(cell, peephole):
             h, c = found if isinstance(found, tuple) else (found, c)
             part = slice(4 * direction, 4 * direction + 4)
             np.testing.assert_allclose(states[t, part], h, atol=1e-5)
+
+
+def equations(page):
+    """Indented lines with an equals sign that are plain ASCII: what stands in both languages."""
+    return [
+        line.split("  ")[2].strip()
+        for line in re.findall(r"^    .* = .*$", page, re.MULTILINE)
+        if line.split("  ")[2].isascii()
+    ]
+
+
+def test_both_languages_have_the_same_sections_code_equations_and_plots():
+    for pattern in (
+        r"^#+(?= )",  # levels of headings
+        r"^#{2,3} [a-z-]+$",  # those that name a cell or an experiment
+        r"^```python\n(?s:.*?)```",
+        r"\]\((cells/\w+\.svg)\)",
+        r"^    tagbelt .*$",
+    ):
+        ours, theirs = (re.findall(pattern, page, re.MULTILINE) for page in (PAGE, CHINESE))
+        assert ours == theirs
+        assert ours
+    assert equations(PAGE) == equations(CHINESE)
+    assert len(equations(PAGE)) > 15
+
+
+def tables(page):
+    """The cells of each row of each table, without heads."""
+    rows = re.findall(r"^\| ?(.*?) ?\|$", page, re.MULTILINE)
+    split = [[cell.strip() for cell in row.split(" | ")] for row in rows]
+    heads = {i - 1 for i, row in enumerate(rows) if set(row) <= set("-| ")}
+    return [row for i, row in enumerate(split) if i not in heads and i - 1 not in heads]
+
+
+def test_both_languages_have_the_same_figures():
+    ours, theirs = tables(PAGE), tables(CHINESE)
+    assert len(ours) == len(theirs) > 50
+    for here, there in zip(ours, theirs, strict=True):
+        numbers = [re.findall(r"\d[\d.,e-]*\d|\d", " ".join(row[1:])) for row in (here, there)]
+        assert sorted(numbers[0]) == sorted(numbers[1]), (here, there)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_what_the_pages_show_was_measured(name):
+    pytest.importorskip("matplotlib", reason="experiments need the extra `plots`")
+    from tagbelt.training.experiments.table import EXPERIMENTS as KNOWN
+
+    assert list(KNOWN) == EXPERIMENTS
+    results, plot = DOCS / "cells" / f"{name}.json", f"(cells/{name}.svg)"
+    if not results.exists():  # then the pages say so, and show nothing
+        assert plot not in PAGE + CHINESE
+        return
+    records = json.loads(results.read_text(encoding="utf-8"))
+    assert len({record["seed"] for record in records}) >= 3
+    assert (DOCS / "cells" / f"{name}.svg").exists()
+    rows = KNOWN[name].table(records).markdown().split("\n")[2:]
+    for page in (PAGE, CHINESE):
+        assert plot in page
+        assert "\n".join(rows) in page

@@ -1,0 +1,1 @@
+"""`tagbelt experiment`: what is claimed of recurrent cells, tried with those that train here."""
