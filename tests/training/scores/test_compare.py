@@ -49,7 +49,7 @@ def test_the_sides_can_be_swapped(beginner, learned):
     there = compared(beginner.directory, learned.directory)
     back = compared(learned.directory, beginner.directory)
     assert (there.a, there.b) == (back.b, back.a)
-    assert there.over_sentences.low == pytest.approx(-back.over_sentences.high, abs=0.05)
+    assert there.over_sentences.low == pytest.approx(-back.over_sentences.high, abs=0.1)
 
 
 def test_of_seeds_the_means_are_compared(series, learned):
