@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tagbelt.data.checkpoint.artifact import Baseline
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.types import Entity, Unit
 from tagbelt.inference.inspection import Inspection
@@ -66,7 +67,8 @@ class ModelInfo:
 
     `labels` are the entity types; `tags` the CRF's tags in their order, written in
     `scheme`; `unit` is what one token is. `digest` is the checkpoint's SHA-256 in hex.
-    `metrics` are those that its training recorded.
+    `metrics` are those that its training recorded, `baseline` what it finds in texts like those
+    of its training, if its checkpoint says so.
     """
 
     name: str
@@ -80,6 +82,7 @@ class ModelInfo:
     description: str = ""
     licence: str = ""
     metrics: Mapping[str, object] = field(default_factory=dict, hash=False)
+    baseline: Baseline | None = field(default=None, hash=False)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from tagbelt.data.checkpoint.artifact import (
     SEQUENCE_GRAPH,
     WEIGHTS,
     WORDS_GRAPH,
+    Baseline,
     Header,
     read_vocabulary,
     verify_sums,
@@ -70,7 +71,7 @@ def load_checkpoint(
     _check_tags(directory / CONFIG, header)
     features = _features(directory, encode_forms=encode_forms)
     scorer = _scorer(directory, header, precision, features)
-    crf, info = _crf(directory, header), _info(header, digest)
+    crf, info = _crf(directory, header), _info(header, digest, Baseline.read(directory))
     read = partial(read_float_network, directory, digest)
     inspector = Inspector(read, info, crf, *features, header.window)
     return LoadedCheckpoint(scorer, crf, info, header.window, inspector)
@@ -226,7 +227,7 @@ def _crf(directory: Path, header: Header) -> CrfParameters:
         raise CheckpointError(f"{place}: {error}") from error
 
 
-def _info(header: Header, digest: str) -> ModelInfo:
+def _info(header: Header, digest: str, baseline: Baseline | None) -> ModelInfo:
     return ModelInfo(
         name=header.name,
         version=header.version,
@@ -239,4 +240,5 @@ def _info(header: Header, digest: str) -> ModelInfo:
         description=header.description,
         licence=header.licence,
         metrics=dict(header.metrics),
+        baseline=baseline,
     )

@@ -254,6 +254,10 @@ class Tagger:
             )
         return self._inspector
 
+    def count_unknown(self, forms: Sequence[str]) -> int:
+        """Return how many of the tokens are not in the model's vocabulary."""
+        return self._scorer.count_unknown(forms)
+
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the tokens looked up since this was made, and those of them that were computed."""
         return self._scorer.vector_cache_use()

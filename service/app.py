@@ -68,6 +68,7 @@ def create_app(
             warm_up = asyncio.create_task(readiness.warm_up())
             yield
             await warm_up
+            await app.state.tagging.comparisons.close()
             await asyncio.to_thread(manager.close)
             await asyncio.to_thread(engine.close)
 
@@ -93,7 +94,7 @@ def create_app(
     app.state.recorder = telemetry.metrics
     app.state.streams = frozenset({STREAM_PATH})
     app.state.open_streams = 0
-    app.state.tagging = Tagging(registry, engine, settings)
+    app.state.tagging = Tagging(registry, engine, settings, telemetry.metrics)
     # The routes that are asked most often come first: they are tried in order.
     for router in (
         v1.router,

@@ -41,6 +41,7 @@ INT8_NETWORK = "network.int8.safetensors"
 GAZETTEER = "gazetteer.txt.gz"
 LEXICON = "lexicon.txt.gz"
 FORMS = "forms.safetensors"
+BASELINE = "baseline.json"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 IN_RUN = "checkpoint"
@@ -49,8 +50,8 @@ IN_RUN = "checkpoint"
 NEEDED = (CONFIG, VOCABULARY, EMBEDDINGS, CRF, WORDS_GRAPH, SEQUENCE_GRAPH)
 """The files that serving needs."""
 
-OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, CARD)
-"""Needed to train on, to be faster, to be read by people."""
+OPTIONAL = (WEIGHTS, INT8_GRAPH, INT8_NETWORK, BASELINE, CARD)
+"""Needed to train on, to be faster, to tell when texts have changed, to be read by people."""
 
 CHOICE = "auto"
 """No model's name: a request leaves the choice of a model to the server with it."""
@@ -125,6 +126,38 @@ class Header(BaseModel):
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise CheckpointError(f"{path}: {place}: {first['msg']}") from error
+
+
+SCORE_BOUNDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""Up to which a histogram counts the scores of entities."""
+
+
+class Baseline(BaseModel):
+    """The content of `baseline.json`: what a model finds in texts like those it was made for.
+
+    `unknown` is the share of tokens that are not in the vocabulary, `score` the mean score of
+    entities, `scores` the share of those with scores up to each of SCORE_BOUNDS, `entities` how
+    many a thousand tokens have by label.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: int = Field(ge=1)
+    unknown: float = Field(ge=0, le=1)
+    score: float = Field(ge=0, le=1)
+    scores: dict[str, float]
+    entities: dict[str, float]
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """Read a checkpoint's baseline, None if it has none. Raises CheckpointError."""
+        path = directory / BASELINE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise CheckpointError(f"{path}: cannot be read: {error}") from error
 
 
 def name_fault(what: str, value: str) -> str | None:

@@ -51,6 +51,10 @@ class Scorer(Protocol):
         """
         ...
 
+    def count_unknown(self, forms: Sequence[str]) -> int:
+        """Return how many of the tokens are not in the vocabulary."""
+        ...
+
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the tokens looked up since it was made, and those of them that were computed."""
         ...
@@ -85,6 +89,10 @@ class WordVectors:
             for begin in range(0, len(forms), WORD_BATCH)
         ]
         return np.concatenate(parts)
+
+    def count_unknown(self, forms: Sequence[str]) -> int:
+        """Return how many of the forms are not in the vocabulary."""
+        return self._vocabulary.count_unknown(forms)
 
     def _vectors_of(self, forms: Sequence[str]) -> FloatArray:
         vocabulary = self._vocabulary
@@ -131,6 +139,10 @@ class CachedScorer:
         if self._context is None:
             return _PreparedRows(self, found)
         return _PreparedRows(self, self._context.of(found, forms, lengths))
+
+    def count_unknown(self, forms: Sequence[str]) -> int:
+        """Return how many of the forms are not in the vocabulary."""
+        return self.vectors.count_unknown(forms)
 
     def vector_cache_use(self) -> VectorCacheUse:
         """Count the forms looked up so far."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from tagbelt.inference import Annotation, Occlude
 from tagbelt.service.api import problems
 from tagbelt.service.api.bodies import aside
+from tagbelt.service.api.canary import Comparisons
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
 from tagbelt.service.api.schemas import DIGEST_HEADER, WARNING_HEADER
 from tagbelt.service.engine.engine import Engine, Gone
@@ -28,7 +29,7 @@ from tagbelt.service.engine.queue import (
     most_tokens,
     size_of,
 )
-from tagbelt.service.engine.recorder import Work
+from tagbelt.service.engine.recorder import Recorder, Work
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.routing import foreign_script
 from tagbelt.service.models.served import AUTO, Served
@@ -201,8 +202,16 @@ async def ask(request: Request, query: Query) -> Answer:
 class Tagging:
     """Answers queries with the registry's models, through the engine."""
 
-    def __init__(self, registry: Registry, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        engine: Engine,
+        settings: Settings,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._registry = registry
+        self._recorder = recorder or Recorder()
+        self.comparisons = Comparisons(engine, self._recorder)
         self._engine = engine
         self._settings = settings
 
@@ -215,6 +224,8 @@ class Tagging:
         served = self._models(query)
         if not query.items:
             return Answer((), served)
+        canaries = self._canaries(request, query, served)
+        served = [canaries.get(one, one) for one in served]
         work = _work(request, query, served)
         outcomes = await self._faults(query)
         if query.tokens:
@@ -227,6 +238,11 @@ class Tagging:
         ]
         gone = _departure(request) if listen else None
         await self._run(query, outcomes, jobs, gone)
+        for stable, canary in canaries.items():
+            for places, job in jobs:
+                if job.served is canary:
+                    found = [outcomes[place] for place in places]
+                    self.comparisons.begin(stable, job, found, self._settings.timeout_seconds)
         if jobs and all(_has_failed(outcomes[p]) for places, _ in jobs for p in places):
             detail = "the model failed on every item of this request"
             raise ProblemError(problems.INTERNAL, detail)
@@ -249,6 +265,18 @@ class Tagging:
         if not query.items:
             return [self._registry.get(None if query.model == AUTO else query.model)]
         return self._registry.route(query.items, query.model)
+
+    def _canaries(
+        self, request: Request, query: Query, served: Sequence[Served]
+    ) -> dict[Served, Served]:
+        """The canaries that answer this request, by the models whose place they take."""
+        if query.inspect is not None or "@" in (query.model or ""):
+            return {}
+        state = request.scope.get("state", {})
+        found = self._registry.canaries(served, state.get("request_id", ""))
+        for stable, canary in found.items():
+            self._recorder.answered(canary or stable)
+        return {stable: canary for stable, canary in found.items() if canary is not None}
 
     def _timeout(self, request: Request) -> float:
         stated = request.headers.get(TIMEOUT_HEADER)

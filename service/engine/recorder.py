@@ -1,6 +1,6 @@
 """The engine's reports on its work: to each request, and to the keeper of the metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tagbelt.inference import Annotation, Phases
@@ -23,6 +23,20 @@ class Work:
     infer: float = 0.0
     decode: float = 0.0
     texts: Sequence[object] = ()
+
+
+Found = Mapping[tuple[str, int, int], float]
+"""The score of each entity, by label, start and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryComparison:
+    """What two models found in one item; None where one failed on it."""
+
+    stable: Served
+    canary: Served
+    by_stable: Found | None
+    by_canary: Found | None
 
 
 class Recorder:
@@ -50,3 +64,15 @@ class Recorder:
 
     def failed(self, reason: str) -> None:
         """An item could not be tagged."""
+
+    def answered(self, served: Served) -> None:
+        """A request for a name that has a canary was answered by this one of the two."""
+
+    def compared(self, comparison: CanaryComparison) -> None:
+        """A canary and the model whose place it took have both tagged an item."""
+
+    def timed(self, served: Served, seconds: float) -> None:
+        """One of the two models that are compared took so long over the items of a request."""
+
+    def not_compared(self, canary: Served, items: int) -> None:
+        """A canary has answered for items that the other model did not tag as well."""

@@ -68,8 +68,13 @@ def _loaded(one: LoadedModel, snapshot: Snapshot, failures: Mapping[str, str]) -
         default=one is snapshot.meaning(snapshot.default),
         current=one is snapshot.meaning(served.name),
         loaded_at=one.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        canary=_share(served.full_name, snapshot),
         reason=failures.get(served.full_name) or failures.get(str(one.path)),
     )
+
+
+def _share(full_name: str, snapshot: Snapshot) -> float:
+    return sum(one.share for one in snapshot.canaries.values() if one.full_name == full_name)
 
 
 def _on_disk(place: Place, failures: Mapping[str, str]) -> ModelState:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tagbelt.errors import CheckpointError
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import (
+    INVALID,
     MODEL_NEEDED,
     MODEL_UNUSABLE,
     UNKNOWN_MODEL,
@@ -17,7 +18,7 @@ from tagbelt.service.api.problems import (
 from tagbelt.service.api.schemas import Problem
 from tagbelt.service.models.desired import State, followed
 from tagbelt.service.models.loading import Load, prepare
-from tagbelt.service.models.registry import LoadedModel, Registry, Snapshot
+from tagbelt.service.models.registry import Canary, LoadedModel, Registry, Snapshot
 from tagbelt.service.models.rescan import settle
 from tagbelt.service.models.schemas import Action, Change
 from tagbelt.service.models.store import Place, Refusal, Scan, Store, Versions, wanted
@@ -93,6 +94,23 @@ class Changes:
                 return []
             self.registry.swap(after)
             return [self._done("default", new, old)]
+
+    def set_canary(self, name: str, version: str | None, share: float) -> list[Change]:
+        """Have a loaded version answer a share of the requests for `name`; of 0, none does."""
+        with self._lock:
+            snapshot = self.registry.snapshot
+            meant = self._loaded(name, None)
+            before = snapshot.canaries.get(name)
+            old = snapshot.models[before.full_name] if before else None
+            new = self._loaded(name, version) if share else None
+            if new is meant:
+                detail = f"{meant.served.full_name} is what {name!r} means; say another version"
+                raise ProblemError(INVALID, detail)
+            canary = Canary(new.served.full_name if new else "", share)
+            if (before or Canary("", 0.0)) == canary:
+                return []
+            self.registry.swap(snapshot.changed(canaries={name: canary}))
+            return [self._done("canary", new, old)]
 
     def rescan(self) -> list[Change]:
         """Make what is served fit what is on the disk; what fails is reported and stays as it is.
@@ -223,6 +241,10 @@ class Changes:
             detail = f"{gone[0].served.full_name} is what {name!r} means; first set another version"
         elif not left and name == snapshot.default:
             detail = f"{name!r} is the default model; first make another the default"
+        elif name in snapshot.canaries and (
+            snapshot.models[snapshot.canaries[name].full_name] in gone
+        ):
+            detail = f"{snapshot.canaries[name].full_name} is a canary; end that by a share of 0"
         else:
             return
         self._tell("unload", "refused", name, detail)

@@ -1,4 +1,4 @@
-"""The admin's choice of the default model and of versions, in a file that outlives the server."""
+"""The admin's choice of default, versions and canaries, in a file that outlives the server."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tagbelt.service.models.registry import Snapshot
+from tagbelt.service.models.registry import Canary, Snapshot
 from tagbelt.service.models.store import Store
 from tagbelt.service.private_logging import logger
 
@@ -23,14 +23,24 @@ class Choices(BaseModel):
     """The name that answers when a request names no model."""
     current: dict[str, str] = {}
     """For a name the full name that it means."""
+    canaries: dict[str, Canary] = {}
+
+    @property
+    def models(self) -> set[str]:
+        """The full names that must be loaded for them."""
+        return {*self.current.values(), *(one.full_name for one in self.canaries.values())}
 
     def under(self, setting: str | None) -> "Choices":
         """Return what is left of them under a setting: one that was changed since wins."""
         if setting == self.setting:
             return self
         name, _, version = (setting or "").partition("@")
-        current = {k: v for k, v in self.current.items() if not (version and k == name)}
-        return Choices(setting=setting, current=current)
+        stated = name if version else None
+        return Choices(
+            setting=setting,
+            current={k: v for k, v in self.current.items() if k != stated},
+            canaries={k: v for k, v in self.canaries.items() if k != stated},
+        )
 
 
 class ChoiceFile:
@@ -70,15 +80,32 @@ class ChoiceFile:
         if not self._is_used:
             return None
         kept = self.read()
-        current = dict(kept.current)
         if version is None:
-            kept = kept.model_copy(update={"default": name})
-        elif (full := f"{name}@{version}") == snapshot.versions(name)[-1].served.full_name:
-            current.pop(name, None)
-        else:
+            return self._try_to_write(kept.model_copy(update={"default": name}))
+        return self._keep_version(kept, name, f"{name}@{version}", snapshot)
+
+    def keep_canary(self, name: str, snapshot: Snapshot) -> str | None:
+        """Write which canary a name has, or that it has none, beside what it means; as `keep`."""
+        if not self._is_used:
+            return None
+        return self._keep_version(self.read(), name, snapshot.current[name], snapshot)
+
+    def _keep_version(self, kept: Choices, name: str, full: str, snapshot: Snapshot) -> str | None:
+        current, canaries = dict(kept.current), dict(kept.canaries)
+        current.pop(name, None)
+        canaries.pop(name, None)
+        if full != snapshot.versions(name)[-1].served.full_name:
             current[name] = full
+        canary = snapshot.canaries.get(name)
+        if canary is not None and canary.full_name != full:
+            canaries[name] = canary
+        return self._try_to_write(
+            kept.model_copy(update={"current": current, "canaries": canaries})
+        )
+
+    def _try_to_write(self, choices: Choices) -> str | None:
         try:
-            self._write(kept.model_copy(update={"current": current}))
+            self._write(choices)
         except OSError as error:
             return f"the choice will not survive a restart: {self.path}: {error.strerror}"
         return None
@@ -109,7 +136,10 @@ def chosen(snapshot: Snapshot, choices: Choices, path: Path) -> Snapshot:
     if default is not None and default not in snapshot.current:
         _warn(path, default, f"the default is {snapshot.default}")
         default = None
-    return snapshot.changed(current=current, default=default)
+    for name, canary in choices.canaries.items():
+        if canary.full_name not in snapshot.models:
+            _warn(path, canary.full_name, f"{name} has no canary")
+    return snapshot.changed(current=current, default=default, canaries=choices.canaries)
 
 
 def _meaning(current: Mapping[str, str], name: str) -> str:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tagbelt.errors import CheckpointError
 from tagbelt.service.models.loading import Load, prepare
-from tagbelt.service.models.registry import LoadedModel, Snapshot, make_snapshot
+from tagbelt.service.models.registry import Canary, LoadedModel, Snapshot, make_snapshot
 from tagbelt.service.models.store import Place
 from tagbelt.service.private_logging import logger
 
@@ -36,6 +36,7 @@ class State(_Value):
     default: str
     current: dict[str, str]
     models: tuple[WantedModel, ...]
+    canaries: dict[str, Canary] = {}
 
 
 def state_of(snapshot: Snapshot) -> State:
@@ -53,6 +54,7 @@ def state_of(snapshot: Snapshot) -> State:
             )
             for one in snapshot.models.values()
         ),
+        canaries=dict(snapshot.canaries),
     )
 
 
@@ -65,6 +67,7 @@ def followed(state: State, snapshot: Snapshot, load: Load) -> Snapshot:
         [_kept(wanted, snapshot) or _loaded(wanted, load) for wanted in state.models],
         state.current,
         state.default,
+        state.canaries,
     )
 
 
@@ -87,7 +90,7 @@ def recovered(state: State, load: Load) -> tuple[Snapshot, str | None]:
             troubles.append(_changed(wanted))
     if state.default not in {one.served.name for one in models}:
         raise CheckpointError("; ".join(troubles))
-    snapshot = make_snapshot(models, state.current, state.default)
+    snapshot = make_snapshot(models, state.current, state.default, state.canaries)
     return snapshot, "; ".join(troubles) or None
 
 

@@ -67,6 +67,17 @@ class Manager:
 
         return await asyncio.wrap_future(self._executor.submit(self._carry_out, steps, keep))
 
+    async def set_canary(self, name: str, version: str | None, share: float) -> Report:
+        """Give a name a canary or, by a share of 0, end it; kept as the default is."""
+
+        def keep(snapshot: Snapshot) -> str | None:
+            return self._choices.keep_canary(name, snapshot) if self._choices else None
+
+        def steps(changes: Changes) -> list[Change]:
+            return changes.set_canary(name, version, share)
+
+        return await asyncio.wrap_future(self._executor.submit(self._carry_out, steps, keep))
+
     def request_rescan(self) -> Future[Report]:
         """Have the disk scanned again, and do not wait for it; failures are logged."""
         future = self._executor.submit(self._carry_out, Changes.rescan)
@@ -148,7 +159,7 @@ def first_models(
     if scan.refusals:
         raise CheckpointError("\n".join(refusal.reason for refusal in scan.refusals))
     kept = choices.read() if choices else Choices()
-    also = {default or "", *kept.current.values()}
+    also = {default or "", *kept.models}
     places = wanted(scan.places, versions, also)
     models = [prepare(place, load, stamp="") for place in places]
     try:

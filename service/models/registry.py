@@ -1,5 +1,6 @@
 """The loaded models by the names that requests use."""
 
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,17 +27,26 @@ class LoadedModel:
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A version, by its full name, that answers a share in (0, 1) of the requests for its name."""
+
+    full_name: str
+    share: float
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Snapshot:
     """All that is served at one moment; never changed.
 
     `models` are by full name, in order; `current` has for each name the full name that it means;
-    `default` is the name that answers when a request names none.
+    `default` is the name that answers when a request names none; `canaries` are by name.
     """
 
     models: Mapping[str, LoadedModel]
     current: Mapping[str, str]
     default: str
+    canaries: Mapping[str, Canary] = field(default_factory=dict)
 
     def changed(
         self,
@@ -45,15 +55,17 @@ class Snapshot:
         remove: Collection[str] = (),
         current: Mapping[str, str] | None = None,
         default: str | None = None,
+        canaries: Mapping[str, Canary] | None = None,
     ) -> "Snapshot":
         """This with models added (or replaced), full names removed, and names given a meaning.
 
-        A name whose version has gone means its newest one.
+        A name whose version has gone means its newest one; a canary of share 0 ends.
         """
         models = {full: one for full, one in self.models.items() if full not in remove}
         models |= {one.served.full_name: one for one in add}
         meanings = {**self.current, **(current or {})}
-        return make_snapshot(models.values(), meanings, default or self.default)
+        tried = {**self.canaries, **(canaries or {})}
+        return make_snapshot(models.values(), meanings, default or self.default, tried)
 
     def versions(self, name: str) -> list[LoadedModel]:
         """The loaded versions of a name, older ones first."""
@@ -70,9 +82,14 @@ class Snapshot:
 
 
 def make_snapshot(
-    models: Iterable[LoadedModel], current: Mapping[str, str], default: str | None
+    models: Iterable[LoadedModel],
+    current: Mapping[str, str],
+    default: str | None,
+    canaries: Mapping[str, Canary] | None = None,
 ) -> Snapshot:
     """A snapshot in order. Names without a (loaded) version in `current` mean their newest.
+
+    A canary that is not loaded, or that its name means by now, is left out.
 
     Raises ValueError when two models have one full name or `default` is not among the names.
     """
@@ -92,7 +109,12 @@ def make_snapshot(
     chosen = first if default is None else default
     if chosen not in newest:
         raise ValueError(f"default_model={chosen!r} is not among: {', '.join(newest)}")
-    return Snapshot(by_name, meanings, chosen)
+    tried = {
+        name: one
+        for name, one in (canaries or {}).items()
+        if one.share > 0 and one.full_name in by_name and meanings.get(name) != one.full_name
+    }
+    return Snapshot(by_name, meanings, chosen, tried)
 
 
 class Registry:
@@ -147,6 +169,26 @@ class Registry:
         if len(languages) == 1:
             return [models[languages[0]]] * len(items)
         return [models[likely_language(item, languages)] for item in items]
+
+    def canaries(self, served: Iterable[Served], request_id: str) -> dict[Served, Served | None]:
+        """The models whose names have a canary, each with it if the request is of its share.
+
+        The id alone decides, so that a request that is sent again goes the same way.
+        """
+        snapshot = self.snapshot
+        if not snapshot.canaries:
+            return {}
+        found: dict[Served, Served | None] = {}
+        for one in set(served):
+            canary = snapshot.canaries.get(one.name)
+            if canary is not None and one is snapshot.meaning(one.name).served:
+                drawn = _is_drawn(canary, request_id)
+                found[one] = snapshot.models[canary.full_name].served if drawn else None
+        return found
+
+
+def _is_drawn(canary: Canary, request_id: str) -> bool:
+    return zlib.crc32(f"{canary.full_name} {request_id}".encode()) < canary.share * (1 << 32)
 
 
 def first_snapshot(models: Sequence[LoadedModel], default: str | None) -> Snapshot:

@@ -16,6 +16,7 @@ from tagbelt.service.models.manager import Manager, Steps
 from tagbelt.service.models.schemas import (
     CHANGE_EXAMPLES,
     REPORT_EXAMPLE,
+    CanaryRequest,
     ChangeRequest,
     ModelState,
     ModelStates,
@@ -42,9 +43,26 @@ _BODY: dict[str, Any] = {
 }
 
 
+_CANARY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": CanaryRequest.model_json_schema(),
+                "examples": {"A tenth": {"value": {"version": "2", "share": 0.1}}},
+            }
+        },
+    }
+}
+
+
 async def _version(name: str, request: Request) -> tuple[str, str | None]:
     """Name and version, which may stand in the path, as name@version, or in the body."""
     body = await read_json(request, ChangeRequest) if await request.body() else ChangeRequest()
+    return _agreed(name, body)
+
+
+def _agreed(name: str, body: ChangeRequest) -> tuple[str, str | None]:
     plain, _, version = name.partition("@")
     if version and body.version not in (None, version):
         detail = f"the path says version {version!r} and the body {body.version!r}"
@@ -144,6 +162,28 @@ async def set_default(which: _Which, request: Request, response: Response) -> Re
     outlives the server; where it cannot be kept, `warning` says why.
     """
     return _answered(await _manager(request).set_default(*which), response)
+
+
+@router.post(
+    "/v1/models/{name}/canary",
+    summary="Try a version on a share of the requests",
+    response_model=Report,
+    responses=_REPORTS,
+    openapi_extra=_CANARY_BODY,
+)
+async def set_canary(name: str, request: Request, response: Response) -> Report:
+    """A loaded version answers a share of the requests for the name; 0 ends it.
+
+    The version that the name means tags those texts too, after the reply, and /metrics compares the
+    two. A request's id decides; one that names a version is never diverted. The choice outlives the
+    server, as that of the default does.
+    """
+    body = await read_json(request, CanaryRequest)
+    which = _agreed(name, body)
+    if body.share and which[1] is None:
+        detail = "a canary is a version: say name@version in the path, or version in the body"
+        raise ProblemError(problems.INVALID, detail, errors=[FieldError("/version", detail)])
+    return _answered(await _manager(request).set_canary(*which, body.share), response)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tagbelt.service.api.schemas import ModelCard, Problem
 
-Action = Literal["load", "reload", "unload", "default"]
+Action = Literal["load", "reload", "unload", "default", "canary"]
 
 DIGEST = "5f2b" + "0" * 60
 CHANGE_EXAMPLES: dict[str, dict[str, Any]] = {
@@ -42,6 +42,14 @@ class ChangeRequest(BaseModel):
         min_length=1,
         max_length=200,
         description="A version; the route says what none means.",
+    )
+
+
+class CanaryRequest(ChangeRequest):
+    """Which version is tried beside the one that its name means, and on how many requests."""
+
+    share: float = Field(
+        ge=0, lt=1, description="Of the requests for the name without a version; 0 ends it."
     )
 
 
@@ -96,6 +104,10 @@ class ModelState(ModelCard):
     )
     default: bool = Field(description="Whether it answers when a request names no model.")
     current: bool = Field(description="Whether it answers to its name without a version.")
+    canary: float = Field(
+        default=0.0,
+        description="The share of the requests for its name that it answers as the canary.",
+    )
     loaded_at: str | None = Field(default=None, description="Since when it serves, in RFC 3339.")
     reason: str | None = Field(
         default=None, description="Why what is on the disk could not be loaded when last tried."

@@ -33,6 +33,9 @@ class ServableTagger(Protocol):
     def check_inspect(self, item: TokenizedItem) -> None:
         """Raise InputError or CheckpointError for an item that cannot be inspected."""
 
+    def count_unknown(self, forms: Sequence[str]) -> int:
+        """How many of the tokens are not in the vocabulary."""
+
     def vector_cache_use(self) -> VectorCacheUse:
         """Counts of word forms: looked up, and of those computed."""
 

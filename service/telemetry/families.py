@@ -5,6 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tagbelt.data.checkpoint.artifact import SCORE_BOUNDS
+
 REQUEST_BUCKETS = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 )  # fmt: skip
@@ -63,6 +65,61 @@ class Families:
             "Word forms looked up; a hit was known, a miss was computed.",
             "model",
             "result",
+        )
+        version = ("model", "version")
+        self.drift_tokens = counter(
+            "drift_tokens_total", "Tokens of the sample that is looked at for drift.", *version
+        )
+        self.drift_unknown_words = counter(
+            "drift_unknown_words_total", "Those that are not in the vocabulary.", *version
+        )
+        self.drift_entities = counter(
+            "drift_entities_total", "Entities found in the sample.", *version, "label"
+        )
+        self.drift_score = histogram(
+            "drift_score", "Scores of the entities of the sample.", SCORE_BOUNDS, *version
+        )
+
+        def baseline(name: str, text: str, *labels: str) -> Gauge:
+            return gauge(f"baseline_{name}", text, *version, *labels, mode="livemax")
+
+        self.baseline_unknown_share = baseline("unknown_share", "Unknown words of all, on dev.")
+        self.baseline_score = baseline("score", "Mean score of an entity, on dev.")
+        self.baseline_score_share = baseline("score_share", "Scores up to a bound, on dev.", "le")
+        self.baseline_entities = baseline("entities", "Of 1,000 tokens, on dev.", "label")
+        self.canary_requests = counter(
+            "canary_requests_total",
+            "Requests for a name that has a canary, by the version that answered.",
+            "model",
+            "version",
+        )
+        self.canary_items = counter(
+            "canary_items_total",
+            "Items that a canary answered, by the other version's: same, different, skipped.",
+            "model",
+            "canary",
+            "result",
+        )
+        self.canary_entities = counter(
+            "canary_entities_total",
+            "Entities of compared items, found by both versions or by one.",
+            "model",
+            "canary",
+            "found_by",
+        )
+        self.canary_score = histogram(
+            "canary_score",
+            "Scores of the entities that a version found in compared items.",
+            SCORE_BOUNDS,
+            "model",
+            "version",
+        )
+        self.canary_seconds = histogram(
+            "canary_seconds",
+            "Tagging the items of a compared request, by version.",
+            REQUEST_BUCKETS,
+            "model",
+            "version",
         )
         self.rejected = counter(
             "rejected_total", "Requests turned away, or dropped before inference.", "reason"

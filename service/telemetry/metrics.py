@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector, exposition
+from prometheus_client import CollectorRegistry, Gauge, Metric, ProcessCollector, exposition
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tagbelt.inference import Annotation, Phases, VectorCacheUse
-from tagbelt.service.engine.recorder import Recorder
+from tagbelt.service.engine.recorder import CanaryComparison, Recorder
 from tagbelt.service.models.served import Served
 from tagbelt.service.telemetry.exchange import METHODS, OTHER
 from tagbelt.service.telemetry.families import Families
@@ -24,6 +24,9 @@ from tagbelt.service.telemetry.shared import VARIABLE
 
 ALIASES = {"tagbelt_vector_cache_lookups": "tagbelt_lexicon_lookups"}
 """Names of 0.1, kept for one release, by the names that replace them."""
+_NONE = -1.0  # the baseline of a model that is no longer loaded
+SAMPLE = 128
+"""Tokens of a batch, those of its first items, that are looked at for drift."""
 _OPENMETRICS = "application/openmetrics-text"
 
 
@@ -59,6 +62,7 @@ class _Lean(Collector):
                 for sample in metric.samples
                 if not sample.name.endswith("_created")
                 and (sample.value or sample.name != "tagbelt_model_info")
+                and (sample.value >= 0 or not sample.name.startswith("tagbelt_baseline_"))
             ]
             yield metric
             if metric.name in ALIASES:
@@ -109,7 +113,17 @@ class Metrics(Recorder):
         self._rejected = _Children(families.rejected)
         self._items_failed = _Children(families.items_failed)
         self._model_changes = _Children(families.model_changes)
+        self._drift_tokens = _Children(families.drift_tokens)
+        self._drift_unknown_words = _Children(families.drift_unknown_words)
+        self._drift_entities = _Children(families.drift_entities)
+        self._drift_score = _Children(families.drift_score)
+        self._canary_requests = _Children(families.canary_requests)
+        self._canary_items = _Children(families.canary_items)
+        self._canary_entities = _Children(families.canary_entities)
+        self._canary_score = _Children(families.canary_score)
+        self._canary_seconds = _Children(families.canary_seconds)
         self._look: Callable[[], Moment] = Moment
+        self._baselines: set[tuple[Gauge, tuple[str, ...]]] = set()
         self._cache_uses: dict[Served, VectorCacheUse] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -146,6 +160,22 @@ class Metrics(Recorder):
                 found[entity.label] = found.get(entity.label, 0) + 1
         for label, count in found.items():
             self._entities[served.name, label].inc(count)
+        self._look_for_drift(served, annotations)
+
+    def _look_for_drift(self, served: Served, annotations: Sequence[Annotation]) -> None:
+        """Count what tells that texts have changed, in a sample of them; nothing of it is kept."""
+        version, tokens, unknown = (served.name, served.version), 0, 0
+        for annotation in annotations:
+            if tokens >= SAMPLE:
+                break
+            # Of a long item all entities are counted, and so are all tokens.
+            tokens += len(annotation.tokens)
+            unknown += served.tagger.count_unknown(annotation.tokens)
+            for entity in annotation.entities:
+                self._drift_entities[*version, entity.label].inc()
+                self._drift_score[version].observe(entity.score)
+        self._drift_tokens[version].inc(tokens)
+        self._drift_unknown_words[version].inc(unknown)
 
     def rejected(self, reason: str) -> None:
         """A request was turned away, or dropped before it was computed."""
@@ -154,6 +184,33 @@ class Metrics(Recorder):
     def failed(self, reason: str) -> None:
         """An item could not be tagged."""
         self._items_failed[reason,].inc()
+
+    def answered(self, served: Served) -> None:
+        """A request for a name that has a canary was answered by this one of the two."""
+        self._canary_requests[served.name, served.version].inc()
+
+    def compared(self, comparison: CanaryComparison) -> None:
+        """A canary and the model whose place it took have both tagged an item."""
+        stable, canary = comparison.stable, comparison.canary
+        one, two = comparison.by_stable, comparison.by_canary
+        is_same = one == two if one is None or two is None else one.keys() == two.keys()
+        self._canary_items[canary.name, canary.version, "same" if is_same else "different"].inc()
+        one, two = one or {}, two or {}
+        both = len(one.keys() & two.keys())
+        counts = {"both": both, "stable": len(one) - both, "canary": len(two) - both}
+        for found_by, count in counts.items():
+            self._canary_entities[canary.name, canary.version, found_by].inc(count)
+        for served, found in ((stable, one), (canary, two)):
+            for score in found.values():
+                self._canary_score[served.name, served.version].observe(score)
+
+    def timed(self, served: Served, seconds: float) -> None:
+        """One of the two models that are compared took so long over the items of a request."""
+        self._canary_seconds[served.name, served.version].observe(seconds)
+
+    def not_compared(self, canary: Served, items: int) -> None:
+        """A canary has answered for items that the other model did not tag as well."""
+        self._canary_items[canary.name, canary.version, "skipped"].inc(items)
 
     def model_change(self, action: str, outcome: str) -> None:
         """A model was loaded, reloaded and so on, or was not; an outcome is ok or failed."""
@@ -179,7 +236,26 @@ class Metrics(Recorder):
                 families.model_info.remove(*gone)
         for new in after - before:
             families.model_info.labels(*new).set(1)
+        if before != after:
+            self._show_baselines(now.models)
         self._count_lookups(now.models)
+
+    def _show_baselines(self, models: Sequence[Served]) -> None:
+        families = self._families
+        shown: dict[tuple[Gauge, tuple[str, ...]], float] = dict.fromkeys(self._baselines, _NONE)
+        for served in models:
+            version, known = (served.name, served.version), served.info.baseline
+            if known is None:
+                continue
+            shown[families.baseline_unknown_share, version] = known.unknown
+            shown[families.baseline_score, version] = known.score
+            for bound, share in known.scores.items():
+                shown[families.baseline_score_share, (*version, bound)] = share
+            for label, count in known.entities.items():
+                shown[families.baseline_entities, (*version, label)] = count
+        for (family, labels), value in shown.items():
+            family.labels(*labels).set(value)
+        self._baselines = set(shown)
 
     def _count_lookups(self, models: Sequence[Served]) -> None:
         counted = dict.fromkeys(models, VectorCacheUse(0, 0)) | self._cache_uses

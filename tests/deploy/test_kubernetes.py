@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 DOCKERFILE = (FOLDER.parents[1] / "Dockerfile").read_text(encoding="utf-8")
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 VERSION = "1.31"
-OWN_KINDS = {"ServiceMonitor", "InferenceService"}  # of operators: no schema is at hand
+OWN_KINDS = {"ServiceMonitor", "InferenceService", "RayJob"}  # of operators: no schema is at hand
 
 
 def manifests(folder: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from tagbelt.service.telemetry.families import Families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FUNCTIONS = {"count", "histogram_quantile", "increase", "max", "min", "rate", "sum", "vector"}
-WORDS = FUNCTIONS | {"by", "or", "up"}
+WORDS = FUNCTIONS | {"by", "group_left", "ignoring", "or", "up"}
 TARGET_LABELS = {"job", "instance", "le"}
 
 
@@ -47,7 +47,7 @@ def wrong(expression: str) -> list[str]:
     """The names in an expression that are no series, label or function."""
     known = series()
     bare = re.sub(r'"[^"]*"|\[[^]]*\]', "", expression)
-    names = re.findall(r"\b[a-z_]\w*", re.sub(r"\{[^}]*\}|\bby \([^)]*\)", "", bare))
+    names = re.findall(r"\b[a-z_]\w*", re.sub(r"\{[^}]*\}|\b(by|ignoring) \([^)]*\)", "", bare))
     found = [name for name in names if name not in known and name not in WORDS]
     used = set().union(*(known[name] for name in names if name in known))
     labels = re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", " ".join(re.findall(r"\{[^}]*\}", bare)))

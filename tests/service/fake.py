@@ -97,6 +97,9 @@ class FakeTagger:
     def check_inspect(self, item: TokenizedItem) -> None:  # noqa: ARG002
         raise CheckpointError("a fake has no network to look into")
 
+    def count_unknown(self, forms: Sequence[str]) -> int:
+        return sum(form not in NAMES for form in forms)
+
     def vector_cache_use(self) -> VectorCacheUse:
         return VectorCacheUse(hits=len(self.calls), misses=1)
 

@@ -25,6 +25,7 @@ from tagbelt.data.checkpoint.artifact import (
 )
 from tagbelt.data.types import Sentence
 from tagbelt.errors import ConfigError
+from tagbelt.inference.baseline import add_baseline
 from tagbelt.inference.checkpoint import Precision, has_int8
 from tagbelt.inference.tagger import Tagger
 from tagbelt.model.checkpoint import save_checkpoint
@@ -98,6 +99,7 @@ def finish(run: Run) -> dict[str, Scores]:
     }
     header = _header(run).model_copy(update=changes)
     refresh(run.checkpoint, header, model_card(header, run.trainer.config, results))
+    add_baseline(run.checkpoint, [sentence.tokens for sentence in run.data.dev])
     return results
 
 

@@ -23,6 +23,7 @@ CARD = {
     "state": "loaded",
     "default": True,
     "current": True,
+    "canary": 0.0,
     "reason": None,
 }
 PROBLEM = "application/problem+json"
