@@ -26,7 +26,7 @@ def read_measured(results: Path = RESULTS, plan: Path = PLAN) -> Measured:
     """The plan, and the results that there are."""
     result = read_result(results, NAME) or {"rows": []}
     rows = {row["row"]: row for row in result["rows"]}
-    others = (read_result(results, name) for name in ("accuracy_spacy", "everyday"))
+    others = (read_result(results, name) for name in ("outside", "everyday"))
     return Measured(read_plan(plan), rows, *others)
 
 

@@ -37,6 +37,7 @@ class Jobs:
             "read": self.read,
             "warm": self.warm,
             "run": self.run,
+            "cpu": self.cpu,
             "latency": self.latency,
             "output": self.output,
         }
@@ -61,6 +62,12 @@ class Jobs:
             seconds += self._seconds(job, batch)
             passes += 1
         return seconds / passes
+
+    def cpu(self, job: str, batch: int) -> float:
+        """Seconds of CPU time that all items of a job take, for a machine that does other work."""
+        began = time.process_time()
+        self._function(job)(self._items[job], batch)
+        return time.process_time() - began
 
     def output(self, job: str) -> Any:
         """Return the peer's output for all items of a job."""

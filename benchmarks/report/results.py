@@ -10,7 +10,7 @@ from benchmarks.common.record import Row
 MISSING = "not measured"
 NOT_MEASURED = f"{MISSING.capitalize()}."
 
-ACCURACY = ("accuracy", "accuracy_spacy", "everyday")
+ACCURACY = ("accuracy", "outside", "everyday")
 """Results that are for another page."""
 
 Results = Mapping[str, dict[str, Any]]

@@ -69,6 +69,20 @@ def _jieba_type(part: str) -> str:
     return _PARTS_OF_SPEECH.get(part[:2]) or _PARTS_OF_SPEECH.get(part[:1], "other")
 
 
+def folded_characters() -> dict[str, str]:
+    """Return what one reads traditional Chinese characters as, and full-width letters and digits.
+
+    The simplified characters are the first that OpenCC's table offers. What is returned is not a
+    key again, so that folding twice is folding once.
+    """
+    lines = _file("opencc", "dictionary/TSCharacters.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split()[:2] for line in lines if line.strip())
+    found = {traditional: simple for traditional, simple in pairs if traditional != simple}
+    wide = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    found |= {sign: plain for sign, plain in wide.items() if plain.isalnum()}
+    return {sign: found.get(plain, plain) for sign, plain in found.items()}
+
+
 def name_terms(unit: Unit, max_terms: int) -> Iterator[Term]:
     """Yield the most common `max_terms` of names-dataset as `first-name`, and as `last-name`.
 

@@ -17,7 +17,7 @@ from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.reading import guess_unit
 from tagbelt.data.conll.schemes import spans_to_tags, tag_set
 from tagbelt.data.lexicon.gazetteer import Gazetteer
-from tagbelt.data.lexicon.packages import jieba_terms, name_terms, place_terms
+from tagbelt.data.lexicon.packages import folded_characters, jieba_terms, name_terms, place_terms
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 from tagbelt.data.lexicon.term_lists import read_term_list
 from tagbelt.data.lexicon.terms import Term
@@ -26,6 +26,7 @@ from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.batch import EncodedSentences, encode
 from tagbelt.model.features.vectors import Vectors, load_vectors, reduced
 from tagbelt.training.config import RunConfig
+from tagbelt.training.corpus.copies import copies
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
 from tagbelt.training.data_config import (
@@ -34,6 +35,7 @@ from tagbelt.training.data_config import (
     SourceFile,
     Split,
     annotating,
+    into_characters,
     renamed,
 )
 
@@ -61,6 +63,7 @@ class RunData:
     repairs: tuple[str, ...]
     unlabelled: tuple[Sentence, ...] = ()
     lexicon_vectors: NDArray[np.float32] | None = None
+    pair_vectors: Vectors | None = None
 
 
 def load_run_data(config: RunConfig) -> RunData:
@@ -74,7 +77,7 @@ def load_run_data(config: RunConfig) -> RunData:
     parts = _read_sources(config, "train")
     train, repaired = _joined(parts)
     _check_unit(config, train)
-    train += _synthetic(config, parts)
+    train += _made(config, parts)
     for_dev = _read_sources(config, "dev")
     dev, more = _joined(for_dev)
     _check_renaming(config, (*parts, *for_dev))
@@ -82,7 +85,11 @@ def load_run_data(config: RunConfig) -> RunData:
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
     unlabelled = unlabelled_sentences(config) if config.distillation else ()
-    known = (*train, *unlabelled)
+    folded = folded_characters() if words.fold else {}
+    known = [
+        replace(s, tokens=tuple(folded.get(token, token) for token in s.tokens)) if folded else s
+        for s in (*train, *unlabelled)
+    ]
     vocabulary = build_vocabulary(
         (sentence.tokens for sentence in known),
         pretrained=vectors.words if vectors else (),
@@ -91,11 +98,14 @@ def load_run_data(config: RunConfig) -> RunData:
         min_character_count=config.model.characters.min_count,
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
+        folded=folded,
     )
     lexicon, lexicon_vectors = (
         build_lexicon(config, known) if config.model.lexicon.vectors else (None, None)
     )
-    vocabulary = replace(_with_context(vocabulary, config, known), lexicon=lexicon)
+    pair_vectors = _pair_vectors(config)
+    context = _with_context(vocabulary, config, known, pair_vectors)
+    vocabulary = replace(context, lexicon=lexicon)
     return RunData(
         train=train,
         dev=dev,
@@ -106,17 +116,45 @@ def load_run_data(config: RunConfig) -> RunData:
         repairs=(*repaired, *more),
         unlabelled=unlabelled,
         lexicon_vectors=lexicon_vectors,
+        pair_vectors=pair_vectors,
     )
 
 
 def _with_context(
-    vocabulary: Vocabulary, config: RunConfig, train: Sequence[Sentence]
+    vocabulary: Vocabulary,
+    config: RunConfig,
+    train: Sequence[Sentence],
+    pair_vectors: Vectors | None,
 ) -> Vocabulary:
     """Add what tells tokens apart by their neighbours: pairs and term lists."""
     settings = config.model.bigrams
     forms = (sentence.tokens for sentence in train)
-    bigrams = build_bigrams(forms, min_count=settings.min_count) if settings.size else None
+    more = [(word[0], word[1]) for word in pair_vectors.words] if pair_vectors else ()
+    bigrams = (
+        build_bigrams(forms, min_count=settings.min_count, more=more) if settings.size else None
+    )
     return replace(vocabulary, bigrams=bigrams, gazetteer=build_gazetteer(config))
+
+
+def _pair_vectors(config: RunConfig) -> Vectors | None:
+    """Return the words of two characters that pairs start from, and their vectors.
+
+    Raises:
+        ConfigError: there are none, or pairs have no size, or tokens are words.
+        VectorError: vectors that can't be read, or are too short.
+    """
+    settings = config.model.bigrams
+    if settings.vectors is None:
+        return None
+    if not settings.size or config.data.unit != "character":
+        raise ConfigError('model.bigrams.vectors: they need a `size`, and data.unit = "character"')
+    vectors = load_vectors(settings.vectors, lowercase=False)
+    kept = [row for row, word in enumerate(vectors.words) if len(word) == 2]
+    if not kept:
+        raise ConfigError(f"model.bigrams: {settings.vectors}: no word of two characters")
+    matrix = reduced(vectors.matrix[kept], settings.size)
+    matrix /= np.sqrt(np.square(matrix).sum(1).mean())  # of length 1, as pairs without a vector
+    return Vectors(tuple(vectors.words[row] for row in kept), matrix)
 
 
 def build_gazetteer(config: RunConfig) -> Gazetteer | None:
@@ -214,6 +252,8 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
             annotating(renamed(sentence, source.labels), source.annotates, path)
             for sentence in part
         )
+        if source.split_words:
+            sentences = tuple(map(into_characters, sentences))
         repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
         parts.append(_Part(source, sentences, repairs, frozenset(count_labels(corpus.sentences))))
     return parts
@@ -233,13 +273,17 @@ def _joined(parts: Sequence[_Part]) -> tuple[tuple[Sentence, ...], tuple[str, ..
     return tuple(sentences), tuple(repair for part in parts for repair in part.repairs)
 
 
-def _synthetic(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
-    """Return the sentences made of templates, with names of the files that lend theirs."""
-    synthesis = config.data.synthesis
-    if synthesis is None:
-        return ()
+def _made(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
+    """Return sentences made of templates and copies, with names of the files that lend theirs."""
+    data, seed = config.data, config.training.seed
     lending = (s for part in parts if part.source.names for s in part.sentences)
-    return synthesise(synthesis, names_of(lending), seed=config.training.seed)
+    names = names_of(lending, data.unit) if data.synthesis or data.copies else {}
+    templates = (
+        synthesise(data.synthesis, names, seed=seed, unit=data.unit) if data.synthesis else ()
+    )
+    if data.copies is None:
+        return templates
+    return templates + copies((*_joined(parts)[0], *templates), data.copies, names, seed=seed)
 
 
 def _labels(
