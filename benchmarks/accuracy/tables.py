@@ -117,8 +117,7 @@ def commands(measured: Measured) -> str:
     header = ("command", "a seed", "weights", "best on dev", "its dev", "its P", "its R", "its F1")
     body = [
         (f"`{entry.command}`", trained(row), f"{row['weights']['all']:,}", *_best(entry, row))
-        for group in ("main", "bundled")
-        for entry, row in measured.of(group)
+        for entry, row in measured.of("main")
     ]
     return markdown(header, body)
 

@@ -31,7 +31,7 @@ class Peer:
             self._cut, package = lambda text: [(p.word, p.flag[:2]) for p in lcut(text)], "jieba"
         return {"versions": versions(package)}
 
-    def tokens(self, sentences: list[list[str]], batch: int) -> list[list[str]]:
+    def tokens(self, sentences: list[list[str]], _batch: int) -> list[list[str]]:
         """One IOB2 tag a character: every word is an entity, its type the part of speech."""
         return [self._tags(sentence) for sentence in sentences]
 

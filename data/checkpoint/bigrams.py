@@ -63,15 +63,13 @@ class Bigrams:
             raise ValueError(f"no bigrams: {error}") from error
 
 
-def build_bigrams(
-    sentences: Iterable[Sequence[str]], *, min_count: int = 1, more: Iterable[Pair] = ()
-) -> Bigrams:
-    """Collect the pairs of the training sentences that occur at least `min_count` times, and more."""
+def build_bigrams(sentences: Iterable[Sequence[str]], *, min_count: int = 1) -> Bigrams:
+    """Collect the pairs of the training sentences that occur at least `min_count` times."""
     counts: Counter[Pair] = Counter()
     for sentence in sentences:
         counts.update(zip(sentence, _next_forms(sentence, [len(sentence)]), strict=True))
     kept = [(-count, pair) for pair, count in counts.items() if count >= min_count]
-    return Bigrams(tuple(dict.fromkeys((*(pair for _, pair in sorted(kept)), *more))))
+    return Bigrams(tuple(pair for _, pair in sorted(kept)))
 
 
 def _next_forms(forms: Sequence[str], lengths: Iterable[int]) -> list[str]:

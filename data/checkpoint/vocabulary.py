@@ -125,7 +125,8 @@ def build_vocabulary(
 
     `pretrained` are the words that have a vector, most frequent first: a training form that
     has one keeps its digits, and the first `extra` of them that training does not hold are
-    appended. The sentences are `folded` already. A form seen fewer than `min_count` times is unknown unless it has a vector.
+    appended. The sentences are `folded` already. A form seen fewer than `min_count` times is
+    unknown unless it has a vector.
     """
     forms: Counter[str] = Counter()
     for sentence in sentences:

@@ -255,13 +255,6 @@ class ContextFeatures(nn.Module):
         self.size = config.size + self.flags + covers
 
     @torch.no_grad()
-    def load_pairs(self, pairs: Bigrams, vectors: Vectors) -> None:
-        """Copy the vectors [W, E] of words of two characters into the rows of these pairs."""
-        assert self.bigrams is not None
-        rows = pairs.ids([c for word in vectors.words for c in word], [2] * len(vectors.words))
-        self.bigrams.weight[torch.from_numpy(rows[::2])] = torch.from_numpy(vectors.matrix)
-
-    @torch.no_grad()
     def load_lexicon(self, vectors: NDArray[np.float32]) -> None:
         """Copy the vectors [W, E'] of the lexicon's words."""
         assert self.lexicon is not None

@@ -11,7 +11,9 @@ from tagbelt.data.types import Sentence, Span
 from tagbelt.training.corpus.synthesis import Names
 from tagbelt.training.data_config import CopiesConfig
 
-MINOR_WORDS = frozenset("a an and as at but by for from in of on or the to vs with".split())
+MINOR_WORDS = frozenset(
+    ["a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "of", "on", "or", "the"]
+)
 """Words that half of all headlines in Title Case leave small."""
 
 

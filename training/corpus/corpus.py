@@ -63,7 +63,6 @@ class RunData:
     repairs: tuple[str, ...]
     unlabelled: tuple[Sentence, ...] = ()
     lexicon_vectors: NDArray[np.float32] | None = None
-    pair_vectors: Vectors | None = None
 
 
 def load_run_data(config: RunConfig) -> RunData:
@@ -85,7 +84,7 @@ def load_run_data(config: RunConfig) -> RunData:
     words = config.model.words
     vectors = load_vectors(words.vectors, lowercase=words.lowercase) if words.vectors else None
     unlabelled = unlabelled_sentences(config) if config.distillation else ()
-    folded = folded_characters() if words.fold else {}
+    folded = _folded(config)
     known = [
         replace(s, tokens=tuple(folded.get(token, token) for token in s.tokens)) if folded else s
         for s in (*train, *unlabelled)
@@ -103,9 +102,7 @@ def load_run_data(config: RunConfig) -> RunData:
     lexicon, lexicon_vectors = (
         build_lexicon(config, known) if config.model.lexicon.vectors else (None, None)
     )
-    pair_vectors = _pair_vectors(config)
-    context = _with_context(vocabulary, config, known, pair_vectors)
-    vocabulary = replace(context, lexicon=lexicon)
+    vocabulary = replace(_with_context(vocabulary, config, known), lexicon=lexicon)
     return RunData(
         train=train,
         dev=dev,
@@ -116,45 +113,26 @@ def load_run_data(config: RunConfig) -> RunData:
         repairs=(*repaired, *more),
         unlabelled=unlabelled,
         lexicon_vectors=lexicon_vectors,
-        pair_vectors=pair_vectors,
     )
 
 
+def _folded(config: RunConfig) -> dict[str, str]:
+    if config.model.words.fold is None:
+        return {}
+    try:
+        return folded_characters()
+    except DataError as error:
+        raise ConfigError(f"model.words.fold: {error}") from error
+
+
 def _with_context(
-    vocabulary: Vocabulary,
-    config: RunConfig,
-    train: Sequence[Sentence],
-    pair_vectors: Vectors | None,
+    vocabulary: Vocabulary, config: RunConfig, train: Sequence[Sentence]
 ) -> Vocabulary:
     """Add what tells tokens apart by their neighbours: pairs and term lists."""
     settings = config.model.bigrams
     forms = (sentence.tokens for sentence in train)
-    more = [(word[0], word[1]) for word in pair_vectors.words] if pair_vectors else ()
-    bigrams = (
-        build_bigrams(forms, min_count=settings.min_count, more=more) if settings.size else None
-    )
+    bigrams = build_bigrams(forms, min_count=settings.min_count) if settings.size else None
     return replace(vocabulary, bigrams=bigrams, gazetteer=build_gazetteer(config))
-
-
-def _pair_vectors(config: RunConfig) -> Vectors | None:
-    """Return the words of two characters that pairs start from, and their vectors.
-
-    Raises:
-        ConfigError: there are none, or pairs have no size, or tokens are words.
-        VectorError: vectors that can't be read, or are too short.
-    """
-    settings = config.model.bigrams
-    if settings.vectors is None:
-        return None
-    if not settings.size or config.data.unit != "character":
-        raise ConfigError('model.bigrams.vectors: they need a `size`, and data.unit = "character"')
-    vectors = load_vectors(settings.vectors, lowercase=False)
-    kept = [row for row, word in enumerate(vectors.words) if len(word) == 2]
-    if not kept:
-        raise ConfigError(f"model.bigrams: {settings.vectors}: no word of two characters")
-    matrix = reduced(vectors.matrix[kept], settings.size)
-    matrix /= np.sqrt(np.square(matrix).sum(1).mean())  # of length 1, as pairs without a vector
-    return Vectors(tuple(vectors.words[row] for row in kept), matrix)
 
 
 def build_gazetteer(config: RunConfig) -> Gazetteer | None:

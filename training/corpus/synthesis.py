@@ -1,11 +1,11 @@
 """Synthetic sentences: templates written by hand, filled with names.
 
-A template file has a template a line. Where tokens are words, single spaces separate them; where they
-are characters, a template is plain text. `{PER}`, a slot that begins with a capital, is an entity of
-that type; `{day}`, one in small letters, is plain text. `{ORG:club}` is an ORG from the list `club`.
-`@day = Monday | Tuesday` lists what fills a slot, and what it lists may hold small slots again;
-entity slots are also filled with the names that the training corpora themselves mark (mention
-replacement, Dai & Adel 2020), `{ORG:club}` is not. Lines that begin with `#` are comments.
+A template file has a template a line. Where tokens are words, single spaces separate them; where
+they are characters, a template is plain text. `{PER}`, a slot that begins with a capital, is an
+entity of that type; `{day}`, one in small letters, is plain text. `{ORG:club}` is an ORG from the
+list `club`. `@day = Monday | Tuesday` lists what fills a slot, and what it lists may hold small
+slots again; entity slots are also filled with the names that the training corpora themselves mark
+(mention replacement, Dai & Adel 2020), `{ORG:club}` is not. Lines that begin with `#` are comments.
 """
 
 import random

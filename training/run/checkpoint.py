@@ -142,7 +142,7 @@ LICENCES = ("CC BY 4.0", "CC BY-SA 4.0", "CC0 1.0", "Apache 2.0", "MIT")
 
 
 def _front_matter(header: Header, results: Mapping[str, Scores]) -> str:
-    """Return the metadata of a model card as the hub has it, in YAML (written as JSON, a part of it)."""
+    """Return the metadata of a card as the hub has it: YAML, its values as JSON writes them."""
     known = header.licence in LICENCES
     licence = header.licence.lower().replace(" ", "-") if known else "other"
     task = {"type": "token-classification", "name": "Named Entity Recognition"}

@@ -113,9 +113,6 @@ def _network(config: RunConfig, data: RunData, progress: Callback) -> Network:
             data.vocabulary, data.vectors, trainable=config.model.words.train_vectors
         )
         lines.append(f"{found:,} of {len(data.vocabulary.words):,} words have a pretrained vector")
-    if data.pair_vectors is not None:
-        assert data.vocabulary.bigrams is not None
-        network.context.load_pairs(data.vocabulary.bigrams, data.pair_vectors)
     if data.lexicon_vectors is not None:
         network.context.load_lexicon(data.lexicon_vectors)
     weights = sum(weight.numel() for weight in network.parameters())

@@ -1,6 +1,5 @@
-"""Training of characters: words that are cut, variants that are folded, pairs with a vector."""
+"""Training of characters: words that are cut, and variants that are folded."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +45,8 @@ def test_words_are_not_cut_where_they_are_the_unit():
 
 def test_templates_of_characters_are_plain_text(tmp_path):
     path = tmp_path / "t"
-    path.write_text("@PER = 王{given}\n@given = 平\n@club = 青河队\n{PER}加入{ORG:club}，好。\n", "utf-8")
+    text = "@PER = 王{given}\n@given = 平\n@club = 青河队\n{PER}加入{ORG:club}，好。\n"
+    path.write_text(text, encoding="utf-8")
     config = SynthesisConfig(templates=str(path), sentences=20, own_names=0.5)
     names = names_of([Sentence(tuple("找李雷·布"), (Span(1, 5, "PER"),))], "character")
     made = {
@@ -84,25 +84,3 @@ def test_both_scripts_are_one_to_a_network_that_folds(tmp_path):
     one, other = (encode([list(text)], vocabulary).batch([0]) for text in ("旧马A", "舊馬Ａ"))
     for name in ("form_words", "form_shapes", "row_bigrams"):
         assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
-
-
-def test_pairs_start_from_the_vectors_of_words(tmp_path):
-    vectors = tmp_path / "v.txt"
-    vectors.write_text("小舟 9 0\n天地 0 5\n人 1 1\n青河镇 7 7\n", encoding="utf-8")
-    changes = {"model.bigrams": {"size": 2, "vectors": str(vectors)}}
-    run = prepare(tiny_config(changes, base=CHINESE), tmp_path / "run")
-    pairs, table = run.data.vocabulary.bigrams, run.trainer.network.context.bigrams.weight
-    known, new = (
-        table[pairs.pairs.index(pair) + 1].detach().numpy() for pair in (("小", "舟"), ("天", "地"))
-    )
-    # The components of two points are what tells them apart; of length 1, as other pairs are.
-    assert known == pytest.approx(-new, abs=1e-5)
-    assert np.linalg.norm(known) == pytest.approx(1.0, abs=1e-5)
-
-
-def test_vectors_of_pairs_need_characters_and_a_size():
-    for base, size in ((CHINESE, 0), (None, 2)):
-        changes = {"model.bigrams": {"size": size, "vectors": "x.txt"}}
-        config = tiny_config(changes, base=base) if base else tiny_config(changes)
-        with pytest.raises(ConfigError, match=r"model\.bigrams\.vectors: they need a `size`"):
-            load_run_data(config)
