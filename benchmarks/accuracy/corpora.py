@@ -4,10 +4,9 @@
 
 Writes CoNLL files (token, tag), IOB2, of WikiANN, the Broad Twitter Corpus, WNUT-17, UNER EWT and
 WikiGold. Every corpus has habits of its own; these rules make them one: titles, genitives and the
-points that end a sentence leave names; a place and the one that it lies in are two; nationalities
-that are marked as places or organisations are marked no more, since most of these files do not
-speak of MISC; `@` joins its name, and an address of a person is no entity; sentences of WikiANN
-whose marks can't be right go.
+points that end a sentence leave names; nationalities that are marked as places or organisations
+are marked no more, since most of these files do not speak of MISC; `@` joins its name, and an
+address of a person is no entity; sentences of WikiANN whose marks can't be right go.
 """
 
 import argparse
@@ -199,18 +198,8 @@ def bounded(sentence: Sentence, demonyms: frozenset[str]) -> Iterator[Span]:
         while end - start > 1 and words[start] in ("the", "'", '"', "''", "``"):
             start += 1
         is_demonym = label in ("LOC", "ORG") and " ".join(words[start:end]) in demonyms
-        if label == "LOC" and "," in words[start:end]:
-            yield from _between_commas(words, start, end)
-        elif label and not is_demonym:
+        if label and not is_demonym:
             yield Span(start, end, label)
-
-
-def _between_commas(words: Sequence[str], start: int, end: int) -> Iterator[Span]:
-    """Yield a place and the one that it lies in apart: `Lewisburg , Pennsylvania` are two."""
-    commas = [place for place in range(start, end) if words[place] == ","]
-    for first, stop in zip([start, *(c + 1 for c in commas)], [*commas, end], strict=True):
-        if first < stop:
-            yield Span(first, stop, "LOC")
 
 
 def _ends_outside(last: str, before: str) -> bool:

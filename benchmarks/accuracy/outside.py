@@ -32,7 +32,7 @@ from benchmarks.speed.systems import Opened, System, opened
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.text.tokenize import tokenize
-from tagbelt.data.types import Sentence, Span, Unit
+from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Span, Unit
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.data_config import into_characters
 from tagbelt.training.scores.calibration import reliability
@@ -41,7 +41,7 @@ from tagbelt.training.scores.significance import count, paired_bootstrap
 
 NAME = "outside"
 LABELS = ("PER", "LOC", "ORG")
-SAMPLES = 10_000
+SAMPLES = 2_000
 BATCH = 64
 MOST = 1000
 """Sentences of a file; more take the slow ones too long."""
@@ -68,6 +68,7 @@ class Gold:
     file: str
     columns: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=lambda: OURS)
+    separator: SeparatorName = "whitespace"
     unit: Unit = "word"
     most: int | None = None
 
@@ -76,11 +77,23 @@ GOLD: Mapping[str, tuple[Gold, ...]] = {
     "en": (
         Gold("CoNLL-2003 test", CONLL.format("test"), CONLL_COLUMNS),
         Gold("WNUT-17 test", "wnut17/test.conll", ("token", "tag"), WNUT),
-        Gold("UNER PUD, English", "uner_en_pud/test.iob2", UNER),
+        Gold("UNER PUD, English", "uner_en_pud/test.iob2", UNER, separator="tab"),
     ),
     "zh": (
-        Gold("UNER GSDSimp test", "uner_zh_gsdsimp/test.iob2", UNER, unit="character"),
-        Gold("UNER PUD, traditional", "uner_zh_pud/test.iob2", UNER, unit="character"),
+        Gold(
+            "UNER GSDSimp test",
+            "uner_zh_gsdsimp/test.iob2",
+            UNER,
+            separator="tab",
+            unit="character",
+        ),
+        Gold(
+            "UNER PUD, traditional",
+            "uner_zh_pud/test.iob2",
+            UNER,
+            separator="tab",
+            unit="character",
+        ),
         Gold("MSRA test, the first 1,000", "msra/test.txt", ("token", "tag"), most=MOST),
     ),
 }
@@ -150,7 +163,8 @@ def read_gold(language: str, data: Path | None) -> Iterator[tuple[str, list[Sent
     unit: Unit = "word" if language == "en" else "character"
     sets = [("everyday", OURS, everyday(language, unit))]
     for gold in GOLD[language]:
-        found = read_conll(data_file(data, gold.file), columns=gold.columns).sentences
+        path, separator = data_file(data, gold.file), SEPARATORS[gold.separator]
+        found = read_conll(path, columns=gold.columns, separator=separator).sentences
         cut = map(into_characters, found) if gold.unit == "character" else found
         sets.append((gold.name, dict(gold.types), list(cut)[: gold.most]))
     for name, types, sentences in sets:
@@ -182,13 +196,12 @@ def open_peers(language: str, stack: ExitStack) -> dict[str, Opened]:
     return found
 
 
-def tags_of(peer: Opened, tokens: list[list[str]]) -> list[list[str]]:
-    """A peer's IOB2 tags."""
+def tagged_by(peer: Opened, tokens: list[list[str]]) -> tuple[list[list[str]], float]:
+    """A peer's IOB2 tags, and how many tokens it tags in a second of CPU time."""
     path = kept("outside.json", tokens)
     peer.child.call("read", job="tokens", path=str(path))
-    peer.child.call("warm", job="tokens", batch=BATCH)
-    tags: list[list[str]] = peer.child.call("output", job="tokens")
-    return tags
+    tags, seconds = peer.child.call("timed", job="tokens", batch=BATCH)
+    return tags, tokens_in(tokens) / seconds
 
 
 def own_pace(tagger: Tagger, tokens: list[list[str]]) -> float:
@@ -202,25 +215,23 @@ def own_pace(tagger: Tagger, tokens: list[list[str]]) -> float:
 
 
 def measure(language: str, checkpoints: Sequence[Path], data: Path | None) -> Iterator[Row]:
-    """Yield the rows of all sets of a language; of the last set, the pace of all systems too."""
+    """Yield the rows of all sets of a language."""
     taggers = {path: Tagger.load(path, threads=1) for path in checkpoints}
     with ExitStack() as stack:
         peers = open_peers(language, stack)
-        for name, sentences in read_gold(language, data):
-            tell(f"tagging {name}")
+        for set_name, sentences in read_gold(language, data):
+            tell(f"tagging {set_name}")
             tokens = [list(sentence.tokens) for sentence in sentences]
             found = {_name(t): _spans(t.tag_tokens(tokens), OURS) for t in taggers.values()}
-            found |= {
-                peer: _spans(tags_of(child, tokens), PEER_TYPES[peer])
-                for peer, child in peers.items()
-            }
-            rows = compared(name, sentences, found)
+            of_peers = {peer: tagged_by(child, tokens) for peer, child in peers.items()}
+            found |= {peer: _spans(tags, PEER_TYPES[peer]) for peer, (tags, _) in of_peers.items()}
+            rows = compared(set_name, sentences, found)
             for row, tagger in zip(rows, taggers.values(), strict=False):
                 row["calibration_error"] = calibration_error(tagger, sentences)
                 row["tokens_per_second"] = own_pace(tagger, tokens)
-            for row, peer in zip(rows[len(taggers) :], peers.values(), strict=True):
-                pace = peer.child.call("cpu", job="tokens", batch=BATCH)
-                row["tokens_per_second"] = row["tokens"] / pace
+            for row, name in zip(rows[len(taggers) :], peers, strict=True):
+                row["tokens_per_second"] = of_peers[name][1]
+                row["megabytes"] = peers[name].about["megabytes"]
             for row, path in zip(rows, checkpoints, strict=False):
                 row["megabytes"] = sum(file.stat().st_size for file in path.iterdir()) / 1e6
             yield from ({"language": language, **row} for row in rows)

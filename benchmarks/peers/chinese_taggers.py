@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jobs import Jobs
-from protocol import serve, versions
+from protocol import megabytes, serve, versions
 
 Cut = Callable[[str], Iterable[tuple[str, str]]]
 """Cuts a sentence into words and their parts of speech."""
@@ -29,7 +29,8 @@ class Peer:
             from jieba.posseg import lcut
 
             self._cut, package = lambda text: [(p.word, p.flag[:2]) for p in lcut(text)], "jieba"
-        return {"versions": versions(package)}
+        self._cut("。")  # which loads what it needs
+        return {"versions": versions(package), "megabytes": megabytes(package)}
 
     def tokens(self, sentences: list[list[str]], _batch: int) -> list[list[str]]:
         """One IOB2 tag a character: every word is an entity, its type the part of speech."""

@@ -8,7 +8,7 @@ from benchmarks.accuracy.corpora import SOURCES
 from benchmarks.accuracy.everyday import FOLDER, read_marked, scored
 from benchmarks.accuracy.outside import everyday
 from tagbelt.data.conll.reading import read_conll
-from tagbelt.data.types import Sentence
+from tagbelt.data.types import SEPARATORS, Sentence
 from tagbelt.training.config import load_config
 from tagbelt.training.corpus.synthesis import synthesise
 from tagbelt.training.data_config import SynthesisConfig
@@ -83,14 +83,15 @@ def test_templates_make_none_of_the_sentences(language):
 def test_none_of_the_sentences_stands_in_a_corpus_that_is_trained_on(language):
     data = Path(os.environ["TAGBELT_DATA"])
     if language == "en":
-        files = [(data / source.file, source.columns) for source in SOURCES]
+        files = [(data / source.file, source) for source in SOURCES]
     else:
-        train = load_config(CONFIGS / "zh.toml").data.sources("train")
-        files = [(path, source.columns) for path, source in train]
+        files = load_config(CONFIGS / "zh.toml").data.sources("train")
     texts = {
         "".join(sentence.tokens)
-        for path, columns in files
-        for sentence in read_conll(path, columns=columns).sentences
+        for path, source in files
+        for sentence in read_conll(
+            path, columns=source.columns, separator=SEPARATORS[source.separator]
+        ).sentences
     }
     assert len(texts) > 3000
     assert not texts & {"".join(s.tokens) for s in everyday(language, UNITS[language])}
