@@ -46,7 +46,7 @@ def test_offsets_count_the_text_without_its_marks(tmp_path):
 def test_types_that_a_checkpoint_lacks_do_not_count_against_it(tmp_path):
     path = tmp_path / "some.txt"
     path.write_text("# A\nIn {LOC London} they speak {MISC English}.\n", encoding="utf-8")
-    total, group = scored(FOLDER.parents[1] / "checkpoints" / "en", list(read_marked(path)))
+    total, group = scored(FOLDER.parents[1] / "checkpoints" / "zh", list(read_marked(path)))
     assert (total["group"], group["group"]) == ("all", "A")
     assert total["support"] == 1
 
