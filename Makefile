@@ -64,7 +64,8 @@ bench-serve: $(VENV)/.all  ## measure the service alone: load, overload, swaps, 
 bench-accuracy: $(VENV)/.all  ## train and judge every row of docs/accuracy.md: days (OUT=runs)
 	@$(VENV)/bin/python -m benchmarks.accuracy.train --out "$(or $(OUT),runs)"
 	@$(VENV)/bin/python -m benchmarks.common.environments spacy
-	@$(VENV)/bin/python -m benchmarks.accuracy.spacy
+	@$(VENV)/bin/python -m benchmarks.accuracy.outside
+	@$(VENV)/bin/python -m benchmarks.accuracy.everyday
 	@$(VENV)/bin/python -m benchmarks.accuracy.report
 
 clean:  ## remove the environment and what tools left behind

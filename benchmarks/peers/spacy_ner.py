@@ -7,7 +7,7 @@ from typing import Any
 
 import spacy
 from jobs import Jobs
-from protocol import read_json, serve, versions
+from protocol import megabytes, read_json, serve, versions
 from spacy.tokens import Doc
 from spacy.training import Example, biluo_tags_to_spans, iob_to_biluo
 from spacy.util import minibatch
@@ -37,7 +37,8 @@ class Peer:
         if not whole and self._nlp.pipe_names != ["ner"]:
             raise ValueError(f"ner alone was wanted, not {self._nlp.pipe_names}")
         packages = ("spacy", "thinc", "numpy") + (() if trained else (SMALL,))
-        return {"versions": versions(*packages)}
+        about = {} if trained else {"megabytes": megabytes(SMALL)}
+        return {"versions": versions(*packages), **about}
 
     def train(self, data: str, target: str, epochs: int) -> dict[str, Any]:
         """Train spaCy's default recogniser with `nlp.update` and keep it.

@@ -33,7 +33,7 @@ class Vocabulary:
 
     `words[0]` stands for every unknown form. The first `trained` words occur in the training
     data; the rest have a pretrained vector only. Characters are numbered from 2: 0 pads, 1 is
-    unknown.
+    unknown. A form that is a key of `folded` is read as what it stands for there.
     """
 
     words: tuple[str, ...]
@@ -41,6 +41,7 @@ class Vocabulary:
     trained: int
     lowercase: bool = True
     zero_digits: bool = True
+    folded: Mapping[str, str] = field(default_factory=dict)
     bigrams: Bigrams | None = None
     gazetteer: "Gazetteer | None" = field(default=None, compare=False)
     lexicon: "SoftLexicon | None" = field(default=None, compare=False)
@@ -62,6 +63,11 @@ class Vocabulary:
     def character_count(self) -> int:
         """Rows of the character table, padding and unknown included."""
         return len(self.characters) + _FIRST_CHARACTER
+
+    def fold(self, forms: Sequence[str]) -> Sequence[str]:
+        """Return the forms as the network is to read them."""
+        get = self.folded.get
+        return [get(form, form) for form in forms] if self.folded else forms
 
     def word_id(self, form: str) -> int:
         """Return a form's row: as it is (or in lower case), else with digits as 0, else 0."""
@@ -94,6 +100,8 @@ class Vocabulary:
             "lowercase": self.lowercase,
             "zero_digits": self.zero_digits,
         }
+        if self.folded:
+            value["folded"] = dict(self.folded)
         return value if self.bigrams is None else {**value, "bigrams": self.bigrams.to_json()}
 
     @classmethod
@@ -124,12 +132,14 @@ def build_vocabulary(
     min_character_count: int = 1,
     lowercase: bool = True,
     zero_digits: bool = True,
+    folded: Mapping[str, str] | None = None,
 ) -> Vocabulary:
     """Collect the vocabulary of the training sentences.
 
     `pretrained` are the words that have a vector, most frequent first: a training form that
     has one keeps its digits, and the first `extra` of them that training does not hold are
-    appended. A form seen fewer than `min_count` times is unknown unless it has a vector.
+    appended. The sentences are `folded` already. A form seen fewer than `min_count` times is
+    unknown unless it has a vector.
     """
     forms: Counter[str] = Counter()
     for sentence in sentences:
@@ -153,6 +163,7 @@ def build_vocabulary(
         trained=len(trained) + 1,
         lowercase=lowercase,
         zero_digits=zero_digits,
+        folded=folded or {},
     )
 
 

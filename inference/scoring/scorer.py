@@ -82,6 +82,10 @@ class WordVectors:
         if self(["a"]).shape != (1, self.size):
             raise ValueError(f"its vectors are not of the {self.size} numbers that it declares")
 
+    def fold(self, forms: Sequence[str]) -> Sequence[str]:
+        """Return the forms as the network is to read them: what `__call__` takes."""
+        return self._vocabulary.fold(forms)
+
     def __call__(self, forms: Sequence[str]) -> FloatArray:
         """Compute the vectors [n, size] of forms."""
         parts = [
@@ -135,6 +139,7 @@ class CachedScorer:
 
     def prepare(self, forms: Sequence[str], lengths: IntArray) -> PreparedTokens:
         """Look the forms up; those not met before are computed."""
+        forms = self.vectors.fold(forms)
         found = self.vector_cache.find(forms)
         if self._context is None:
             return _PreparedRows(self, found)

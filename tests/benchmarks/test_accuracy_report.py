@@ -49,7 +49,7 @@ def measured(**changes):
         rows[entry.name] = made(entry, changes.get(entry.name, 90.0), against=test)
     score = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
     everyday = [{"model": "en@1", "group": "all", "sentences": 3, **score}]
-    return Measured(PLAN, rows, spacy(), {"rows": everyday}, few(), added())
+    return Measured(PLAN, rows, outside(), {"rows": everyday}, few(), added())
 
 
 def few():
@@ -63,11 +63,12 @@ def added():
     return {"rows": [{"system": f"Tagbelt, {name}", "old": 0.9, "new": 0.8} for name in names]}
 
 
-def spacy():
+def outside():
     scores = dict.fromkeys(("all", "PER", "LOC", "ORG"))
     scores = {name: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 4} for name in scores}
-    row = {"set": "toy", "system": "spaCy small", "scores": scores}
-    ours = row | {"system": "ours", "difference": 0.04, "over_sentences": {"p": 0.01}}
+    row = {"language": "en", "set": "toy", "scores": scores, "tokens_per_second": 12345.6}
+    ours = row | {"system": "ours", "calibration_error": 0.0421, "megabytes": 11.04}
+    row |= {"system": "spaCy small", "behind": 0.04, "over_sentences": {"p": 0.01}}
     mapping = {"spaCy": {"GPE": "LOC", "FAC": "LOC", "PERSON": "PER"}}
     return {"rows": [ours, row], "settings": {"mapping": mapping}}
 
@@ -185,11 +186,14 @@ def test_the_finding_takes_both_tests_and_lstms_alone():
     assert finding(NOTHING) == "Not measured."
 
 
-def test_spacys_types_are_shown_and_a_small_lead_is_a_miss():
-    page = render("{{mapping}}\n{{spacy}}", measured())
+def test_types_are_shown_and_what_each_system_costs():
+    page = render("{{mapping}}\n{{outside English}}", measured())
     assert "| spaCy | `GPE`, `FAC` → LOC; `PERSON` → PER |" in page
     (line,) = lines_with(page, "| ours |")
-    assert line.endswith("| +4.00 | 0.010 | missed |")
+    assert line.endswith("|  |  | 0.042 | 12,346 | 11.0 |")
+    (line,) = lines_with(page, "| spaCy small |")
+    assert line.endswith("| +4.00 | 0.010 | - | 12,346 | - |")
+    assert "ours" not in render("{{outside Chinese}}", measured())
 
 
 def test_results_are_read_where_there_are_some(tmp_path):
@@ -198,4 +202,4 @@ def test_results_are_read_where_there_are_some(tmp_path):
     (tmp_path / "accuracy.json").write_text(json.dumps(part), encoding="utf-8")
     found = read_measured(tmp_path)
     assert list(found.rows) == ["resume"]
-    assert found.spacy is None
+    assert found.outside is None

@@ -75,7 +75,7 @@ def test_beside_other_recognizers(local):
     results = engine.analyze(TEXT, language="en")
     assert found(TEXT, results) == [*EXPECTED[:2], ("EMAIL_ADDRESS", "a@example.com"), EXPECTED[2]]
     assert set(engine.get_supported_entities()) == {
-        "EMAIL_ADDRESS", "LOCATION", "ORGANIZATION", "PERSON",
+        "EMAIL_ADDRESS", "LOCATION", "MISC", "ORGANIZATION", "PERSON",
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tagbelt.data.checkpoint.vocabulary import Vocabulary, build_vocabulary
 from tagbelt.data.conll.reading import guess_unit
 from tagbelt.data.conll.schemes import CONTINUING, Scheme, spans_to_tags, split_tag, tag_set
 from tagbelt.data.lexicon.gazetteer import Gazetteer
-from tagbelt.data.lexicon.packages import jieba_terms, name_terms, place_terms
+from tagbelt.data.lexicon.packages import folded_characters, jieba_terms, name_terms, place_terms
 from tagbelt.data.lexicon.soft_lexicon import SoftLexicon
 from tagbelt.data.lexicon.term_lists import read_term_list
 from tagbelt.data.lexicon.terms import Term
@@ -27,6 +27,7 @@ from tagbelt.errors import ConfigError, DataError
 from tagbelt.model.batch import EncodedSentences, encode
 from tagbelt.model.features.vectors import Vectors, by_rank, load_vectors, reduced
 from tagbelt.training.config import RunConfig
+from tagbelt.training.corpus.copies import copies
 from tagbelt.training.corpus.synthesis import names_of, synthesise
 from tagbelt.training.corpus.unlabelled import unlabelled_sentences
 from tagbelt.training.data_config import (
@@ -35,6 +36,7 @@ from tagbelt.training.data_config import (
     SourceFile,
     Split,
     annotating,
+    into_characters,
     renamed,
 )
 from tagbelt.training.initial import initial_checkpoint
@@ -78,7 +80,7 @@ def load_run_data(config: RunConfig) -> RunData:
     parts = _read_sources(config, "train")
     train, repaired = _joined(parts)
     _check_unit(config, train)
-    train += _synthetic(config, parts)
+    train += _made(config, parts)
     for_dev = _read_sources(config, "dev")
     dev, more = _joined(for_dev)
     _check_renaming(config, (*parts, *for_dev))
@@ -101,7 +103,11 @@ def load_run_data(config: RunConfig) -> RunData:
     )
     pretrained = by_rank([given.words for given in (vectors, *sources) if given])
     unlabelled = unlabelled_sentences(config) if config.distillation else ()
-    known = (*train, *unlabelled)
+    folded = _folded(config)
+    known = [
+        replace(s, tokens=tuple(folded.get(token, token) for token in s.tokens)) if folded else s
+        for s in (*train, *unlabelled)
+    ]
     vocabulary = build_vocabulary(
         (sentence.tokens for sentence in known),
         pretrained=tuple(dict.fromkeys((*_words(begun), *pretrained))),
@@ -110,6 +116,7 @@ def load_run_data(config: RunConfig) -> RunData:
         min_character_count=config.model.characters.min_count,
         lowercase=words.lowercase,
         zero_digits=words.zero_digits,
+        folded=folded,
     )
     lexicon, lexicon_vectors = (
         build_lexicon(config, known)
@@ -144,6 +151,15 @@ def _joined_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
         bigrams = Bigrams(tuple(dict.fromkeys((*old.bigrams.pairs, *bigrams.pairs))))
     characters = "".join(dict.fromkeys(old.characters + new.characters))
     return replace(new, characters=characters, bigrams=bigrams, gazetteer=old.gazetteer)
+
+
+def _folded(config: RunConfig) -> dict[str, str]:
+    if config.model.words.fold is None:
+        return {}
+    try:
+        return folded_characters()
+    except DataError as error:
+        raise ConfigError(f"model.words.fold: {error}") from error
 
 
 def _with_context(
@@ -251,6 +267,8 @@ def _read_sources(config: RunConfig, split: Split) -> list[_Part]:
             annotating(renamed(sentence, source.labels), source.annotates, path)
             for sentence in part
         )
+        if source.split_words:
+            sentences = tuple(map(into_characters, sentences))
         repairs = tuple(f"{corpus.path}:{r.line}: {r.message}" for r in corpus.repairs)
         parts.append(_Part(source, sentences, repairs, frozenset(count_labels(corpus.sentences))))
     return parts
@@ -270,13 +288,17 @@ def _joined(parts: Sequence[_Part]) -> tuple[tuple[Sentence, ...], tuple[str, ..
     return tuple(sentences), tuple(repair for part in parts for repair in part.repairs)
 
 
-def _synthetic(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
-    """Return the sentences made of templates, with names of the files that lend theirs."""
-    synthesis = config.data.synthesis
-    if synthesis is None:
-        return ()
+def _made(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
+    """Return sentences made of templates and copies, with names of the files that lend theirs."""
+    data, seed = config.data, config.training.seed
     lending = (s for part in parts if part.source.names for s in part.sentences)
-    return synthesise(synthesis, names_of(lending), seed=config.training.seed)
+    names = names_of(lending, data.unit) if data.synthesis or data.copies else {}
+    templates = (
+        synthesise(data.synthesis, names, seed=seed, unit=data.unit) if data.synthesis else ()
+    )
+    if data.copies is None:
+        return templates
+    return templates + copies((*_joined(parts)[0], *templates), data.copies, names, seed=seed)
 
 
 def _labels(

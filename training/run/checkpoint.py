@@ -124,8 +124,12 @@ def refresh(directory: Path, header: Header, card: str) -> None:
 
 
 def model_card(header: Header, config: RunConfig, results: Mapping[str, Scores]) -> str:
-    """Write the card in Markdown; `results` maps a split to its report a mode."""
+    """Write the card in Markdown; `results` maps a split to its report a mode.
+
+    It begins with what Hugging Face's hub reads of a model.
+    """
     sections = [
+        _front_matter(header, results),
         f"# {header.name} {header.version}",
         header.description,
         _facts(header, config),
@@ -133,6 +137,36 @@ def model_card(header: Header, config: RunConfig, results: Mapping[str, Scores])
         *(_scores(split, reports) for split, reports in results.items()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+LICENCES = ("CC BY 4.0", "CC BY-SA 4.0", "CC0 1.0", "Apache 2.0", "MIT")
+"""Those that the hub has names for, which are these in small letters."""
+
+
+def _front_matter(header: Header, results: Mapping[str, Scores]) -> str:
+    """Return the metadata of a card as the hub has it: YAML, its values as JSON writes them."""
+    known = header.licence in LICENCES
+    licence = header.licence.lower().replace(" ", "-") if known else "other"
+    task = {"type": "token-classification", "name": "Named Entity Recognition"}
+    scores = [
+        {
+            "task": task,
+            "dataset": {"name": f"{split} of the training config", "type": header.name},
+            "metrics": [{"type": "f1", "value": round(_f1(reports), 4)}],
+        }
+        for split, reports in results.items()
+    ]
+    fields = {
+        **({"language": header.language} if header.language else {}),
+        "license": licence,
+        **({"license_name": header.licence} if header.licence and not known else {}),
+        "library_name": "tagbelt",
+        "pipeline_tag": "token-classification",
+        "tags": ["named-entity-recognition", "crf", header.name],
+        "model-index": [{"name": f"{header.name} {header.version}", "results": scores}],
+    }
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())
+    return "\n".join(["---", *lines, "---"])
 
 
 def _facts(header: Header, config: RunConfig) -> str:

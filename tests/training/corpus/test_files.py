@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tagbelt.errors import ConfigError
+from tagbelt.training.corpus.corpus import load_run_data
 from tagbelt.training.run.train import train
 from tagbelt.training.rundir import digests
 from tests.training.tiny import ENGLISH, EXAMPLES, merged, tiny_config
@@ -125,3 +126,14 @@ def test_a_package_that_is_missing_is_told_as_a_fault_of_the_config(monkeypatch)
 def test_only_one_use_is_read_where_only_that_is_asked_for():
     config = tiny_config(merged(ENGLISH, {"data.train": "gone"}))
     assert set(digests(config, only="test")) == {"test"}
+
+
+def test_the_table_that_folds_scripts_is_recorded_or_missed(monkeypatch, tmp_path):
+    config = tiny_config({"model.words.fold": "traditional"})
+    monkeypatch.setattr("tagbelt.data.lexicon.packages._folder", lambda _: tmp_path)
+    with pytest.raises(ConfigError, match=r"fold: .* has no dictionary/TSCharacters\.txt"):
+        load_run_data(config)
+    table = tmp_path / "dictionary" / "TSCharacters.txt"
+    table.parent.mkdir()
+    table.write_text("\u99ac\t\u9a6c\n", encoding="utf-8")
+    assert digests(config, only="fold") == {"fold": {"TSCharacters.txt": sha256(table)}}

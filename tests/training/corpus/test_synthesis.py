@@ -78,7 +78,8 @@ def test_names_are_taken_from_what_sentences_mark():
         Span(6, 7, "PER"),  # nor is what begins small
         Span(7, 9, "PER"),
     )
-    long = Sentence(("A",) * (LONGEST_NAME + 1), (Span(0, LONGEST_NAME + 1, "PER"),))
+    size = LONGEST_NAME["word"] + 1
+    long = Sentence(("A",) * size, (Span(0, size, "PER"),))
     unlabelled = Sentence(("Bo",))
     assert names_of([Sentence(tokens, spans), long, unlabelled]) == {"PER": [("Ada", "Lee")]}
 

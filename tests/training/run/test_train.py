@@ -88,9 +88,18 @@ def test_the_report_is_that_of_the_checkpoint(learned):
 
 def test_the_card_says_what_it_is_and_scores_in_both_modes_by_type(learned):
     card = (learned.checkpoint / "README.md").read_text(encoding="utf-8")
-    assert card.startswith(
+    metadata, _, text = card.removeprefix("---\n").partition("\n---\n\n")
+    assert text.startswith(
         "# tiny 1\n\n| | |\n|---|---|\n| Language | en |\n| Licence | not stated |"
     )
+    rows = (line.split(": ", 1) for line in metadata.split("\n"))
+    fields = {key: json.loads(value) for key, value in rows}
+    assert (fields["language"], fields["license"]) == ("en", "other")
+    assert fields["pipeline_tag"] == "token-classification"
+    (model,) = fields["model-index"]
+    found = [result["metrics"][0]["value"] for result in model["results"]]
+    expected = [learned.report[s]["strict"]["micro"]["f1"] for s in ("dev", "test")]
+    assert found == pytest.approx(expected, abs=1e-4)
     assert "| Encoder | lstm, bidirectional, 1 x 12 units |" in card
     assert "| CRF tags | BIOES, 13 |" in card
     for split in ("dev", "test"):
