@@ -111,6 +111,7 @@ def contents(wheel):
 
 
 def test_the_wheel_holds_one_package_and_all_of_it(wheel, tree):
+    assert "-cp311-abi3-" in wheel.name  # one for every Python from 3.11 on
     names = contents(wheel)
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"tagbelt"}
