@@ -82,5 +82,5 @@ $(VENV)/.serving: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 
 $(VENV)/.all: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what training and testing need into $(VENV) (once; torch is large) ..."
-	@$(INSTALL) -e '.[train,glove,gazetteers,lexicon,test,bench]' -c $(PINNED)
+	@$(INSTALL) -e '.[train,search,glove,gazetteers,lexicon,test,bench]' -c $(PINNED)
 	@touch $@ $(VENV)/.serving
