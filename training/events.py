@@ -66,5 +66,5 @@ Event = Message | Started | Step | Epoch | Ended
 Callback = Callable[[Event], None]
 
 
-def ignore(_: Event) -> None:
+def ignore(_: object) -> None:
     """Do nothing: the callback of a run that nobody looks at."""

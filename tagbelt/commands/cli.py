@@ -13,6 +13,7 @@ from tagbelt.commands.inspect import command as inspect_command
 from tagbelt.commands.keys import app as keys_app
 from tagbelt.commands.models import package_command, pull_command, push_command
 from tagbelt.commands.report import report_command
+from tagbelt.commands.search import command as search_command
 from tagbelt.commands.serve import command as serve_command
 from tagbelt.commands.tag import command as tag_command
 from tagbelt.commands.train import command as train_command
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("train")(train_command)
+app.command("search")(search_command)
 app.command("compare")(compare_command)
 app.command("report")(report_command)
 app.command("serve")(serve_command)

@@ -20,6 +20,7 @@ COMMANDS = {
         "CONFIG",
         "configs/conll2003.toml",
     ],
+    "search": ["CONFIG", "--set", "--out", "--minutes", "--trials", "--storage", "best.toml"],
     "compare": ["--split", "--samples", "--file", "--precision", "--json", "directory of seeds"],
     "report": ["RUN", "--on", "--out", "--mistakes", "--threads", "--json"],
     "evaluate": [

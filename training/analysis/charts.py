@@ -34,11 +34,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve in the hue of that number; its `name` stands in the legend."""
+    """One curve in the hue of that number; its `name` stands in the legend. Or dots alone."""
 
     name: str
     hue: int
     points: tuple[Point, ...]
+    is_joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,70 @@ def epoch_chart(
         radius=2.5,
         dashed=mark,
     )
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A dot at a number or a name, in the hue of that number; `title` is what it tells."""
+
+    x: bool | int | float | str
+    y: float
+    hue: int
+    title: str
+
+
+def dot_chart(
+    title: str,
+    dots: Sequence[Dot],
+    *,
+    style: str,
+    log: bool = False,
+    line: Sequence[tuple[float, float]] = (),
+) -> Chart:
+    """Lay out dots, and a line through other points in the hue 7.
+
+    `style` formats heights. Where no dot stands at a number, names stand side by side, in order.
+    """
+    values = [dot.y for dot in dots] + [value for _, value in line]
+    levels = _levels(min(values, default=0.0), max(values, default=1.0))
+    y = _Axis(levels[0], levels[-1], BOTTOM, TOP)
+    places: dict[bool | int | float | str, float] = {
+        dot.x: _number(dot.x, log) for dot in dots if not isinstance(dot.x, bool | str)
+    }
+    if len(places) < len({dot.x for dot in dots}):
+        places = {name: float(n) for n, name in enumerate(sorted({dot.x for dot in dots}, key=str))}
+        ticks = [(place, str(name)) for name, place in places.items()]
+    else:
+        ticks = _numbers([dot.x for dot in dots if not isinstance(dot.x, str)], log)
+    x = _Axis(
+        min(places.values(), default=0), max(places.values(), default=0), LEFT + 24, RIGHT - 24
+    )
+    curves = [
+        Curve(
+            "",
+            hue,
+            tuple(Point(x(places[d.x]), y(d.y), d.title) for d in dots if d.hue == hue),
+            is_joined=False,
+        )
+        for hue in sorted({dot.hue for dot in dots})
+    ]
+    if line:
+        points = tuple(Point(x(_number(n, log)), y(v), f"{v:{style}}") for n, v in line)
+        curves.insert(0, Curve("", 7, points))
+    labels = tuple(Point(x(place), BOTTOM, name) for place, name in ticks)
+    return Chart(title, _grid(y, levels, style), labels, tuple(curves), radius=4)
+
+
+def _number(value: float, log: bool) -> float:
+    return math.log10(value) if log else float(value)
+
+
+def _numbers(values: Sequence[float], log: bool) -> list[tuple[float, str]]:
+    """Return where to write out the least number, the greatest and the middle of both."""
+    low, high = min(values), max(values)
+    middle = math.sqrt(low * high) if log else (low + high) / 2
+    found = {f"{value:.3g}": _number(value, log) for value in (low, middle, high)}
+    return [(place, name) for name, place in found.items()]
 
 
 def reliability_chart(title: str, bins: Sequence[Bin]) -> Chart:

@@ -1,0 +1,1 @@
+"""Searches good settings: many runs of one config, chosen by their dev F1."""
