@@ -35,9 +35,10 @@ setup: $(VENV)/.all  ## install what training and testing need as well
 test: $(VENV)/.all  ## run every test, on all cores (TESTS= for some, such as TESTS=tests/data)
 	@$(VENV)/bin/python -m pytest -n auto --dist loadfile $(TESTS)
 
-lint: $(VENV)/.all  ## ruff: lint and format
+lint: $(VENV)/.all  ## ruff: lint, format and security; bandit
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/bandit -c pyproject.toml -q -r .
 
 format: $(VENV)/.all  ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix
