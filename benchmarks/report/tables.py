@@ -20,6 +20,7 @@ from benchmarks.report.results import (
 )
 from benchmarks.report.targets import TARGETS, Target
 
+PROMISES = Path(__file__).with_name("promises.toml")
 Table = Callable[[Results], str]
 """Of one machine."""
 Cells = Sequence[str]
@@ -165,6 +166,7 @@ def _machine(result: Mapping[str, Any]) -> str:
         f"commit {found['commit']}" if found.get("commit") else "",
         result.get("date", ""),
         "a quick run: rough" if result["settings"].get("quick") else "",
+        f"size {result['settings']['size']}" if "size" in result["settings"] else "",
     ]
     return "; ".join(filter(None, pieces))
 
@@ -217,11 +219,24 @@ def systems(results: Results) -> str:
     return markdown(("system", "set-up", "versions"), list(found.values()))
 
 
+def promises(results: Results) -> str:
+    """What is promised, the tests that hold it, and what the suite found; see `promises.toml`."""
+    body = []
+    for promise in tomllib.loads(PROMISES.read_text(encoding="utf-8"))["promise"]:
+        found = list(rows(results, promise["result"], **promise.get("where", {})))
+        figures = [promise["figure"].format_map(row) for row in found] or [MISSING]
+        cases = sum(row[promise["cases"]] for row in found)
+        tests = ", ".join(f"`{name}`" for name in promise["tests"])
+        body.append((promise["says"], tests, f"{cases:,}", "; ".join(figures)))
+    return markdown(("promise", "held in `make test` by", "cases of the suite", "found"), body)
+
+
 TABLES: Mapping[str, Table] = {
     **read_tables(Path(__file__).with_suffix(".toml")),
     "batch": batch,
     "flatness": flatness,
     "start": start,
+    "promises": promises,
     "systems": systems,
 }
 
