@@ -231,14 +231,30 @@ def promises(results: Results) -> str:
     return markdown(("promise", "held in `make test` by", "cases of the suite", "found"), body)
 
 
+def load(results: Results) -> str:
+    """How busy the machine was with anything when each part ended."""
+    told = (
+        f"{name} {result['machine']['load']:.0f}"
+        for name, result in results.items()
+        if "load" in result["machine"]
+    )
+    return f"Load of the machine at the end of each part: {', '.join(told) or MISSING}."
+
+
 TABLES: Mapping[str, Table] = {
     **read_tables(Path(__file__).with_suffix(".toml")),
     "batch": batch,
     "flatness": flatness,
     "start": start,
-    "promises": promises,
     "systems": systems,
 }
+
+OF_RELIABILITY: Mapping[str, Table] = {
+    **read_tables(PROMISES.with_name("reliability.toml")),
+    "promises": promises,
+    "load": load,
+}
+"""Those of the page on reliability."""
 
 OF_MACHINES: Mapping[str, Callable[[Machines], str]] = {"targets": targets, "machine": machine}
 
@@ -250,4 +266,4 @@ def table(name: str, machines: Machines) -> str:
     """
     if name in OF_MACHINES:
         return OF_MACHINES[name](machines)
-    return TABLES[name](machines.get(in_detail(machines), {}))
+    return {**TABLES, **OF_RELIABILITY}[name](machines.get(in_detail(machines), {}))

@@ -11,7 +11,7 @@ from benchmarks.reliability import cases, faults, fuzz, http_cases, soak
 from benchmarks.reliability.mutation import mutated
 from benchmarks.report.page import reliability
 from benchmarks.report.results import read_machines
-from benchmarks.report.tables import PROMISES
+from benchmarks.report.tables import OF_RELIABILITY, PROMISES
 from benchmarks.serving.loadgen import Tally
 from benchmarks.serving.servers import serving
 from tagbelt.errors import DataError
@@ -109,3 +109,8 @@ def test_a_page_of_nothing_says_so(tmp_path):
     page = reliability(tmp_path)
     assert page.count("Not measured.") >= 5
     assert "not measured |" in page
+
+
+def test_the_page_uses_every_table_of_its_own():
+    page = (PROMISES.with_name("reliability.md")).read_text(encoding="utf-8")
+    assert all(f"{{{{table {name}}}}}" in page for name in OF_RELIABILITY)
