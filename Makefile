@@ -7,6 +7,7 @@ PORT   ?= 8000
 MODELS ?= checkpoints
 TESTS  ?=
 QUICK  ?=
+LONG   ?=
 CHECKPOINT ?=
 
 # Shows progress; the whole log stands in $(VENV)/install.log.
@@ -22,7 +23,7 @@ DOCS   := $(if $(QUICK),$(BENCH),docs)
 # What the benchmarks of the service are; together some ten minutes.
 SERVING := $(addprefix serving.,load overload swaps ending stream)
 
-.PHONY: help serve setup test lint format typecheck bench bench-serve bench-accuracy clean
+.PHONY: help serve setup test lint format typecheck bench bench-serve bench-accuracy reliability clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,9 +36,10 @@ setup: $(VENV)/.all  ## install what training and testing need as well
 test: $(VENV)/.all  ## run every test, on all cores (TESTS= for some, such as TESTS=tests/data)
 	@$(VENV)/bin/python -m pytest -n auto --dist loadfile $(TESTS)
 
-lint: $(VENV)/.all  ## ruff: lint and format
+lint: $(VENV)/.all  ## ruff: lint, format and security; bandit
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/bandit -c pyproject.toml -q -r .
 
 format: $(VENV)/.all  ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix
@@ -60,6 +62,13 @@ bench-serve: $(VENV)/.all  ## measure the service alone: load, overload, swaps, 
 	  $(VENV)/bin/python -m benchmarks.$$part $(TIMED) || exit 1; \
 	done
 	@$(VENV)/bin/python -m benchmarks.report.page --results $(BENCH)/results --docs $(DOCS)
+
+reliability: $(VENV)/.all  ## fuzz, soak, faults, kills: docs/reliability.md (LONG=1: over an hour, QUICK=1: minutes)
+	@for part in fuzz soak faults training; do \
+	  $(VENV)/bin/python -m benchmarks.reliability.$$part --size $(if $(LONG),long,$(if $(QUICK),quick,normal)) \
+	    --results $(BENCH)/results || exit 1; \
+	done
+	@$(VENV)/bin/python -m benchmarks.report.page --only reliability.md --results $(BENCH)/results --docs $(DOCS)
 
 bench-accuracy: $(VENV)/.all  ## train and judge every row of docs/accuracy.md: days (OUT=runs)
 	@$(VENV)/bin/python -m benchmarks.accuracy.train --out "$(or $(OUT),runs)"

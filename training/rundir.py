@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,13 @@ Digests = dict[str, dict[str, str]]
 def held(directory: Path) -> Iterator[None]:
     """Keep other processes from training in a directory; it is let go however this one ends.
 
-    The lock is on the directory itself (`flock`), which is made where there is none: nothing is
-    left behind.
+    The lock is on the directory itself (`flock`), which is made where there is none, and removed
+    if nothing came into it: nothing is left behind.
 
     Raises:
         ConfigError: another run trains there.
     """
+    is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     handle = os.open(directory, os.O_RDONLY)
     try:
@@ -60,6 +61,9 @@ def held(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+        if is_new:
+            with suppress(OSError):  # it has files, as it should
+                directory.rmdir()
 
 
 def parse_saved(value: object, *, place: str) -> RunConfig:

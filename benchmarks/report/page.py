@@ -1,10 +1,11 @@
-"""Make `docs/benchmarks.md` and its plots from the results in `benchmarks/results/`.
+"""Make `docs/benchmarks.md`, its plots and `docs/reliability.md` from `benchmarks/results/`.
 
     python -m benchmarks.report.page [--results DIR] [--docs DIR]
 
-The prose is `benchmarks/report/page.md`; `{{table NAME}}` and `{{plot NAME}}` in it become a
-table of `tables.py` and a plot of `plots.py`, `{{missed}}` the targets that are missed,
-`{{machine}}` the kind of machine that is shown in detail. What was not measured is said to be so.
+The prose is `benchmarks/report/page.md`, and `reliability.md` beside it; `{{table NAME}}` and
+`{{plot NAME}}` in them become a table of `tables.py` and a plot of `plots.py`, `{{missed}}` the
+targets that are missed, `{{machine}}` the kind of machine that is shown in detail. What was not
+measured is said to be so.
 """
 
 import argparse
@@ -13,11 +14,18 @@ from pathlib import Path
 
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS, tell
-from benchmarks.report.results import MISSING, Machines, in_detail, read_machines
+from benchmarks.report.results import (
+    MISSING,
+    Machines,
+    in_detail,
+    read_machines,
+    read_reliability,
+)
 from benchmarks.report.tables import missed, table
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 PAGE = "benchmarks.md"
+RELIABILITY = "reliability.md"
 PLOTS = "plots"
 """The folder of the plots, beside the page."""
 _PLACE = re.compile(r"\{\{(\w+)(?: ([^}|]+?))?(?:\|([^}]*))?\}\}")
@@ -59,18 +67,36 @@ def _missed(machines: Machines) -> str:
 
 
 def main() -> None:
-    """Draw the plots and write the page."""
+    """Draw the plots and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    parser.add_argument("--only", choices=(PAGE, RELIABILITY), help="one of the two pages")
     given = parser.parse_args()
+    if given.only != PAGE:
+        _write(given.docs, RELIABILITY, reliability(given.results))
+    if given.only != RELIABILITY:
+        _write(given.docs, PAGE, _benchmarks(given.results, given.docs))
+
+
+def reliability(directory: Path) -> str:
+    """The page on reliability, of a folder of results."""
+    template = TEMPLATE.with_name(RELIABILITY).read_text(encoding="utf-8")
+    return render(template, {"the suite": read_reliability(directory)}, directory)
+
+
+def _benchmarks(directory: Path, docs: Path) -> str:
     from benchmarks.report.plots import draw_all  # needs matplotlib, and the tables do not
 
-    machines = read_machines(given.results)
-    draw_all(machines.get(in_detail(machines), {}), given.docs / PLOTS)
-    page = render(TEMPLATE.read_text(encoding="utf-8"), machines, given.docs)
-    (given.docs / PAGE).write_text(page, encoding="utf-8")
-    tell(f"wrote {given.docs / PAGE}")
+    machines = read_machines(directory)
+    draw_all(machines.get(in_detail(machines), {}), docs / PLOTS)
+    return render(TEMPLATE.read_text(encoding="utf-8"), machines, docs)
+
+
+def _write(docs: Path, name: str, page: str) -> None:
+    docs.mkdir(parents=True, exist_ok=True)
+    (docs / name).write_text(page, encoding="utf-8")
+    tell(f"wrote {docs / name}")
 
 
 if __name__ == "__main__":

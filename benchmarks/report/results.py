@@ -10,6 +10,9 @@ from benchmarks.common.record import Row
 MISSING = "not measured"
 NOT_MEASURED = f"{MISSING.capitalize()}."
 
+RELIABILITY = ("fuzz", "soak", "faults", "killed")
+"""What the page on reliability is made from, beside the folders of the machines."""
+
 Results = Mapping[str, dict[str, Any]]
 """Name of a measurement -> what `record.write_result` wrote; those not measured are missing."""
 
@@ -50,6 +53,12 @@ def tier_of(results: Results) -> str:
     """The tier of kernels that the results of a machine were measured with."""
     tiers = {str(result["machine"].get("tier")) for result in results.values()}
     return ", ".join(sorted(tiers))
+
+
+def read_reliability(directory: Path) -> Results:
+    """The results of a folder that speak of reliability."""
+    found = {name: read_result(directory, name) for name in RELIABILITY}
+    return {name: result for name, result in found.items() if result is not None}
 
 
 def read_result(directory: Path, name: str) -> dict[str, Any] | None:

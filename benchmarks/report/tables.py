@@ -20,6 +20,7 @@ from benchmarks.report.results import (
 )
 from benchmarks.report.targets import TARGETS, Target
 
+PROMISES = Path(__file__).with_name("promises.toml")
 Table = Callable[[Results], str]
 """Of one machine."""
 Cells = Sequence[str]
@@ -165,6 +166,7 @@ def _machine(result: Mapping[str, Any]) -> str:
         f"commit {found['commit']}" if found.get("commit") else "",
         result.get("date", ""),
         "a quick run: rough" if result["settings"].get("quick") else "",
+        f"size {result['settings']['size']}" if "size" in result["settings"] else "",
     ]
     return "; ".join(filter(None, pieces))
 
@@ -217,6 +219,28 @@ def systems(results: Results) -> str:
     return markdown(("system", "set-up", "versions"), list(found.values()))
 
 
+def promises(results: Results) -> str:
+    """What is promised, the tests that hold it, and what the suite found; see `promises.toml`."""
+    body = []
+    for promise in tomllib.loads(PROMISES.read_text(encoding="utf-8"))["promise"]:
+        found = list(rows(results, promise["result"], **promise.get("where", {})))
+        figures = [promise["figure"].format_map(row) for row in found] or [MISSING]
+        cases = sum(row[promise["cases"]] for row in found)
+        tests = ", ".join(f"`{name}`" for name in promise["tests"])
+        body.append((promise["says"], tests, f"{cases:,}", "; ".join(figures)))
+    return markdown(("promise", "held in `make test` by", "cases of the suite", "found"), body)
+
+
+def load(results: Results) -> str:
+    """How busy the machine was with anything when each part ended."""
+    told = (
+        f"{name} {result['machine']['load']:.0f}"
+        for name, result in results.items()
+        if "load" in result["machine"]
+    )
+    return f"Load of the machine at the end of each part: {', '.join(told) or MISSING}."
+
+
 TABLES: Mapping[str, Table] = {
     **read_tables(Path(__file__).with_suffix(".toml")),
     "batch": batch,
@@ -224,6 +248,13 @@ TABLES: Mapping[str, Table] = {
     "start": start,
     "systems": systems,
 }
+
+OF_RELIABILITY: Mapping[str, Table] = {
+    **read_tables(PROMISES.with_name("reliability.toml")),
+    "promises": promises,
+    "load": load,
+}
+"""Those of the page on reliability."""
 
 OF_MACHINES: Mapping[str, Callable[[Machines], str]] = {"targets": targets, "machine": machine}
 
@@ -235,4 +266,4 @@ def table(name: str, machines: Machines) -> str:
     """
     if name in OF_MACHINES:
         return OF_MACHINES[name](machines)
-    return TABLES[name](machines.get(in_detail(machines), {}))
+    return {**TABLES, **OF_RELIABILITY}[name](machines.get(in_detail(machines), {}))

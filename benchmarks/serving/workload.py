@@ -10,6 +10,7 @@ from benchmarks.common.materials import CONLL, sentences
 from benchmarks.common.options import parser as base_parser
 from benchmarks.serving.loadgen import post
 
+MODELS = ROOT / "checkpoints"
 PATH = "/v1/tag"
 CONSTANT = "/constant"
 """The endpoint of `constant.py`."""
@@ -25,7 +26,7 @@ DATA = "sentences of 18 to 22 tokens of CoNLL-2003 test, tokens joined by blanks
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """The options of all measurements, and --models."""
     made = base_parser(doc)
-    made.add_argument("--models", type=Path, default=ROOT / "checkpoints")
+    made.add_argument("--models", type=Path, default=MODELS)
     return made
 
 

@@ -90,8 +90,8 @@ class RawFile:
     """A file as it stands.
 
     `lines` are without their ends. `tag_names` are the distinct tags. `document_starts` has, for
-    each -DOCSTART- row, the index of the block behind it. `comments` counts the rows that were
-    skipped as comments, `faults` are rows of another width than the file's.
+    each -DOCSTART- row or `# newdoc`, the index of the block behind it. `comments` counts the rows
+    that were skipped as comments, `faults` are rows of another width than the file's.
     """
 
     path: str
@@ -124,8 +124,8 @@ class Corpus:
     """The content of an annotated file.
 
     `scheme` is the one the file is written in, `None` if it has no tags. `repairs` are the tags
-    that were read otherwise than they stand. `document_starts` has, for each -DOCSTART- row, the
-    index of the sentence behind it. `comments` counts the rows that were skipped as comments.
+    that were read otherwise than they stand. `document_starts` has, for each mark of a document,
+    the index of the sentence behind it. `comments` counts the rows that were skipped as comments.
     """
 
     path: str
@@ -136,7 +136,7 @@ class Corpus:
     comments: int = 0
 
     def documents(self) -> tuple[tuple[Sentence, ...], ...]:
-        """Group the sentences at the -DOCSTART- rows, leaving out documents that are empty."""
+        """Group the sentences at -DOCSTART- and `# newdoc`, leaving out empty documents."""
         bounds = document_bounds(self.document_starts, len(self.sentences))
         return tuple(self.sentences[start:end] for start, end in bounds)
 
@@ -280,8 +280,9 @@ def _read_rows(path: str, lines: list[str], layout: RowLayout) -> RawFile:
         cells = split(line)
         if not cells:
             block = None
-        elif DOCSTART in cells:
+        elif layout.opens_document(line, cells):
             raw.document_starts.append(len(raw.blocks))
+            raw.comments += DOCSTART not in cells
             block = None
         elif line.startswith(mark) and layout.is_comment(cells):
             raw.comments += 1

@@ -22,6 +22,7 @@ SplitLine = Callable[[str], list[str]]
 
 BOM = "\ufeff"
 DOCSTART = "-DOCSTART-"
+_NEW_DOCUMENT = "# newdoc"  # CoNLL-U
 _BLANK = " \t"
 _COMMENT = "# "
 _GLOBAL_COLUMNS = "# global.columns ="  # the header of CoNLL-U Plus
@@ -57,6 +58,12 @@ class RowLayout:
         if len(cells) != self.width:
             return True
         return self.comment_stated and self.tag is not None and not _is_tag(cells[self.tag])
+
+    def opens_document(self, line: str, cells: list[str]) -> bool:
+        """Tell if a line is no row and begins a document, as -DOCSTART- and `# newdoc` do."""
+        if not line.startswith(_NEW_DOCUMENT):
+            return DOCSTART in cells
+        return len(cells) != self.width or self.tag is None or not _is_tag(cells[self.tag])
 
 
 def read_lines(source: Source) -> tuple[str, list[str]]:

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tagbelt.data.conll.reading import RawFile, refuse_faults
-from tagbelt.data.conll.rows import DOCSTART
 from tagbelt.errors import DataError
 
-_NEW_DOCUMENT = "# newdoc"  # CoNLL-U
 # A sentence that keeps documents together when it is in both; shorter ones are dates and titles.
 _TELLING_LENGTHS = (1, 6, 12, 25)
 
@@ -92,7 +90,7 @@ def _pieces(raw: RawFile) -> tuple[list[Piece], bool]:
 
 
 def _opens(line: str, raw: RawFile) -> bool:
-    return line.startswith(_NEW_DOCUMENT) or DOCSTART in raw.layout.split(line)
+    return raw.layout.opens_document(line, raw.layout.split(line))
 
 
 def _above(raw: RawFile, line: int) -> int:

@@ -110,7 +110,7 @@ def _commonness(ranks: Mapping[str, int | None]) -> float:
     return sum(1.0 / rank for rank in ranks.values() if rank)
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle.Unpickler):  # noqa: S301 - see find_class
     """Reads numbers, strings and containers only: a pickle of anything else could run code."""
 
     def find_class(self, module: str, name: str) -> Any:

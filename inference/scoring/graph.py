@@ -43,7 +43,10 @@ def open_graph(
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options.add_external_initializers(list(weights), values)
     opened = graph if isinstance(source, bytes) else str(source)
-    return onnxruntime.InferenceSession(opened, options, providers=["CPUExecutionProvider"])
+    # Without it a failure is printed, and tried again on the CPU.
+    once = {"enable_fallback": 0}
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(opened, options, providers=providers, **once)
 
 
 def _refuse_loops(model: memoryview) -> None:

@@ -51,7 +51,9 @@ def address(listener: socket.socket, settings: Settings) -> str:
         return "http://localhost"
     scheme = "http" if settings.tls_certificate is None else "https"
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    if host == "0.0.0.0":  # noqa: S104  # nosec B104
+        host = "127.0.0.1"
+    host = "::1" if host == "::" else host
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 

@@ -35,7 +35,7 @@ def work(channel: Channel, listener: socket.socket, signals: Signals) -> int:
     """Serves what comes through the channel."""
     try:
         # Pickled by the process that started this one, on a wire that nobody else has.
-        settings, models = pickle.loads(channel.receive_object())
+        settings, models = pickle.loads(channel.receive_object())  # noqa: S301  # nosec B301
     except EOFError:
         return 1
     try:

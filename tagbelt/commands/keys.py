@@ -52,9 +52,12 @@ def new(
     and the key is told on standard error.
     """
     with told("keys new"):
+        from tagbelt.errors import KeysError
         from tagbelt.service.access.keyfile import PREFIX
         from tagbelt.service.access.keys import digest_of
 
+        if expires is not None and expires.replace(tzinfo=UTC) <= datetime.now(UTC):
+            raise KeysError(f"--expires {expires:%Y-%m-%d}: is past; the key would be refused")
         key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
         digest = digest_of(key.encode()).hex()
         scopes = [str(s) for s in scope or [KeyScope.tag]]

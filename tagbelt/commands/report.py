@@ -25,7 +25,8 @@ def report_command(
     run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
     on: On = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the page goes; RUN/report.html unless given.")
+        Path | None,
+        typer.Option(help="Where the page goes; RUN/report.html, or report-ON.html, unless given."),
     ] = None,
     mistakes: Annotated[
         int, typer.Option(min=0, help="How many sentences with mistakes to show, worst first.")
@@ -43,7 +44,7 @@ def report_command(
         from tagbelt.training.analysis.report import as_json as values
 
         report = make_report(load_run(run), on, threads=threads)
-        page = out or (None if as_json else run / PAGE)
+        page = out or (None if as_json else run / _page_name(on))
         if page is not None:
             page.write_text(render_page(report, mistakes), encoding="utf-8")
             typer.echo(f"report: {page}", err=True)
@@ -55,3 +56,8 @@ def report_command(
             )
         if as_json:
             typer.echo(json.dumps(values(report, mistakes), ensure_ascii=False, indent=1))
+
+
+def _page_name(on: str | None) -> str:
+    """A name of its own for each file that is judged on, so that none goes over another's."""
+    return PAGE if on is None else f"report-{Path(on).stem}.html"

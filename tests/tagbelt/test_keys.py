@@ -113,10 +113,18 @@ def test_what_cannot_be_is_one_line(keys, tmp_path, monkeypatch, arguments, mess
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_key_that_would_be_refused_at_once_is_not_made(keys, tmp_path):
+    done = keys("new", "late", "--file", tmp_path / "keys.toml", "--expires", "2020-01-31")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("tagbelt keys new: --expires 2020-01-31: is past")
+    assert not (tmp_path / "keys.toml").exists()
+
+
 def test_a_list_without_secrets(keys, tmp_path):
     path = tmp_path / "keys.toml"
     keys("new", "crawler", "--file", path, "--rate", "50")
-    keys("new", "boss", "--file", path, "--scope", "admin", "--expires", "2020-01-31")
+    keys("new", "boss", "--file", path, "--scope", "admin", "--expires", "2090-01-31")
+    path.write_text(path.read_text("utf-8").replace("2090", "2020"), "utf-8")
     done = keys("list", path)
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["crawler", "tag", "50/s", "-"],

@@ -30,6 +30,13 @@ def test_json_goes_to_standard_output_and_a_page_only_where_it_is_asked_for(cli,
     assert page.exists()
 
 
+def test_a_page_on_another_file_has_a_name_of_its_own(cli, run):
+    (run / "report.html").write_text("kept", encoding="utf-8")
+    done = cli("report", run, "--on", "dev", "--threads", 1)
+    assert done.err.startswith(f"report: {run / 'report-dev.html'}\n")
+    assert (run / "report.html").read_text(encoding="utf-8") == "kept"
+
+
 def test_what_is_no_run_is_told(cli, tmp_path):
     done = cli("report", tmp_path)
     assert done.code == 1

@@ -59,6 +59,8 @@ def test_what_can_not_be_trained_is_told_without_a_traceback(
     assert last.startswith("tagbelt train: ")
     assert message.format(config=path, root=ENGLISH["data"]["root"]) in last
     assert "Traceback" not in done.err
+    # What was refused before it began has left nothing.
+    assert not (tmp_path / "run").exists() or any((tmp_path / "run").iterdir())
 
 
 class Stopped(BaseModel):

@@ -52,7 +52,7 @@ def outcome(directory):
 def crashes(tmp_path_factory):
     root = tmp_path_factory.mktemp("crashes")
     config = merged(ENGLISH, {"training.epochs": 2})
-    program = Path(__file__).with_name("crashes.py")
+    program = ROOT / "benchmarks" / "reliability" / "crashes.py"
     with run_python(program, root, json.dumps(config)) as process:
         out, err = process.communicate()
     assert process.returncode == 0, err

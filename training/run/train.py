@@ -69,7 +69,9 @@ def train(
     with held(place):
         try:
             return _train(config, place, resume, progress or ignore)
-        except SafetensorError as error:  # of a disk that is full, above all
+        except (SafetensorError, OSError) as error:  # of a disk that is full, above all
+            if isinstance(error, OSError) and (error.filename or error.errno is None):
+                raise
             raise OSError(f"{place}: can't be written: {error}") from error
 
 

@@ -222,11 +222,17 @@ def test_hashes_and_hashtags_are_tokens(columns: object, comment: str | None) ->
 
 
 def test_a_comment_with_as_many_words_as_columns_is_one_only_where_asked() -> None:
-    error = refused("Ada O\n# newdoc\n")
+    error = refused("Ada O\n# notes\n")
     assert error.line == 2
-    assert "'newdoc' is not a tag" in str(error)
-    assert tokens(read("Ada O\n# newdoc\n# B-A\n", comment="# ")) == [["Ada", "#"]]
+    assert "'notes' is not a tag" in str(error)
+    assert tokens(read("Ada O\n# notes\n# B-A\n", comment="# ")) == [["Ada", "#"]]
     assert tokens(read("//x y\n// more of that\nAda O\n# O\n", comment="//")) == [["Ada", "#"]]
+
+
+@pytest.mark.parametrize("mark", ["# newdoc", "# newdoc id = 7", "-DOCSTART- O"])
+def test_documents_begin_at_each_mark(mark: str) -> None:
+    corpus = read(f"{mark}\nAda O\n\nMo O\n\n{mark}\n\nNo O\n")
+    assert [len(document) for document in corpus.documents()] == [2, 1]
 
 
 def test_comments_do_not_set_the_number_of_columns() -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,16 @@ STRIDE = 4
 """All renames, and every so-manieth other change, are moments to be killed at."""
 
 
-def forked(work: Callable[[], None]) -> int:
-    """Do the work in a process of its own; return how that ended, as `waitpid` says."""
+def forked(work: Callable[[], None], kill_after: float | None = None) -> int:
+    """Do the work in a process of its own; return how that ended, as `waitpid` says.
+
+    `kill_after` so many seconds it is killed, unless it has ended.
+    """
     process = os.fork()
     if process:
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(process, signal.SIGKILL)  # not waited for yet, so its number is still its own
         return os.waitpid(process, 0)[1]
     try:
         work()
@@ -56,6 +63,7 @@ def watch_changes(directory: Path, do: Callable[[str], None]) -> None:
 
 
 def run(config: RunConfig, directory: Path, *, resume: bool = False) -> None:
+    """Train, or go on."""
     train(config, directory, resume=resume)
 
 
@@ -92,6 +100,8 @@ def killed_run(config: RunConfig, directory: Path, at: int) -> int:
 
 
 def resumed_run(config: RunConfig, directory: Path) -> int:
+    """Go on with a run that was killed, to its end."""
+
     def work() -> None:
         try:
             run(config, directory, resume=True)
@@ -104,6 +114,7 @@ def resumed_run(config: RunConfig, directory: Path) -> int:
 
 
 def main(root: Path, config: RunConfig) -> None:
+    """Kill and resume at all those moments."""
     torch.set_num_threads(1)
     kinds = count_changes(config, root / "whole", root / "changes")
     renames = {n for n, kind in enumerate(kinds, start=1) if kind == "os.rename"}

@@ -1,0 +1,169 @@
+"""Fuzzing within a process: each part takes a case and must take it or refuse it in our words.
+
+    python -m benchmarks.reliability.cases PART COUNT SEED [FIRST]
+
+writes what happened as JSON to standard output. Each case has a number; `PART 1 SEED NUMBER` does
+one again.
+"""
+
+import faulthandler
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from benchmarks.common.machine import ROOT, resident_mb
+from benchmarks.common.record import Row
+from benchmarks.reliability.mutation import mutated
+from benchmarks.reliability.sizes import chance
+from tagbelt.data.checking.check import check_files
+from tagbelt.data.checkpoint.artifact import write_sums
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.conll.writing import write_conll
+from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, guess_source, save
+from tagbelt.data.formats.record import Format
+from tagbelt.data.text.tokenize import tokenize
+from tagbelt.errors import TagbeltError
+from tagbelt.inference.tagger import Tagger
+from tagbelt.training.config import load_config
+
+EXAMPLES = ROOT / "examples"
+GOLDEN = ROOT / "tests" / "golden" / "checkpoint"
+HANG_SECONDS = 60
+SHOWN = 5
+TEXT = "Angela Merkel visited Toyota in Nagoya on Monday."
+PIECES = ("Toyota", "李明在北京", "👩‍🚀", " ", "é", "\u0301", "\r\n", "محمد", "&nbsp;",
+          "&#x1F600;", "St.", "\ud800", "http://a.b/c?d", "...", "\u2028", "\x00", "U.S.",
+          "A" * 300)  # fmt: skip
+
+Case = Callable[[random.Random, Path], None]
+
+
+class HangError(Exception):
+    """A case that takes far too long."""
+
+
+def tokenizer(chance: random.Random, _: Path) -> None:
+    """Any text: each code point that is no white space is in one token, in order."""
+    drawn = (
+        chance.choice((*PIECES, chr(chance.randrange(0x110000))))
+        for _ in range(chance.randint(0, 60))
+    )
+    text = "".join(drawn)
+    for unit in ("word", "character"):
+        kept = []
+        for tokens in tokenize(text, unit):
+            for word, start in zip(tokens.words, tokens.starts, strict=True):
+                if text[start : start + len(word)] != word:
+                    raise AssertionError(f"{word!r} is not at {start}")
+                kept.append(word)
+        if "".join("".join(kept).split()) != "".join(text.split()):
+            raise AssertionError("something was left out")
+
+
+def conll(chance: random.Random, folder: Path) -> None:
+    """CoNLL files, as read for training and as checked."""
+    seeds = [
+        path.read_bytes()[:3000] for path in (*EXAMPLES.glob("*.conll"), *EXAMPLES.glob("zh/*"))
+    ]
+    path = folder / "a.conll"
+    path.write_bytes(mutated(chance, seeds))
+    check_files([path])
+    read_conll(path)
+
+
+def converters(chance: random.Random, folder: Path) -> None:
+    """Files of every format that converts, to every other."""
+    source, name = chance.choice(_sources(folder.parent / "sources"))
+    path = folder / source.name
+    if source.is_dir():
+        shutil.copytree(source, path)
+        victim = chance.choice(sorted(path.iterdir()))
+        victim.write_bytes(mutated(chance, [victim.read_bytes()]))
+    else:
+        path.write_bytes(mutated(chance, [source.read_bytes()]))
+    writing = TargetOptions()
+    read_as = name if chance.random() < 0.5 else guess_source(path)
+    made = convert(path, read_as, chance.choice(list(Format)), SourceOptions(), writing)
+    save(made, folder / "out", writing)
+
+
+def _sources(folder: Path) -> list[tuple[Path, Format]]:
+    """A small file of each format, made once."""
+    if not folder.exists():
+        folder.mkdir()
+        corpus = read_conll(EXAMPLES / "dev.conll").sentences[:6]
+        write_conll(folder / "a.conll", corpus)
+        for name in Format:
+            target = folder / str(name)
+            made = convert(folder / "a.conll", Format.conll, name, SourceOptions(), TargetOptions())
+            save(made, target, TargetOptions())
+    return [(folder / str(name), name) for name in Format]
+
+
+def config(chance: random.Random, folder: Path) -> None:
+    """Configs of training."""
+    seeds = [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.toml"))]
+    path = folder / "config.toml"
+    path.write_bytes(mutated(chance, seeds))
+    load_config(path)
+
+
+def checkpoint(chance: random.Random, folder: Path) -> None:
+    """Checkpoints with one damaged file, whose sums were written anew, so that it is read."""
+    path = folder / "checkpoint"
+    shutil.copytree(GOLDEN, path)
+    victim = chance.choice([file for file in sorted(path.iterdir()) if file.name != "SHA256SUMS"])
+    victim.write_bytes(mutated(chance, [victim.read_bytes()]))
+    if chance.random() < 0.9:
+        write_sums(path)
+    precision = chance.choice(("auto", "float32", "int8"))
+    Tagger.load(path, precision=precision).tag([TEXT, ""])
+
+
+PARTS: dict[str, Case] = {
+    case.__name__: case for case in (tokenizer, conll, converters, config, checkpoint)
+}
+
+
+def run(case: Case, count: int, seed: int, first: int = 0) -> Row:
+    """So many cases; the failures are named by their numbers."""
+    counts: Counter[str] = Counter(refused=0, failures=0, hangs=0)
+    shown: list[str] = []
+    settled = 0.0
+    signal.signal(signal.SIGALRM, _late)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(first, first + count):
+            place = Path(folder) / "case"
+            place.mkdir()
+            signal.alarm(HANG_SECONDS)
+            try:
+                case(chance(seed, case.__name__, number), place)
+            except TagbeltError:
+                counts["refused"] += 1
+            except Exception as error:
+                counts["hangs" if isinstance(error, HangError) else "failures"] += 1
+                shown.append(f"{number}: {type(error).__name__}: {str(error)[:200]}")
+            finally:
+                signal.alarm(0)
+            shutil.rmtree(place)
+            if number == first + count // 4:
+                settled = resident_mb() or 0.0
+    grown = (resident_mb() or 0.0) - settled
+    return {"cases": count, **counts, "shown": shown[:SHOWN], "grown_mb": round(grown, 1)}
+
+
+def _late(_: int, __: FrameType | None) -> None:
+    raise HangError(f"no end in {HANG_SECONDS} s")
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    part, *numbers = sys.argv[1:]
+    sys.stdout.write(json.dumps(run(PARTS[part], *map(int, numbers))) + "\n")
