@@ -152,3 +152,17 @@ def test_what_is_no_vocabulary_is_refused(change, message):
         Vocabulary.from_json({**GOOD, **change})
     with pytest.raises(ValueError, match="no vocabulary: 'words'"):
         Vocabulary.from_json({})
+
+
+@given(
+    st.lists(
+        st.sampled_from(["the", "THE", "1995", "1996", "B9B", "dog", ""]) | st.text(max_size=3)
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_unknown_forms_are_counted_as_they_are_looked_up(forms, lowercase, zero_digits):
+    words = ("", "the", "1995", "b0b", "Dog", "0000")
+    vocabulary = Vocabulary(words, "", 1, lowercase=lowercase, zero_digits=zero_digits)
+    expected = sum(vocabulary.word_id(form) == UNKNOWN for form in forms)
+    assert vocabulary.count_unknown(forms) == expected

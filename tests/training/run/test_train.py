@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tagbelt.data.checkpoint.artifact import Header
+from tagbelt.data.checkpoint.artifact import Baseline, Header
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags
 from tagbelt.errors import ConfigError
 from tagbelt.inference import Tagger
+from tagbelt.inference.baseline import measure_baseline
 from tagbelt.model.checkpoint import load_network
 from tagbelt.model.config import CELLS
 from tagbelt.training.analysis.page import render_page
@@ -84,6 +85,16 @@ def test_the_report_is_that_of_the_checkpoint(learned):
     )
     best = max(row["dev/f1"] for row in metrics_of(learned))
     assert header.metrics["dev_f1_float32"] == pytest.approx(best, abs=0.06), "table is rounded"
+
+
+def test_the_baseline_is_what_the_checkpoint_finds_on_dev(learned):
+    dev = [one.tokens for one in read_conll(EXAMPLES / "dev.conll").sentences]
+    expected = measure_baseline(Tagger.load(learned.checkpoint, threads=1), dev)
+    found = Baseline.read(learned.checkpoint)
+    assert (found.tokens, found.unknown) == (expected.tokens, expected.unknown)
+    assert found.entities == pytest.approx(expected.entities)
+    assert found.scores == pytest.approx(expected.scores)
+    assert sum(expected.entities.values()) > 0
 
 
 def test_the_card_says_what_it_is_and_scores_in_both_modes_by_type(learned):
