@@ -28,7 +28,9 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
     candidates = _candidates(set(tally))
     if not candidates:
         counts = ", ".join(f"{prefix}- ({count})" for prefix, count in sorted(tally.items()))
-        raise SchemeError(f"no scheme has all the prefixes found: {counts}; please state it")
+        raise SchemeError(
+            f"no scheme has all the prefixes found: {counts}; state it: --scheme or `scheme`"
+        )
     # Stable: of two schemes that explain equally well the earlier candidate is kept.
     best, *others = sorted(
         (_survey(sequences, scheme) for scheme in candidates), key=lambda fit: fit.misfits
@@ -36,7 +38,9 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
     rivalled = any(fit.misfits < _CLEARLY * best.misfits for fit in others)
     if rivalled or best.misfits > best.entities / 2:
         evidence = "; ".join(map(str, (best, *others)))
-        raise SchemeError(f"the tag scheme cannot be told, please state it: {evidence}", best.first)
+        raise SchemeError(
+            f"the tag scheme cannot be told, state it (--scheme, `scheme`): {evidence}", best.first
+        )
     return best.scheme
 
 

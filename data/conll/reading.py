@@ -209,7 +209,9 @@ def read_tolerantly(
     stated = _guess_separator(lines) if separator == "guess" else separator
     layout = find_layout(path, lines, columns or FIRST_AND_LAST, stated, None)
     if layout.tag is None or (layout.width == 1 and any(map(layout.split, lines))):
-        raise ConllError(path, None, "no column holds tags; say with columns where they are")
+        raise ConllError(
+            path, None, "no column holds tags; say with --columns (`columns`) where they are"
+        )
     return _read_rows(path, lines, layout)
 
 

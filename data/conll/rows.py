@@ -27,8 +27,8 @@ _BLANK = " \t"
 _COMMENT = "# "
 _GLOBAL_COLUMNS = "# global.columns ="  # the header of CoNLL-U Plus
 _REMEDY = (
-    "say with columns which columns there are, and with separator='\\t' if tokens are empty or "
-    "hold spaces"
+    "say with --columns (`columns` of a config or in Python) which columns there are, and with "
+    "--separator tab (`separator`) if tokens are empty or hold spaces"
 )
 _LONGEST = 200  # characters of a bad row in a message
 

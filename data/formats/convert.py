@@ -21,6 +21,10 @@ _UNITS: dict[Format, OffsetUnit] = {Format.doccano: "utf16", Format.doccano_enti
 """The unit of a format's offsets unless stated; the others count code points."""
 
 
+# Rows may have any suffix, such as .testa; these are of something else.
+_FOREIGN = frozenset((".csv", ".xml", ".html", ".spacy", ".parquet", ".xlsx", ".yaml", ".pkl"))
+
+
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
     """How a source is read: the columns of rows, or the offsets of texts and their tokens."""
@@ -64,7 +68,7 @@ def guess_source(path: Path) -> Format:
     if path.suffix == ".txt" and path.with_suffix(".ann").exists():
         return Format.brat
     if path.suffix not in (".json", ".jsonl"):
-        return Format.conll
+        return _rows_or_refuse(path, "--from")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     is_whole = path.suffix == ".json"
     first = _first(text if is_whole else next(filter(str.strip, text.split("\n")), ""))
@@ -100,7 +104,14 @@ def guess_target(path: Path) -> Format:
         raise DataError(f"{path}: say with --to which JSON lines: doccano or prodigy")
     if path.suffix == ".json":
         return Format.labelstudio
-    return Format.brat if path.is_dir() or not path.suffix else Format.conll
+    return Format.brat if path.is_dir() or not path.suffix else _rows_or_refuse(path, "--to")
+
+
+def _rows_or_refuse(path: Path, option: str) -> Format:
+    if path.suffix in _FOREIGN:
+        known = ", ".join(Format)
+        raise DataError(f"{path}: {path.suffix} is none of our formats; {option} is one of {known}")
+    return Format.conll
 
 
 def convert(

@@ -243,7 +243,7 @@ def test_comments_do_not_set_the_number_of_columns() -> None:
 @pytest.mark.parametrize(
     ("content", "options", "line", "parts"),
     [
-        ("Ada O\nsings\n", {}, 2, ["expected 2 columns, found 1: ['sings']", "separator='\\t'"]),
+        ("Ada O\nsings\n", {}, 2, ["expected 2 columns, found 1: ['sings']", "--separator tab"]),
         ("a b O\n", {}, 1, ["expected 2 columns, found 3: ['a', 'b', 'O']", "columns"]),
         ("Ada O\n", {"separator": "\t"}, 1, ["expected 2 columns, found 1: ['Ada O']"]),
         ("\n-DOCSTART-\na b O\na O\n", {"columns": {"token": 0, "tag": -1}}, 4, ["expected 3"]),

@@ -515,3 +515,10 @@ def test_formats_without_room_for_what_is_open_say_so(tmp_path):
     for target in (Format.labelstudio, Format.brat):
         done = convert(source, Format.conll, target, SourceOptions(), TargetOptions())
         assert done.losses.examples["open"] == [f"{source}:1: 'slept' at 4 to 9"]
+
+
+@pytest.mark.parametrize("guess", [guess_source, guess_target])
+def test_a_suffix_of_something_else_is_refused_and_any_other_is_rows(tmp_path, guess):
+    with pytest.raises(DataError, match=r"a\.xml: \.xml is none of our formats; --(from|to) is"):
+        guess(tmp_path / "a.xml")
+    assert guess(tmp_path / "ner.testa") is Format.conll
