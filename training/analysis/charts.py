@@ -1,13 +1,15 @@
 """Where the parts of a chart lie, in pixels; `parts.html.j2` draws them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tagbelt.training.scores.calibration import Bin
 
 WIDTH, HEIGHT = 520, 240
 LEFT, RIGHT, TOP, BOTTOM = 60, WIDTH - 14, 14, HEIGHT - 34
+INSET = 40
+"""How far from either side of a chart its outer dots stand, so that their names have room."""
 LINES = 5
 """About how many lines of the grid lie across a chart."""
 UNITS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -120,8 +122,9 @@ def dot_chart(
     style: str,
     log: bool = False,
     line: Sequence[tuple[float, float]] = (),
+    names: Mapping[int, str] | None = None,
 ) -> Chart:
-    """Lay out dots, and a line through other points in the hue 7.
+    """Lay out dots, and a line through other points in the hue 7; `names` of hues make a legend.
 
     `style` formats heights. Where no dot stands at a number, names stand side by side, in order.
     """
@@ -137,11 +140,14 @@ def dot_chart(
     else:
         ticks = _numbers([dot.x for dot in dots if not isinstance(dot.x, str)], log)
     x = _Axis(
-        min(places.values(), default=0), max(places.values(), default=0), LEFT + 24, RIGHT - 24
+        min(places.values(), default=0),
+        max(places.values(), default=0),
+        LEFT + INSET,
+        RIGHT - INSET,
     )
     curves = [
         Curve(
-            "",
+            (names or {}).get(hue, ""),
             hue,
             tuple(Point(x(places[d.x]), y(d.y), d.title) for d in dots if d.hue == hue),
             is_joined=False,
@@ -150,7 +156,7 @@ def dot_chart(
     ]
     if line:
         points = tuple(Point(x(_number(n, log)), y(v), f"{v:{style}}") for n, v in line)
-        curves.insert(0, Curve("", 7, points))
+        curves.insert(0, Curve((names or {}).get(7, ""), 7, points))
     labels = tuple(Point(x(place), BOTTOM, name) for place, name in ticks)
     return Chart(title, _grid(y, levels, style), labels, tuple(curves), radius=4)
 
@@ -160,10 +166,14 @@ def _number(value: float, log: bool) -> float:
 
 
 def _numbers(values: Sequence[float], log: bool) -> list[tuple[float, str]]:
-    """Return where to write out the least number, the greatest and the middle of both."""
+    """Return where to write out numbers: a few whole ones, else both ends and the middle."""
     low, high = min(values), max(values)
     middle = math.sqrt(low * high) if log else (low + high) / 2
-    found = {f"{value:.3g}": _number(value, log) for value in (low, middle, high)}
+    shown: Sequence[float] = (low, middle, high)
+    if all(isinstance(value, int) for value in values):
+        whole = sorted(set(values))
+        shown = whole if len(whole) <= LINES else (low, round(middle), high)
+    found = {f"{value:.3g}": _number(value, log) for value in shown}
     return [(place, name) for name, place in found.items()]
 
 

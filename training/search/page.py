@@ -86,9 +86,9 @@ def _history(seen: Sequence[TriedTrial]) -> Chart:
             best = max(best, trial.f1 or 0.0)
         if best >= 0.0:
             line.append((trial.number, best))
-    return dot_chart(
-        "Dev F1 by trial", [_dot(trial, trial.number) for trial in seen], style=".1%", line=line
-    )
+    names = {hue: outcome for outcome, hue in HUES.items()} | {7: "best so far"}
+    dots = [_dot(trial, trial.number) for trial in seen]
+    return dot_chart("Dev F1 by trial", dots, style=".1%", line=line, names=names)
 
 
 def _slice(key: str, log: bool, seen: Sequence[TriedTrial]) -> Chart:

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tagbelt.training.analysis import charts
-from tagbelt.training.analysis.charts import epoch_chart, reliability_chart
+from tagbelt.training.analysis.charts import Dot, dot_chart, epoch_chart, reliability_chart
 from tagbelt.training.analysis.page import templates
 from tagbelt.training.scores.calibration import Bin
 
@@ -80,3 +80,49 @@ def test_reliability_is_accuracy_over_confidence():
     ]
     _, (empty,) = drawn(reliability_chart("t", []))
     assert empty == []
+
+
+def dots_of(values, **options):
+    """Dots at these values, 0 %, 50 % and 100 % high: the chart, their places, the labels below."""
+    dots = [Dot(x, y, 0, f"at {x}") for x, y in zip(values, (0.0, 0.5, 1.0), strict=True)]
+    root, _ = drawn(dot_chart("t", dots, style=".0%", **options))
+    circles = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter("circle")]
+    labels = {
+        t.text: float(t.get("x")) for t in root.iter("text") if t.get("text-anchor") == "middle"
+    }
+    return root, circles, labels
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "shown"),
+    [
+        ((2, 4, 6), False, ["2", "4", "6"]),
+        ((0.001, 0.01, 0.1), True, ["0.001", "0.01", "0.1"]),
+        (("gru", "lstm", "mgu"), False, ["gru", "lstm", "mgu"]),
+        ((False, "1", 2), False, ["1", "2", "False"]),
+    ],
+)
+def test_dots_stand_at_their_values_and_names_side_by_side(values, log, shown):
+    root, circles, labels = dots_of(values, log=log)
+    at = heights(root)
+    assert sorted(y for _, y in circles) == sorted([at[0], at[50], at[100]])
+    assert list(labels) == shown
+    assert {str(v): x for v, (x, _) in zip(values, circles, strict=True)} == labels
+    left, middle, right = sorted(labels.values())
+    assert middle - left == pytest.approx(right - middle, abs=0.2)
+
+
+def test_a_line_lies_behind_dots_and_hues_are_named():
+    line = [(1, 0.0), (3, 1.0)]
+    dots = [Dot(n, n / 3, n % 2, "") for n in (1, 2, 3)]
+    root, (curve,) = drawn(
+        dot_chart("t", dots, style=".0%", line=line, names={0: "even", 1: "odd", 7: "best"})
+    )
+    assert curve[0][0] < curve[1][0]
+    assert curve[0][1] > curve[1][1]
+    assert ["".join(e.itertext()).strip() for e in root.iter("li")] == ["best", "even", "odd"]
+
+
+def test_one_dot_alone_can_be_drawn():
+    root, _ = drawn(dot_chart("t", [Dot(0.5, 0.5, 0, "one")], style=".0%"))
+    assert [e.find("title").text for e in root.iter("circle")] == ["one"]

@@ -95,9 +95,10 @@ def test_a_trial_that_was_stopped_goes_on_as_if_it_had_not_been(searched, tmp_pa
             raise KeyboardInterrupt
         report(trial, value, step)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(optuna.Trial, "report", stop_before_the_report)
-        run(tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
     assert (tmp_path / "best.toml").exists(), "what is there by then is written"
     found, told = run(tmp_path)
     assert [(e.number, e.goes_on) for e in told if isinstance(e, TrialBegan)] == [(1, True)]
