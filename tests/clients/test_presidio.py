@@ -102,7 +102,7 @@ def test_labels_may_be_named_otherwise_or_left_out(english):
     recognizer = TagbeltRecognizer(
         english, threads=1, labels={"PER": "NAME"}, ignored=["ORG"], name="names", context=["met"]
     )
-    assert set(recognizer.supported_entities) == {"NAME", "LOC"}
+    assert set(recognizer.supported_entities) == {"NAME", "LOC", "MISC"}
     assert recognizer.context == ["met"]
     results = analyzer(recognizer).analyze(TEXT, language="en")
     assert [kind for kind, _ in found(TEXT, results)] == ["NAME", "LOC", "NAME"]

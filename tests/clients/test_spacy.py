@@ -108,7 +108,7 @@ def test_labels_and_scores_may_be_limited(english, nlp):
     people = pipeline(english, labels=["PER"])
     assert texts(people(TEXT).ents) == PEOPLE
     assert people.pipe_labels["tagbelt"] == ["PER"]
-    assert set(nlp.pipe_labels["tagbelt"]) == {"PER", "ORG", "LOC"}
+    assert set(nlp.pipe_labels["tagbelt"]) == {"PER", "ORG", "LOC", "MISC"}
 
 
 def test_a_label_that_the_model_has_not_is_named(english):
