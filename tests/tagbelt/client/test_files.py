@@ -37,7 +37,8 @@ def test_json_lines(client, tmp_path):
     assert counts == FileCounts(items=2, failed=1, entities=1)
     first, second, third = lines(target)
     assert (first["id"], spans(first)) == (7, [("ORG", 0, 6, "Toyota")])
-    assert second == {"id": 8, "error": f"{source}:3: field 'text': expected a string, found nothing"}
+    fault = f"{source}:3: field 'text': expected a string, found nothing"
+    assert second == {"id": 8, "error": fault}
     assert third["entities"] == []
 
 
