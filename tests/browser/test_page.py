@@ -144,7 +144,7 @@ def test_an_example_is_tagged_at_once_by_the_model_of_its_language(
 
 def test_a_model_is_chosen_with_its_card_and_examples(open_page, two_languages):
     page = open_page(two_languages)
-    assert "script" in page.inner_text("#model-card")
+    assert "language" in page.inner_text("#model-card")
     page.select_option("#model", "zh")
     card = page.inner_text("#model-card")
     for part in ("zh version 3", "A tagger for tests.", "Chinese", "50.0%", "abababababab", "PER"):

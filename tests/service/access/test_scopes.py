@@ -100,7 +100,8 @@ def test_every_route_is_listed_and_one_that_is_not_needs_an_admin():
         for method in route.methods
         if need_of(method, route.path) is Need.ADMIN
     }
-    changes = ("/v1/models/{name}/" + change for change in ("load", "reload", "unload", "default"))
+    named = ("load", "reload", "unload", "default", "canary")
+    changes = ("/v1/models/{name}/" + change for change in named)
     assert admins == {("POST", path) for path in ("/v1/reload", *changes)}
     forgotten = [*APP.routes, Route("/v1/new", lambda _: None, methods=["POST"])]
     assert need_of_request(asking("POST", "/v1/new"), forgotten) is Need.ADMIN
