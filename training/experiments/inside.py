@@ -321,7 +321,8 @@ def _documents(options: Trying, size: Size) -> Path:
     folder = options.runs / ("documents-quick" if options.quick else "documents")
     folder.mkdir(parents=True, exist_ok=True)
     for split, limit in (("train", size.train), ("dev", size.dev)):
-        corpus = read_conll(options.corpus("conll2003") / f"{split}.txt")
+        path = options.corpus("conll2003") / f"{split}.txt"
+        corpus = read_conll(path, columns=("token", "pos", "chunk", "tag"))
         joined, left = [], limit or len(corpus.sentences)
         for document in corpus.documents():
             part = document[: max(0, left)]
