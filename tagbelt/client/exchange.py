@@ -129,7 +129,8 @@ def retry_after(value: str | None, date: str | None) -> float | None:
     """
     if value is None:
         return None
-    if value.strip().isascii() and value.strip().isdigit():
+    value = value.strip()
+    if value.isascii() and value.isdigit():
         return float(value)
     then = _instant(value)
     if then is None:

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tagbelt.client import (
@@ -258,6 +258,7 @@ def test_a_date_is_measured_by_our_clock_when_the_server_states_none():
 
 
 @given(st.text())
+@example("0\x1f")
 def test_retry_after_may_hold_anything(value):
     found = retry_after(value, NOW)
     assert found is None or found >= 0
