@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
-from tagbelt.data.conll.reading import read_conll
+from tagbelt.data.conll.reading import FIRST_AND_LAST, read_conll
 from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.types import Sentence, Span
 from tagbelt.errors import DataError
@@ -322,7 +322,7 @@ def _documents(options: Trying, size: Size) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for split, limit in (("train", size.train), ("dev", size.dev)):
         path = options.corpus("conll2003") / f"{split}.txt"
-        corpus = read_conll(path, columns=("token", "pos", "chunk", "tag"))
+        corpus = read_conll(path, columns=FIRST_AND_LAST)
         joined, left = [], limit or len(corpus.sentences)
         for document in corpus.documents():
             part = document[: max(0, left)]
