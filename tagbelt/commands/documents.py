@@ -256,7 +256,8 @@ def _has_utf8(text: str) -> bool:
 
 
 def _entity(entity: Entity) -> dict[str, Any]:
-    return {**asdict(entity), "score": round(entity.score, 4)}
+    # By way of the six digits that a server sends: a client writes the same file as the command.
+    return {**asdict(entity), "score": round(round(entity.score, 6), 4)}
 
 
 def _colour(label: str) -> str:
