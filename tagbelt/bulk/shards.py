@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
 
-from tagbelt.bulk.storage import joined, storage_of
+from tagbelt.bulk.storage import joined, opened, storage_of
 from tagbelt.errors import InputError
 
 Format = Literal["parquet", "jsonl", "csv", "text", "conll"]
@@ -101,7 +101,7 @@ def format_of(path: str) -> Format:
 
 def shards_of(source: Source, size: int, out: str) -> Iterator[Shard]:
     """Cut a file into shards of some `size` bytes; of a packed one there is but one."""
-    suffix = WRITTEN[source.format].replace("text", "txt")
+    suffix = WRITTEN[source.format]
     for number, (start, end) in enumerate(_cuts(source, size)):
         name = joined(out, f"{source.name}.{number:05d}.{suffix}")
         yield Shard(source.path, source.format, start, end, name)
@@ -157,8 +157,6 @@ def _quotes(stream: BinaryIO, start: int, end: int) -> int:
 
 def csv_header(path: str) -> list[str]:
     """The names of a CSV file's columns. Raises InputError for a file without a line."""
-    from tagbelt.bulk.storage import opened
-
     with opened(storage_of(path), path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         header = next(csv.reader(text), None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, TypeVar, cas
 
 import typer
 
+from tagbelt.bulk.shards import SUFFIXES as BULK_SUFFIXES
 from tagbelt.commands.failures import told
 from tagbelt.commands.options import Chosen, Columns, Model, Precision, Separator, Threads
 from tagbelt.data.checkpoint.finding import ENGLISH
@@ -19,6 +20,7 @@ from tagbelt.data.types import SEPARATORS
 from tagbelt.errors import InputError
 
 if TYPE_CHECKING:
+    from tagbelt.bulk.job import BulkJob
     from tagbelt.commands.documents import Writer
     from tagbelt.inference import Tagger
 
@@ -59,15 +61,11 @@ class OutputFormat(StrEnum):
     jsonl = "jsonl"
 
 
+# Of a single file; a bulk run reads more.
 SUFFIXES = {
-    ".jsonl": InputFormat.jsonl,
-    ".ndjson": InputFormat.jsonl,
-    ".conll": InputFormat.conll,
-    ".conllu": InputFormat.conll,
-    ".bio": InputFormat.conll,
-    ".iob": InputFormat.conll,
-    ".bmes": InputFormat.conll,
-    ".tsv": InputFormat.conll,
+    suffix: InputFormat(kind)
+    for suffix, kind in BULK_SUFFIXES.items()
+    if kind in ("jsonl", "conll")
 }
 
 
@@ -100,6 +98,14 @@ class TagFileOptions:
         for path in files:
             if self.whole and self.format_of(path) != InputFormat.text:
                 raise InputError(f"--whole: {path} is read as {self.format_of(path)}, not as text")
+
+    def job(self) -> "BulkJob":
+        """Return what all shards of a bulk run with these options have in common."""
+        from tagbelt.bulk.job import BulkJob
+
+        token = self.columns.index("token") if self.columns else 0
+        separator = SEPARATORS[self.separator]
+        return BulkJob(str(self.model), self.field, self.precision.value, token, separator)
 
 
 def command(
@@ -146,26 +152,6 @@ def command(
     is 1 then.
     """
     with told("tag", "the same command goes on" if out else ""):
-        if out is not None:
-            if target is not None or whole:
-                raise InputError("--out: --to and --whole are not for bulk runs")
-            good = _bulk(
-                files or [],
-                out=out,
-                model=model,
-                field=field,
-                columns=columns,
-                separator=separator,
-                precision=precision,
-                given=source,
-                engine=engine,
-                address=address,
-                workers=threads,
-                shard_bytes=int(shard_mb * 1e6),
-            )
-            raise typer.Exit(0 if good else 1)
-        if source in BULK_ONLY or address is not None:
-            raise InputError("--from parquet and csv, and --address, need --out")
         options = TagFileOptions(
             model=model,
             source=source,
@@ -177,45 +163,28 @@ def command(
             precision=precision,
             threads=threads,
         )
-        paths = [Path(file) for file in files or ["-"]]
-        bad = tag_files(paths, options, sys.stdout, typer.get_text_stream("stderr"))
-        raise typer.Exit(1 if bad else 0)
+        if out is None:
+            if source in BULK_ONLY or address is not None:
+                raise InputError("--from parquet and csv, and --address, need --out")
+            paths = [Path(file) for file in files or ["-"]]
+            bad = tag_files(paths, options, sys.stdout, typer.get_text_stream("stderr"))
+            raise typer.Exit(1 if bad else 0)
+        if target is not None or whole:
+            raise InputError("--out: --to and --whole are not for bulk runs")
+        options.check([])
+        from tagbelt.commands.bulk import tag_bulk
 
-
-def _bulk(
-    inputs: list[str],
-    *,
-    out: str,
-    model: Path,
-    field: str,
-    columns: str | None,
-    separator: str,
-    precision: Precision,
-    given: InputFormat | None,
-    engine: BulkEngine,
-    address: str | None,
-    workers: int | None,
-    shard_bytes: int,
-) -> bool:
-    from tagbelt.bulk.job import BulkJob
-    from tagbelt.commands.bulk import tag_bulk
-
-    if separator not in SEPARATORS:
-        raise InputError(f"--separator {separator}: say one of {', '.join(SEPARATORS)}")
-    named = columns.split(",") if columns else ["token"]
-    if named.count("token") != 1:
-        raise InputError(f"--columns {columns}: name one of them 'token'")
-    job = BulkJob(str(model), field, precision.value, named.index("token"), SEPARATORS[separator])
-    return tag_bulk(
-        inputs,
-        out,
-        job,
-        given=given.value if given else None,
-        engine=engine.value,
-        address=address,
-        workers=workers,
-        shard_bytes=shard_bytes,
-    )
+        good = tag_bulk(
+            files or [],
+            out,
+            options.job(),
+            given=source.value if source else None,
+            engine=engine.value,
+            address=address,
+            workers=threads,
+            shard_bytes=int(shard_mb * 1e6),
+        )
+        raise typer.Exit(0 if good else 1)
 
 
 def tag_files(files: Sequence[Path], options: TagFileOptions, out: TextIO, err: TextIO) -> int:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tagbelt.bulk import run as bulk
 from tagbelt.bulk.job import BulkJob, ShardTagger
-from tagbelt.bulk.shards import SUFFIXES, find_sources, shards_of
+from tagbelt.bulk.shards import find_sources, shards_of
 from tagbelt.bulk.storage import LocalStorage, joined
 from tagbelt.inference import Tagger
 
@@ -252,10 +252,7 @@ def test_a_file_that_cannot_be_written_is_the_failure_of_its_shard(checkpoint, t
     assert (outcome.out, outcome.rows) == (shard.out, 0)
 
 
-def test_formats_of_a_run_and_of_a_single_file_agree():
-    from tagbelt.commands.tag import SUFFIXES as SINGLE
-
-    assert {suffix: kind.value for suffix, kind in SINGLE.items()}.items() <= SUFFIXES.items()
+def test_options_of_an_address_stay_at_its_end_and_what_is_not_there_has_no_files():
     assert joined("s3://b/x?y=1", "a") == "s3://b/x/a?y=1"
     assert LocalStorage().files("/nowhere/at/all") == []
 
