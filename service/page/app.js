@@ -269,4 +269,5 @@ watchFiles(() => {
 showLength();
 await start();
 showLeast();
-if ($("text").value) tag(); // the browser kept it over a reload
+// The browser kept it over a reload, or it was typed before the page was ready.
+if ($("text").value && $("live").checked) tag();
