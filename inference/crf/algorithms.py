@@ -7,7 +7,7 @@ rows whose probabilities leave the range of float64: C scales them (Rabiner 1989
 
 import ctypes
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,25 @@ def viterbi(
     if kernels is None:
         return reference.viterbi(emissions, lengths, crf)
     return kernels.viterbi(emissions, lengths, crf)
+
+
+def forward_scores(
+    emissions: NDArray[np.float32],
+    lengths: IntArray,
+    crf: CrfParameters,
+    between: Callable[[], None] = lambda: None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the score [T, B, K] of the best path up to a tag, and the log-partition [B].
+
+    A score includes the emission of its tag; what stands behind a row's end means nothing. The
+    scores are the same to the bit in C and in numpy, and no path's score is above its row's
+    log-partition, not even by rounding. `between` is called every so many steps; what it raises
+    ends the work. Raises ValueError where `rows_alive` does.
+    """
+    kernels = crf_kernels()
+    if kernels is None:
+        return reference.forward_scores(emissions, lengths, crf, between)
+    return kernels.forward_scores(emissions, lengths, crf, between)
 
 
 def find_spans(paths: IntArray, lengths: IntArray, table: TagTable) -> Spans:
@@ -141,6 +160,7 @@ class CrfKernels:
 
     def __init__(self, kernels: ctypes.CDLL) -> None:
         self._viterbi = kernels.tagbelt_viterbi
+        self._forward = kernels.tagbelt_forward
         self._find_spans = kernels.tagbelt_find_spans
         self._span_posteriors = kernels.tagbelt_span_posteriors
         self._token_marginals = kernels.tagbelt_token_marginals
@@ -148,6 +168,7 @@ class CrfKernels:
         spans = (_POINTER, _POINTER, _POINTER, _POINTER, _SIZE)
         signatures = (
             (self._viterbi, (crf, *_BATCH, _POINTER, _POINTER)),
+            (self._forward, (crf, *_BATCH, _SIZE, _SIZE, _POINTER, _POINTER)),
             (self._find_spans, (scheme, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER)),
             (self._span_posteriors, (crf, scheme, *_BATCH, *spans, _POINTER)),
             (self._token_marginals, (crf, *_BATCH, _POINTER, _POINTER)),
@@ -170,6 +191,26 @@ class CrfKernels:
             )
         batch.check(code)
         return paths, best
+
+    def forward_scores(
+        self,
+        emissions: NDArray[np.float32],
+        lengths: IntArray,
+        crf: CrfParameters,
+        between: Callable[[], None] = lambda: None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """As the public `forward_scores`."""
+        batch = _Batch(emissions, lengths, crf)
+        steps = len(rows_alive(emissions, lengths, crf))
+        scores = np.empty((steps, *emissions.shape[1:]))
+        sums = np.empty(emissions.shape[1:])
+        for begin in range(0, steps, reference.STEPS):
+            if begin:
+                between()
+            stop = begin + reference.STEPS
+            places = address(scores), address(sums)
+            batch.check(self._forward(_packed(crf), *batch.arguments, begin, stop, *places))
+        return scores, reference.log_sum(sums + crf.end, axis=1)
 
     def find_spans(self, paths: IntArray, lengths: IntArray, table: TagTable) -> Spans:
         """As the public `find_spans`."""

@@ -130,7 +130,7 @@ class LogChart:
         for step in range(len(alive) - 1, 0, -1):
             n = alive[step]
             after = self._emissions[step, :n] + backward[step, :n]  # [n, K to]
-            backward[step - 1, :n] = _log_sum(crf.transitions + after[:, None], axis=2)
+            backward[step - 1, :n] = log_sum(crf.transitions + after[:, None], axis=2)
         return backward
 
     def token_marginals(self) -> FloatArray:
@@ -157,23 +157,21 @@ class LogChart:
         else:
             after = self._emissions[steps.stop, row] + self._backward[steps.stop, row]  # [K]
             after = np.where(table.continuing[label], -np.inf, after)
-            total += _log_sum(self._crf.transitions[tags[-1]] + after, axis=0)
+            total += log_sum(self._crf.transitions[tags[-1]] + after, axis=0)
         return float(total - self.log_partition[row])
 
 
-def log_partition(
+def forward_scores(
     emissions: NDArray[np.float32],
     lengths: IntArray,
     crf: CrfParameters,
     between: Callable[[], None] = lambda: None,
-) -> FloatArray:
-    """As `LogChart.log_partition` [B], without the rest of the chart.
-
-    `between` is called every so many steps, and may raise.
-    """
+) -> tuple[FloatArray, FloatArray]:
+    """As `algorithms.forward_scores`."""
     alive = rows_alive(emissions, lengths, crf)
     forward = _forward(emissions[: len(alive)].astype(np.float64), alive, crf, between)
-    return _log_total(forward, lengths, crf)
+    total = _log_total(forward, lengths, crf)
+    return best_scores(emissions, alive, crf, between), total
 
 
 def _forward(
@@ -190,13 +188,13 @@ def _forward(
             between()
         n = alive[step]
         moves = forward[step - 1, :n, :, None] + crf.transitions  # [n, K from, K to]
-        forward[step, :n] = _log_sum(moves, axis=1) + emissions[step, :n]
+        forward[step, :n] = log_sum(moves, axis=1) + emissions[step, :n]
     return forward
 
 
 def _log_total(forward: FloatArray, lengths: IntArray, crf: CrfParameters) -> FloatArray:
     """The logarithm [B] of the sum over all tag sequences of a row."""
-    return _log_sum(forward[lengths - 1, np.arange(len(lengths))] + crf.end, axis=1)
+    return log_sum(forward[lengths - 1, np.arange(len(lengths))] + crf.end, axis=1)
 
 
 def _probabilities(logs: FloatArray) -> FloatArray:
@@ -205,8 +203,8 @@ def _probabilities(logs: FloatArray) -> FloatArray:
     return result
 
 
-def _log_sum(logs: FloatArray, axis: int) -> FloatArray:
-    """Log of the sum of exponentials along an axis; -inf where all are -inf."""
+def log_sum(logs: FloatArray, axis: int) -> FloatArray:
+    """Return the log of the sum of exponentials along an axis; -inf where all are -inf."""
     peak = logs.max(axis=axis, keepdims=True)
     peak[peak == -np.inf] = 0.0
     with np.errstate(divide="ignore"):

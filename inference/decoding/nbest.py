@@ -19,8 +19,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray, rows_alive
-from tagbelt.inference.crf.reference import STEPS, best_scores, log_partition
+from tagbelt.inference.crf.algorithms import forward_scores
+from tagbelt.inference.crf.parameters import CrfParameters, FloatArray, IntArray
+from tagbelt.inference.crf.reference import STEPS
 
 
 class HasLogProbability(Protocol):
@@ -56,10 +57,9 @@ def best_paths(
     comes twice. A row's result does not depend on the others. `between` is called every so many
     steps of what is computed at once; what it raises ends the work.
     """
-    totals = log_partition(emissions, lengths, crf, between).tolist()
-    scores = best_scores(emissions, rows_alive(emissions, lengths, crf), crf, between)
+    scores, totals = forward_scores(emissions, lengths, crf, between)
     return [
-        _Lattice(emissions[:n, row], scores[:n, row], crf, totals[row], between).search(
+        _Lattice(emissions[:n, row], scores[:n, row], crf, float(totals[row]), between).search(
             best[:n, row], most
         )
         for row, (n, most) in enumerate(zip(lengths.tolist(), wanted, strict=True))

@@ -72,6 +72,26 @@ def test_best_paths_of_c_and_numpy_are_the_same_to_the_last_bit(
     same(native, np.array(lengths), emissions, crf)
 
 
+@given(SEEDS, st.integers(1, 60), LENGTHS, st.sampled_from([1.0, 0.6, 0.2]), st.booleans())
+@settings(max_examples=100)
+@example(0, 1, [1], 1.0, True)
+@example(1, 5, [2 * reference.STEPS + 1, reference.STEPS, 1], 0.6, False)
+def test_forward_scores_of_c_are_those_of_numpy(native, seed, tags, lengths, density, whole):
+    rng = np.random.default_rng(seed)
+    drawn = [scores(rng, shape, whole) for shape in (tags, (tags, tags), tags)]
+    masks = [rng.random(shape) < density for shape in (tags, (tags, tags), tags)]
+    crf = CrfParameters.constrained(*drawn, Transitions(*masks))
+    asked = emissions_for(rng, lengths, tags, whole), np.array(lengths), crf
+    called = []
+    found, totals = native.forward_scores(*asked, lambda: called.append(1))
+    expected, expected_totals = reference.forward_scores(*asked)
+    assert len(called) == (lengths[0] - 1) // reference.STEPS
+    np.testing.assert_allclose(totals, expected_totals, rtol=1e-12, atol=1e-12)
+    for row, length in enumerate(lengths):
+        assert found[:length, row].tolist() == expected[:length, row].tolist()
+        assert (found[length - 1, row] + crf.end).max() <= totals[row]
+
+
 @given(SEEDS, LENGTHS, st.sampled_from([np.nan, np.inf, -np.inf]), st.booleans())
 @settings(max_examples=150)
 def test_emissions_that_are_not_finite_have_the_same_outcome(

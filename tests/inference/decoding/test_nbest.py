@@ -185,7 +185,7 @@ def test_long_sentences_are_searched_in_steps_between_which_it_may_be_ended():
     asked = (case.emissions, case.lengths, case.crf, best, [4])
     (plain,) = map(list, best_paths(*asked))
     (in_steps,) = map(list, best_paths(*asked, lambda: called.append(1)))
-    assert len(called) >= 4
+    assert len(called) >= 2
     assert [(tuple(a.path), a.log) for a in plain] == [(tuple(b.path), b.log) for b in in_steps]
 
     def stop():
