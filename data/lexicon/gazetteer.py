@@ -6,7 +6,7 @@ second set of flags tells which matches are words of the most probable segmentat
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,6 @@ from tagbelt.data.lexicon.matching import (
     SequenceMatcher,
     TokenMatcher,
     chunks,
-    code_points,
 )
 from tagbelt.data.lexicon.segmentation import Segmenter
 from tagbelt.data.lexicon.terms import Term, Terms, merge, pack, unpack
@@ -67,32 +66,23 @@ class Gazetteer:
     def _set_up(self, terms: Terms, packed: bytes) -> None:
         self._packed = packed
         self.lowercase = terms.lowercase
-        texts = list(dict.fromkeys(terms.texts))
-        short, codes = self._index(texts)
         # The sequence of each term: those of several types stand one behind the other.
-        is_new = [text != before for before, text in pairwise(("", *terms.texts))]
-        sequences = np.array(is_new, np.int64).cumsum() - 1
-        self._types = _Types(terms.types, sequences)
+        sequences = terms.is_new.cumsum() - 1
+        self._types = _Types(terms.types, terms.kinds, sequences)
         self.types = self._types.names
-        weights, token_weights = np.zeros(len(texts)), np.zeros(self._alphabet.size)
+        known, codes = terms.tokens.numbered()
+        self._alphabet = Alphabet(known)
+        starts = terms.lengths.cumsum() - terms.lengths
+        starts, lengths = starts[terms.is_new], terms.lengths[terms.is_new]
+        long, short = np.flatnonzero(lengths > 1), np.flatnonzero(lengths == 1)
+        self._long = SequenceMatcher(codes, starts[long], lengths[long], long, self._alphabet)
+        single = codes[starts[short]]
+        self._short = TokenMatcher(single, short, self._alphabet)
+        weights, token_weights = np.zeros(len(starts)), np.zeros(self._alphabet.size)
         np.maximum.at(weights, sequences, terms.weights)
-        token_weights[codes] = weights[short]
+        token_weights[single] = weights[short]
         self._segmenter = Segmenter(weights, token_weights) if weights.any() else None
         self.size = len(self.types) * len(POSITIONS) * (2 if self._segmenter else 1)
-
-    def _index(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Make the matchers; return which of the sequences are single tokens, and their codes."""
-        lengths = np.fromiter((text.count("\t") + 1 for text in texts), np.int64, len(texts))
-        tokens = "\t".join(texts).split("\t")
-        self._alphabet = Alphabet(tokens)
-        encoded = self._alphabet.encode(tokens)
-        ends = lengths.cumsum()
-        long, short = np.flatnonzero(lengths > 1), np.flatnonzero(lengths == 1)
-        cuts = zip((ends - lengths)[long].tolist(), ends[long].tolist(), strict=True)
-        self._long = SequenceMatcher([encoded[start:end] for start, end in cuts], long)
-        codes = code_points(encoded)[ends[short] - 1]
-        self._short = TokenMatcher(codes, short, self._alphabet)
-        return short, codes
 
     def flags(self, sentences: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
         """Return [N, size] of 0 and 1 for the N tokens of all sentences, in their order.
@@ -113,9 +103,8 @@ class Gazetteer:
     def _fill(
         self, flags: NDArray[np.uint8], tokens: Iterable[str], lengths: Sequence[int]
     ) -> None:
-        text = self._alphabet.encode(map(str.lower, tokens) if self.lowercase else tokens)
-        codes = code_points(text)
-        long, short = self._long.find(text, lengths), self._short.find(codes)
+        codes = self._alphabet.encode(map(str.lower, tokens) if self.lowercase else tokens)
+        long, short = self._long.find(codes, lengths), self._short.find(codes)
         matches = long.joined(short)
         which, columns = self._types.columns(matches.sequences)
         if self._segmenter:
@@ -150,13 +139,14 @@ def _mark(
 class _Types:
     """Which types each token sequence has: one, several, or none if its only type is "".
 
-    `types` [N] and `sequences` [N] are those of the terms, sequences rising from 0.
+    Term k is of type `types[kinds[k]]` and has the sequence `sequences[k]`, rising from 0.
     """
 
-    def __init__(self, types: Sequence[str], sequences: NDArray[np.int64]) -> None:
-        self.names = tuple(sorted(set(types) - {""}))
-        numbers = {"": -1, **{name: number for number, name in enumerate(self.names)}}
-        found = np.fromiter(map(numbers.__getitem__, types), np.int64, len(types))
+    def __init__(
+        self, types: Sequence[str], kinds: NDArray[np.int64], sequences: NDArray[np.int64]
+    ) -> None:
+        self.names = tuple(name for name in types if name)
+        found = kinds - (len(types) - len(self.names))  # "" is the first of the sorted ones
         flagged = found >= 0
         size = sequences[-1] + 1 if len(sequences) else 0
         # The columns of sequence k are _columns[_first[k] : _first[k] + _counts[k]].

@@ -13,7 +13,7 @@ class Segmenter:
     """A unigram model: the probability of a word is its share of all weights.
 
     `weights` [K] are those of the token sequences; those of weight 0 are not words. `tokens` [A]
-    are the weights of the single-token ones by code point; a token without weight is as likely a
+    are the weights of the single-token ones by code; a token without weight is as likely a
     word as the rarest that has one. Log-probabilities are whole numbers (in 2^-20 of a nat): the
     rounding of sums of floats would let other sentences of a batch decide between equal choices.
     """
@@ -25,7 +25,7 @@ class Segmenter:
         self._scores = np.where(has_weight, _whole(logs), _NEVER)
         self._token_scores = _whole(np.log(np.where(tokens > 0, tokens, rarest) / weights.sum()))
 
-    def words(self, long: Matches, short: Matches, codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    def words(self, long: Matches, short: Matches, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which matches are words of the most probable segmentation of `codes` [N].
 
         `long` are the matches of several tokens, by rising end, `short` those of one; first come

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from tagbelt.data.lexicon.covering import SETS, Covers, run_starts
 from tagbelt.data.lexicon.matching import (
+    MOST_TOKENS,
     Alphabet,
     Matches,
+    Pieces,
     SequenceMatcher,
     TokenMatcher,
     chunks,
-    code_points,
 )
 from tagbelt.data.lexicon.terms import unzipped
 
@@ -41,17 +42,19 @@ class SoftLexicon:
     def __init__(self, words: Sequence[str], counts: Sequence[int]) -> None:
         if len(set(words)) != len(words) or len(words) != len(counts) or "" in words:
             raise ValueError("a lexicon needs distinct words, and a frequency for each")
-        if any(map(_UNKEPT.intersection, words)) or min(counts, default=1) < 1:
+        if not _UNKEPT.isdisjoint("".join(words)) or min(counts, default=1) < 1:
             raise ValueError("a word has no tab or line break, and a frequency of 1 or more")
+        if max(map(len, words), default=0) > MOST_TOKENS:
+            raise ValueError(f"a word has at most {MOST_TOKENS} characters")
         self.words = tuple(words)
         self.counts = np.array(counts, np.int64)
-        self._alphabet = Alphabet(chain.from_iterable(words))
-        encoded = [self._alphabet.encode(word) for word in words]
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        known, codes = Pieces.characters("".join(words)).numbered()
+        self._alphabet = Alphabet(known)
+        lengths = np.fromiter(map(len, words), np.int64, len(words))
+        starts = lengths.cumsum() - lengths
         long, short = np.flatnonzero(lengths > 1), np.flatnonzero(lengths == 1)
-        self._long = SequenceMatcher([encoded[number] for number in long.tolist()], long)
-        codes = code_points("".join(encoded[number] for number in short.tolist()))
-        self._short = TokenMatcher(codes, short, self._alphabet)
+        self._long = SequenceMatcher(codes, starts[long], lengths[long], long, self._alphabet)
+        self._short = TokenMatcher(codes[starts[short]], short, self._alphabet)
 
     @classmethod
     def counted(cls, words: Sequence[str], sentences: Iterable[Sequence[str]]) -> Self:
@@ -105,9 +108,9 @@ class SoftLexicon:
         return Covers(words.astype(np.int32), weights.astype(np.float32), starts)
 
     def _matches(self, sentences: Sequence[Sequence[str]]) -> Matches:
-        text = self._alphabet.encode(chain.from_iterable(sentences))
-        long = self._long.find(text, list(map(len, sentences)))
-        return long.joined(self._short.find(code_points(text)))
+        codes = self._alphabet.encode(chain.from_iterable(sentences))
+        long = self._long.find(codes, list(map(len, sentences)))
+        return long.joined(self._short.find(codes))
 
     def save(self, path: Path) -> None:
         """Write words and frequencies to one file; equal lexicons give equal bytes."""

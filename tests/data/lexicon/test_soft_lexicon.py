@@ -173,8 +173,11 @@ def test_a_damaged_file_is_named(tmp_path, damage):
         (["a\n"], [1]),
         (["a"], [0]),
         (["a"], []),
+        (["a" * 1001], [1]),
     ],
 )
 def test_words_that_can_not_be(words, counts):
-    with pytest.raises(ValueError, match=r"a lexicon needs distinct words|a word has no tab"):
+    with pytest.raises(
+        ValueError, match=r"a lexicon needs distinct words|a word has no tab|at most"
+    ):
         SoftLexicon(words, counts)

@@ -4,8 +4,10 @@ import gzip
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tagbelt.data.lexicon.terms import Term, merge, pack, unpack
+from tagbelt.data.lexicon.terms import Term, merge, pack, parse, unpack
 
 TERMS = merge(
     [Term("PER", ("Ann", "Lee"), 2.5), Term("LOC", ("York",)), Term("", ("é",), 3.0)],
@@ -16,7 +18,7 @@ TEXT = "tagbelt gazetteer 1\tas-written\t3\nPER\t2.5\tAnn\tLee\nLOC\t0\tYork\n\t
 
 def test_the_file_is_a_table_that_people_can_read():
     assert gzip.decompress(pack(TERMS)).decode("utf-8") == TEXT
-    assert unpack(pack(TERMS), place="here") == TERMS
+    assert list(unpack(pack(TERMS), place="here").rows()) == list(TERMS.rows())
 
 
 def test_the_same_term_twice_has_the_higher_weight():
@@ -29,6 +31,7 @@ def test_the_same_term_twice_has_the_higher_weight():
     ("term", "message"),
     [
         (Term("PER", ()), "a term needs tokens"),
+        (Term("PER", ("a",) * 1001), "more than 1000 tokens"),
         (Term("PER", ("a", "")), "a token characters"),
         (Term("PER", ("a\tb",)), "tabs, line breaks"),
         (Term("P\nER", ("a",)), "tabs, line breaks"),
@@ -73,3 +76,31 @@ def test_another_text_is_refused_with_file_and_line(old, new, message):
 def test_a_damaged_file_is_refused(damaged):
     with pytest.raises(ValueError, match=r"^f\.gz:"):
         unpack(damaged, place="f.gz")
+
+
+@given(st.lists(st.sampled_from(["a", "b", "\0", "a" * 40, "𝄞"]), min_size=1, max_size=4))
+def test_the_order_of_lines_is_that_of_their_texts_then_types(tokens):
+    """In order, and equal as far as many characters or not, they are read; else refused."""
+    texts = ["\t".join(tokens), "a", "a\ta", f"{'a' * 40}\tb"]
+    lines = [(text, kind) for text in texts for kind in ("x", "y")]
+    for some in (lines, lines[::-1], sorted(set(lines)), lines[:2]):
+        body = "".join(f"{kind}\t1\t{text}\n" for text, kind in some)
+        text = f"tagbelt gazetteer 1\tas-written\t{len(some)}\n{body}"
+        if some == sorted(set(some)):
+            found = [("\t".join(term.tokens), term.type) for term in parse(text, place="f").rows()]
+            assert found == some
+        else:
+            with pytest.raises(ValueError, match="out of order"):
+                parse(text, place="f")
+
+
+@pytest.mark.parametrize("weight", ["7", "007", "2.5", "1e3", "1234567890123456789", "0"])
+def test_weights_are_what_float_makes_of_them(weight):
+    text = f"tagbelt gazetteer 1\tas-written\t1\nx\t{weight}\ta\n"
+    assert parse(text, place="f").weights.tolist() == [float(weight)]
+
+
+def test_what_unpacks_to_far_more_than_its_size_is_refused():
+    bomb = gzip.compress(b"x" * 10_000_000)
+    with pytest.raises(ValueError, match=r"^f\.gz: .* unpacks to more than"):
+        unpack(bomb, place="f.gz")
