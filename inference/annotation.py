@@ -68,7 +68,7 @@ class ModelInfo:
     `labels` are the entity types; `tags` the CRF's tags in their order, written in
     `scheme`; `unit` is what one token is. `digest` is the checkpoint's SHA-256 in hex.
     `metrics` are those that its training recorded, `baseline` what it finds in texts like those
-    of its training, if its checkpoint says so.
+    of its training, if its checkpoint says so. `examples` are texts to try it on.
     """
 
     name: str
@@ -83,6 +83,7 @@ class ModelInfo:
     licence: str = ""
     metrics: Mapping[str, object] = field(default_factory=dict, hash=False)
     baseline: Baseline | None = field(default=None, hash=False)
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

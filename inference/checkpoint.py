@@ -241,4 +241,5 @@ def _info(header: Header, digest: str, baseline: Baseline | None) -> ModelInfo:
         licence=header.licence,
         metrics=dict(header.metrics),
         baseline=baseline,
+        examples=header.examples,
     )

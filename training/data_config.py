@@ -211,7 +211,8 @@ class DataConfig(FileLayout):
     Paths are relative to `root`, in which `$NAME` stands for an environment variable, and `root`
     to the working directory. An entry is a path, or a table with a layout of its own:
     `{ path = "a.tsv", separator = "tab" }`. `tags` is the scheme that the CRF is trained in.
-    With `lowercase_terms`, terms and tokens are compared in lower case.
+    With `lowercase_terms`, terms and tokens are compared in lower case. `examples` keeps a few
+    sentences of dev in the checkpoint, for whoever is served by it to try.
     """
 
     root: str = ""
@@ -224,6 +225,7 @@ class DataConfig(FileLayout):
     copies: CopiesConfig | None = None
     gazetteers: tuple[GazetteerSource, ...] = ()
     lowercase_terms: bool = False
+    examples: bool = True
 
     @model_validator(mode="after")
     def _words_are_split_into_the_unit(self) -> Self:

@@ -54,12 +54,13 @@ class Epoch:
 @dataclass(frozen=True)
 class Ended:
     """The run is done: where its checkpoint stands, its scores by split, and two sentences: why it
-    stopped, and what would help most.
+    stopped, and what would help most. `example` is a text to try it on, if it keeps any.
     """
 
     checkpoint: Path
     scores: dict[str, Scores]
     closing: str
+    example: str = ""
 
 
 Event = Message | Started | Step | Epoch | Ended

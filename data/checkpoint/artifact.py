@@ -73,6 +73,7 @@ class Header(BaseModel):
     architecture, which the runtime does not need to know. Sentences of more than `window`
     tokens are scored in overlapping windows. `precision` is the graph that serves by default.
     All scores were divided by `temperature` already, so that posteriors mean what they say.
+    `examples` are texts to try it on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,6 +93,7 @@ class Header(BaseModel):
     temperature: float = Field(default=1.0, gt=0.0)
     model: dict[str, Any]
     metrics: dict[str, float] = Field(default_factory=dict)
+    examples: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, directory: Path) -> Self:

@@ -406,6 +406,9 @@ class ModelCard(ModelName):
     description: str = Field(description="A sentence for people.")
     licence: str = Field(description="On what terms it may be used; empty when it is not stated.")
     metrics: dict[str, Any] = Field(description="Quality as measured by its training.")
+    examples: list[str] = Field(
+        default=[], description="Sentences of its data to try it on; none where it keeps none."
+    )
 
 
 class Status(_Reply):

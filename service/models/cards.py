@@ -22,6 +22,7 @@ _NOTHING_KNOWN: dict[str, Any] = {
     "description": "",
     "licence": "",
     "metrics": {},
+    "examples": [],
 }
 
 
@@ -98,6 +99,7 @@ def _known(source: ModelInfo | Header) -> dict[str, Any]:
         "description": source.description,
         "licence": source.licence,
         "metrics": dict(source.metrics),
+        "examples": list(source.examples),
     }
 
 

@@ -5,10 +5,10 @@ import { callPatiently, Problem } from "./api.js";
 import { showTheme, watchTheme } from "./appearance.js";
 import { hideDetails, watchDetails } from "./details.js";
 import { askForKey, hideError, needsKey, showError, watchKey } from "./errors.js";
-import { EXAMPLES } from "./examples.js";
+import { examplesFor } from "./examples.js";
 import { watchFiles } from "./filecards.js";
 import { inWords, asMembers, showLeast, watchLeast } from "./filter.js";
-import { chooseModel, chosenModel, currentLanguages, loadModels, requestLabels, showCard, showModels } from "./models.js";
+import { chooseModel, chosenModel, currentModels, loadModels, requestLabels, showCard, showModels } from "./models.js";
 import { URL_PATH, bodyFor } from "./request.js";
 import { answeredBy, clearResult, refresh, setStale, showResult } from "./result.js";
 import { settingsFromLink, watchShare } from "./share.js";
@@ -145,7 +145,7 @@ function clearText() {
 }
 
 function exampleButton({ language, title, text }) {
-  const button = element("button", { type: "button", lang: language, class: "pill" }, title);
+  const button = element("button", { type: "button", lang: language, class: "pill", ...(title !== text && { title: text }) }, title);
   button.addEventListener("click", () => {
     $("text").value = text;
     showLength();
@@ -155,9 +155,8 @@ function exampleButton({ language, title, text }) {
 }
 
 function showExamples() {
-  const languages = currentLanguages();
-  const fitting = EXAMPLES.filter(({ language }) => languages.has(language));
-  $("examples").replaceChildren(...(fitting.length ? fitting : EXAMPLES).map(exampleButton));
+  const examples = new Map(currentModels().flatMap(examplesFor).map((one) => [one.text, one]));
+  $("examples").replaceChildren(...[...examples.values()].map(exampleButton));
 }
 
 async function start() {

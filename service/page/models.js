@@ -25,8 +25,8 @@ const modelNamed = (name) =>
 
 const current = () => modelNamed(chosenModel() ?? standard);
 
-export const currentLanguages = () =>
-  new Set((current() ? [current()] : served).map(({ language }) => language.split("-")[0]));
+// Those that a request may be answered by: the chosen one, with auto all.
+export const currentModels = () => (current() ? [current()] : served);
 
 const union = (models) => [...new Set(models.flatMap(({ labels }) => labels))].sort();
 

@@ -23,14 +23,22 @@ def greeting(registry: Registry, listener: socket.socket, settings: Settings) ->
         lines += [f"The page:  {url}/", f"The API:   {url}/docs"]
     else:
         lines.append(f"Listening: {settings.uds}")
-    return "\n".join([*lines, f"Try:       {_command(url, settings)}"])
+    return "\n".join([*lines, f"Try:       {_command(url, _sentence(registry), settings)}"])
 
 
-def _command(url: str, settings: Settings) -> str:
+def _sentence(registry: Registry) -> str:
+    """A sentence for the model that answers: one of its own, if it keeps any."""
+    snapshot = registry.snapshot
+    default = snapshot.meaning(snapshot.default)
+    examples = default.served.info.examples if default is not None else ()
+    return examples[0] if examples else SENTENCE
+
+
+def _command(url: str, sentence: str, settings: Settings) -> str:
     words = ["curl", "-s"]
     if settings.uds is not None:
         words += ["--unix-socket", str(settings.uds)]
-    body = json.dumps({"text": SENTENCE})
+    body = json.dumps({"text": sentence}, ensure_ascii=False)
     words += [f"{url}{PATH}", "-H", "content-type: application/json", "-d", body]
     command = shlex.join(words)
     if settings.api_keys is not None or settings.api_keys_file is not None:

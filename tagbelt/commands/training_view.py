@@ -1,5 +1,6 @@
 """How `tagbelt train` shows a run: lines for what was read and each epoch, and two bars."""
 
+import shlex
 from types import TracebackType
 from typing import Self
 
@@ -106,5 +107,9 @@ class TrainingView:
         for split, scores in event.scores.items():
             self._console.print(f"\n[bold]{split}[/bold]")
             self._console.print(render(scores), highlight=False, markup=False, soft_wrap=True)
-        for text in (event.closing, f"checkpoint: {event.checkpoint}"):
+        lines = [event.closing, f"checkpoint: {event.checkpoint}"]
+        if event.example:
+            command = f"tagbelt tag --model {shlex.quote(str(event.checkpoint))}"
+            lines.append(f"Try: echo {shlex.quote(event.example)} | {command}")
+        for text in lines:
             self._console.print(f"\n{text}", highlight=False, markup=False, soft_wrap=True)

@@ -155,6 +155,21 @@ def test_a_model_is_chosen_with_its_card_and_examples(open_page, two_languages):
     assert shown_json(page, "request") == {"text": "上海", "model": "zh"}
 
 
+def test_a_model_offers_sentences_of_its_own(open_page):
+    long = "Toyota of Nagoya delivered nothing at all yesterday"
+    page = open_page([FakeTagger("mine", language="", examples=("Ana left", long))])
+    buttons = page.query_selector_all("#examples button")
+    assert [b.inner_text() for b in buttons] == ["Ana left", "Toyota of Nagoya delivered noth…"]
+    buttons[1].click()
+    page.wait_for_selector("#marked mark")
+    assert page.input_value("#text") == long
+
+
+def test_a_model_of_another_language_without_sentences_offers_none(open_page):
+    page = open_page([FakeTagger("mine", language="fr")])
+    assert page.query_selector_all("#examples button") == []
+
+
 def test_text_without_entities_says_so(open_page):
     page = open_page()
     tag(page, "nothing here")

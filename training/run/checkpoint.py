@@ -33,6 +33,7 @@ from tagbelt.training.config import DistillationConfig, RunConfig
 from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.events import Message
 from tagbelt.training.loop.loop import Progress, Trainer
+from tagbelt.training.run.examples import choose_examples
 from tagbelt.training.run.prepare import Run, tell_open_types, tell_overlap, tell_repairs
 from tagbelt.training.rundir import differences, parse_saved
 from tagbelt.training.scores.calibration import Calibration, calibrate
@@ -56,7 +57,16 @@ def _header(run: Run) -> Header:
         tags=run.data.tags,
         model=config.model.model_dump(mode="json"),
         metrics={"dev_f1": run.trainer.progress.best_f1},
+        examples=_examples(run),
     )
+
+
+def _examples(run: Run) -> tuple[str, ...]:
+    data = run.trainer.config.data
+    if not data.examples:
+        return ()
+    found = choose_examples(run.data.dev, data.unit)
+    return found or choose_examples(run.data.train, data.unit)
 
 
 def save_best(run: Run) -> None:

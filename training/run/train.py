@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from tagbelt.data.checkpoint.artifact import CONFIG, name_fault, restore, write_json
+from tagbelt.data.checkpoint.artifact import CONFIG, Header, name_fault, restore, write_json
 from tagbelt.errors import ConfigError
 from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig, completed
@@ -116,7 +116,8 @@ def _train(
         offer,
         keeps_old_types(config),
     )
-    progress(Ended(run.checkpoint, scores, words))
+    examples = Header.read(run.checkpoint).examples
+    progress(Ended(run.checkpoint, scores, words, examples[0] if examples else ""))
     return scores
 
 

@@ -20,6 +20,7 @@ CARD = {
     "description": "A tagger for tests.",
     "licence": "",
     "metrics": {"f1": 0.5},
+    "examples": [],
     "state": "loaded",
     "default": True,
     "current": True,
