@@ -21,6 +21,7 @@ from tagbelt.service.api.v1 import SCORE_DIGITS
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
 from tagbelt.service.private_logging import log_failure
+from tagbelt.service.shortage import DETAIL, is_shortage
 
 
 def _text_or_texts(value: Any) -> Any:
@@ -115,6 +116,8 @@ class AdapterRoute(APIRoute):
                 return self.refusal(request, error)
             except Exception as error:
                 log_failure("an adapter failed", error)
+                if is_shortage(error):
+                    return self.refusal(request, ProblemError(problems.NOT_READY, DETAIL))
                 detail = "the request could not be answered; the fault is the server's"
                 return self.refusal(request, ProblemError(problems.INTERNAL, detail))
 

@@ -11,6 +11,7 @@ from starlette.routing import Match
 
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import FieldError, Kind, ProblemError
+from tagbelt.service.shortage import DETAIL, is_shortage
 
 
 async def problem_error(request: Request, error: ProblemError) -> Response:
@@ -25,7 +26,9 @@ async def problem_error(request: Request, error: ProblemError) -> Response:
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
-    if error.status_code == problems.MALFORMED.status:
+    if is_shortage(error.__cause__):  # the framework takes any failure to read a body for a 400
+        kind, detail = problems.NOT_READY, DETAIL
+    elif error.status_code == problems.MALFORMED.status:
         kind, detail = problems.MALFORMED, "the body must be JSON in UTF-8, not nested too deeply"
     elif error.status_code == problems.NOT_FOUND.status:
         kind, detail = problems.NOT_FOUND, "nothing is served at this path; /docs lists what is"

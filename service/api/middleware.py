@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tagbelt.service.api import problems
 from tagbelt.service.api.problems import ProblemError
 from tagbelt.service.private_logging import log_failure
+from tagbelt.service.shortage import DETAIL, is_shortage
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -34,6 +35,7 @@ SECURITY_HEADERS = {
 }
 # A year: browsers that came by TLS once do not come without it again.
 TRANSPORT_SECURITY = {"strict-transport-security": "max-age=31536000"}
+_OUR_FAULT = "the request could not be answered; the fault is the server's"
 _NOT_CACHED = (b"cache-control", b"no-store")
 
 
@@ -60,7 +62,7 @@ class SecurityHeaders:
 
 
 class FaultNet:
-    """Answers an exception that nothing handled with a 500 problem.
+    """Answers an exception that nothing handled with a 500 problem; with 503 if memory ran out.
 
     It stands in front of the framework's own net, which would log the exception's message.
     """
@@ -79,12 +81,15 @@ class FaultNet:
 
         try:
             await self._app(scope, receive, watched_send)
-        except Exception as error:
-            if scope["type"] != "http" or started:
+        except BaseException as error:
+            is_short = is_shortage(error)
+            if not (is_short or isinstance(error, Exception)) or scope["type"] != "http" or started:
                 raise
             log_failure("a request failed", error)
-            detail = "the request could not be answered; the fault is the server's"
-            reply = problems.response(problems.INTERNAL, detail, scope["path"])
+            kind, detail = problems.INTERNAL, _OUR_FAULT
+            if is_short:
+                kind, detail = problems.NOT_READY, DETAIL
+            reply = problems.response(kind, detail, scope["path"])
             await reply(scope, receive, send)
 
 

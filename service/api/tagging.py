@@ -34,6 +34,7 @@ from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.routing import foreign_script
 from tagbelt.service.models.served import AUTO, Served
 from tagbelt.service.settings import Settings
+from tagbelt.service.shortage import DETAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,8 @@ class Tagging:
                     found = [outcomes[place] for place in places]
                     self.comparisons.begin(stable, job, found, self._settings.timeout_seconds)
         if jobs and all(_has_failed(outcomes[p]) for places, _ in jobs for p in places):
+            if any(outcomes[p] is _SHORT for places, _ in jobs for p in places):
+                raise ProblemError(problems.NOT_READY, DETAIL)
             detail = "the model failed on every item of this request"
             raise ProblemError(problems.INTERNAL, detail)
         warnings = _script_warnings(query.items, served)
@@ -372,6 +375,7 @@ def _reply_too_large(query: Query, most: int) -> ProblemError:
 
 
 _FAILED = ItemFault(problems.INTERNAL, "the model failed on this item")
+_SHORT = ItemFault(problems.NOT_READY, DETAIL)
 
 
 def _work(request: Request, query: Query, served: Sequence[Served]) -> Work:
@@ -398,11 +402,13 @@ def _shares(
 
 
 def _fault(outcome: Outcome) -> Annotation | ItemFault:
-    return _FAILED if isinstance(outcome, Failure) else outcome
+    if isinstance(outcome, Failure):
+        return _SHORT if outcome.is_shortage else _FAILED
+    return outcome
 
 
 def _has_failed(outcome: Annotation | ItemFault | None) -> bool:
-    return outcome is _FAILED
+    return outcome is _FAILED or outcome is _SHORT
 
 
 ARRIVED = "arrived"

@@ -19,6 +19,7 @@ from tagbelt.service.engine.queue import (
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.models.served import Served
 from tagbelt.service.private_logging import log_failure
+from tagbelt.service.shortage import is_shortage
 
 
 @dataclass(slots=True)
@@ -29,8 +30,8 @@ class Part:
     first: int
     waited: float | None
     """Seconds until the job's first batch, if this is it."""
-    readings: list[TokenizedItem | None] = field(default_factory=list)
-    """None where an item could not even be read."""
+    readings: list[TokenizedItem | Failure] = field(default_factory=list)
+    """A failure where an item could not even be read."""
     seconds: float = 0.0
     """How long reading it took."""
     weight: float = 0.0
@@ -111,9 +112,10 @@ def read(part: Part, budget: int) -> int:
             cost += max(1, reading.tokens * job.price_of_token)
         except Exception as error:
             log_failure("an item could not be read", error)
-            reading = None
+            part.readings.append(Failure(is_shortage(error)))
+            continue
         part.readings.append(reading)
-        if reading is not None and _is_too_much(part, reading.tokens):
+        if _is_too_much(part, reading.tokens):
             break
     job.taken += len(part.readings)
     share = len(part.readings) / max(1, len(job.items))
@@ -159,14 +161,18 @@ def _tag_with(
         meanwhile()
 
     phases = Phases(tokenize=sum(part.seconds for part in parts))
-    readings = [reading for part in parts for reading in part.readings if reading is not None]
+    readings = [reading for part in parts for reading in _read_ones(part)]
     outcomes = iter(_annotate(served, readings, phases, go_on))
     for part in parts:
         for place, reading in enumerate(part.readings, part.first):
-            part.job.outcomes[place] = Failure() if reading is None else next(outcomes)
+            part.job.outcomes[place] = reading if isinstance(reading, Failure) else next(outcomes)
         part.job.remaining -= len(part.readings)
         _tell(part, phases)
     _record(served, parts, phases, recorder)
+
+
+def _read_ones(part: Part) -> list[TokenizedItem]:
+    return [reading for reading in part.readings if not isinstance(reading, Failure)]
 
 
 class _AbandonedError(Exception):
@@ -196,7 +202,7 @@ def _annotate(
     except Exception as error:
         if len(readings) == 1:
             log_failure("an item failed", error)
-            return [Failure()]
+            return [Failure(is_shortage(error))]
         log_failure("a batch failed and is tried again item by item", error)
     return [outcome for one in readings for outcome in _annotate(served, [one], phases, go_on)]
 
@@ -217,7 +223,7 @@ def _tell(part: Part, phases: Phases) -> None:
     """Add to what the request is told of its own work."""
     work = part.job.work
     work.queue = max(work.queue, part.waited or 0.0)
-    work.tokens += sum(reading.tokens for reading in part.readings if reading is not None)
+    work.tokens += sum(reading.tokens for reading in _read_ones(part))
     work.tokenize += phases.tokenize
     work.infer += phases.infer
     work.decode += phases.decode
@@ -231,7 +237,7 @@ def _record(served: Served, parts: Iterable[Part], phases: Phases, recorder: Rec
         recorder.batch(
             served,
             items=len(outcomes),
-            tokens=sum(r.tokens for part in parts for r in part.readings if r is not None),
+            tokens=sum(reading.tokens for part in parts for reading in _read_ones(part)),
             phases=phases,
             waited=[part.waited for part in parts if part.waited is not None],
         )

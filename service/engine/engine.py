@@ -19,6 +19,7 @@ from tagbelt.service.engine.queue import (
 )
 from tagbelt.service.engine.recorder import Recorder
 from tagbelt.service.private_logging import log_failure, logger
+from tagbelt.service.shortage import is_shortage
 
 INTERVAL_SECONDS = 0.05
 """Time between two looks; a request that is answered sooner is never looked at."""
@@ -165,7 +166,8 @@ class Engine:
         """The outcomes of a job's items, in order.
 
         `gone` returns when the client has left. Raises QueueFullError or ClosedError at once,
-        later ExpiredError, GoneError, or RuntimeError when the thread died at this job.
+        later ExpiredError, GoneError, and when the thread died at this job MemoryError, if that was
+        why, or RuntimeError.
         """
         if self._is_near(job):
             self._tag_soon(job)
@@ -236,10 +238,10 @@ class Engine:
         try:
             has_success = tag(parts, self._recorder)
         except BaseException as error:  # as on the thread: whoever waits is told
-            log_failure("tagging on the event loop failed", error)
             for part in parts:
-                part.job.error = RuntimeError("tagging failed")
+                part.job.error = _told(error, "tagging failed")
                 part.job.settle()
+            log_failure("tagging on the event loop failed", error)
             return
         cpu = time.thread_time() - cpu
         self._learn(parts, time.monotonic() - began, cpu, has_success)
@@ -277,7 +279,14 @@ class Engine:
                     return False
                 self._left_behind += 1
             logger.error("the inference thread is dead or hangs; it is replaced")
-            self._thread = self._start()
+            try:
+                self._thread = self._start()
+            except (
+                MemoryError,
+                RuntimeError,
+            ) as error:  # the next look tries again
+                log_failure("no inference thread could be started", error)
+                return False
             return True
 
     def close(self, timeout: float | None = None) -> None:
@@ -321,10 +330,10 @@ class Engine:
                 self._finish(generation, parts, *took, has_success)
                 parts = []
         except BaseException as error:
-            log_failure("the inference thread died", error)
             for part in parts:
-                part.job.error = RuntimeError("the inference thread died")
+                part.job.error = _told(error, "the inference thread died")
             deliver(part.job for part in parts)
+            log_failure("the inference thread died", error)
 
     def _meanwhile(self) -> None:
         """Tag small jobs that wait within a batch that takes long; on the inference thread only."""
@@ -377,3 +386,8 @@ class Engine:
             self._pace.add(weight, seconds)
         if weight <= self._loop_weight:
             self._loop_pace.add(weight, cpu)
+
+
+def _told(error: BaseException, otherwise: str) -> Exception:
+    """What whoever waits is told of an error."""
+    return MemoryError() if is_shortage(error) else RuntimeError(otherwise)

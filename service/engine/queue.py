@@ -25,6 +25,9 @@ class GoneError(Exception):
 class Failure:
     """The model failed on an item, alone. What it raised is in the log."""
 
+    is_shortage: bool = False
+    """Whether memory ran out."""
+
 
 Outcome = Annotation | Failure
 

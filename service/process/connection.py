@@ -12,6 +12,7 @@ import json
 import math
 import re
 import select
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -28,6 +29,7 @@ from tagbelt.service.api import problems
 from tagbelt.service.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, Kind, problem
 from tagbelt.service.api.tagging import ARRIVED, TIMEOUT_HEADER
 from tagbelt.service.engine.engine import Engine
+from tagbelt.service.shortage import DETAIL, is_shortage
 
 HEAD_BYTES = 65_536
 """Most bytes of request line and headers, besides what comes with the first packet of them.
@@ -321,6 +323,11 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answer what is not HTTP, and end the connection."""
+        # The parser passes off as the client's fault what fails while its data is looked at.
+        error = sys.exception()
+        if error is not None and is_shortage(error.__context__):
+            self._refuse(problems.NOT_READY, DETAIL)
+            return
         self._refuse(problems.BAD_REQUEST, "this is not a request as HTTP/1.1 knows it")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

@@ -30,6 +30,7 @@ from tagbelt.service.process.hooks import check_hooks
 from tagbelt.service.process.signals import Signals, logger
 from tagbelt.service.process.sockets import BACKLOG, listen
 from tagbelt.service.process.tls import renew, tls_context
+from tagbelt.service.process.watchdog import Watchdog, begun_pool
 from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.logs import log_config
 
@@ -135,9 +136,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, and tell."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(begun_pool())
+        Watchdog(loop).start()
         await super().startup(sockets=sockets)
         if self.started:
-            self._loop = asyncio.get_running_loop()
+            self._loop = loop
             _calm_collector()
             sys.setswitchinterval(_SWITCH_SECONDS)
             self._started(self, greeting(self._app.state.registry, self._listener, self._settings))
