@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from benchmarks.reliability import faults
 from benchmarks.serving.servers import serving
 from tests.service.models.folders import real
 
@@ -44,3 +45,18 @@ def test_a_request_within_all_limits_fits_beside_others(tmp_path, body, status):
             # On a slow machine its time may be over first: it is of no concern here.
             assert large.result() in {status, 504}
         assert answered(server, SMALL) == 200
+
+
+@pytest.mark.parametrize("room", [2, 8, 32], ids="{}MB".format)
+def test_a_process_short_of_memory_is_well_again_afterwards(tmp_path, monkeypatch, room):
+    """8 MB are the stack of one thread, and nothing for it to begin with."""
+    monkeypatch.setattr(faults, "ROOM", room << 20)
+    real(tmp_path / "models" / "tiny" / "1", description="first")
+    with serving(tmp_path / "models", "--threads", "1") as server:
+        fault = faults.short_of_memory(server)
+        fault.begin()
+        time.sleep(2)  # of large requests without end
+        fault.end()
+        assert server.ask("GET", "/livez")[0] == 200
+        assert answered(server, SMALL) == 200
+        assert server.ask("GET", "/readyz")[0] == 200

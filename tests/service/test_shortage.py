@@ -2,14 +2,13 @@
 
 import json
 
-import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
 from tagbelt.service.api.schemas import TagRequest
 from tagbelt.service.process.connection import Connection
 from tests.service.fake import FakeTagger
-from tests.service.live import serving
+from tests.service.process.test_drain import connected, replies, serving, tag
 
 Panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
 SHORTAGES = pytest.mark.parametrize("error", [MemoryError, Panic])
@@ -89,8 +88,14 @@ def test_a_connection_without_memory_does_not_blame_the_client(monkeypatch, erro
     def fail(*_):
         raise error
 
-    with serving() as url, httpx.Client(base_url=url) as http:
+    with serving() as server:
         with monkeypatch.context() as patch:
             patch.setattr(Connection, callback, fail)
-            assert_short(http.post("/v1/tag", json={"text": "Toyota"}))
-        assert http.post("/v1/tag", json={"text": "Toyota"}).status_code == 200
+            with connected(server) as connection:
+                connection.sendall(tag("Toyota"))
+                ((head, problem),) = replies(connection)
+        assert head.startswith(b"http/1.1 503 ")
+        assert problem["type"] == "/docs#not-ready"
+        with connected(server) as connection:
+            connection.sendall(tag("Toyota"))
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
