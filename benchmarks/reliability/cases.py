@@ -6,7 +6,11 @@ writes what happened as JSON to standard output. Each case has a number; `PART 1
 one again.
 """
 
+import csv
 import faulthandler
+import functools
+import gzip
+import io
 import json
 import random
 import shutil
@@ -15,6 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +27,8 @@ from benchmarks.common.machine import ROOT, resident_mb
 from benchmarks.common.record import Row
 from benchmarks.reliability.mutation import mutated
 from benchmarks.reliability.sizes import chance
+from tagbelt.bulk.job import BulkJob, ShardTagger
+from tagbelt.bulk.shards import find_sources, shards_of
 from tagbelt.data.checking.check import check_files
 from tagbelt.data.checkpoint.artifact import write_sums
 from tagbelt.data.conll.reading import read_conll
@@ -29,7 +36,7 @@ from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, guess_source, save
 from tagbelt.data.formats.record import Format
 from tagbelt.data.text.tokenize import tokenize
-from tagbelt.errors import TagbeltError
+from tagbelt.errors import InputError, TagbeltError
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import load_config
 
@@ -107,6 +114,49 @@ def _sources(folder: Path) -> list[tuple[Path, Format]]:
     return [(folder / str(name), name) for name in Format]
 
 
+def bulk(chance: random.Random, folder: Path) -> None:
+    """Files of a bulk run, cut anywhere: every shard is written, or says why not."""
+    name = chance.choice(sorted(_BULK))
+    content = mutated(chance, [_BULK[name]])
+    path, out = folder / name, folder / "out"
+    path.write_bytes(content)
+    if chance.random() < 0.2:
+        path = path.with_name(f"{name}.gz")
+        path.write_bytes(gzip.compress(content) if chance.random() < 0.5 else content)
+    failures = []
+    for source in find_sources([str(path)], str(out), None):
+        shards = list(shards_of(source, chance.choice((1, 50, 1 << 20)), str(out)))
+        for before, after in pairwise(shards):
+            if before.end != after.start:
+                raise AssertionError(f"{before} and {after} do not meet")
+        for outcome in map(_shard_tagger(), shards):
+            if not outcome.failure and not Path(outcome.out).exists():
+                raise AssertionError(f"{outcome} was not written")
+            failures.append(outcome.failure)
+    if any(failures):
+        raise InputError(next(filter(None, failures)))
+
+
+def _csv(rows: list[list[str]]) -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream).writerows(rows)
+    return stream.getvalue().encode("utf-8")
+
+
+_TEXTS = (TEXT, "", 'said "Bo,\nAnn"', "李明在北京")
+_BULK = {
+    "a.txt": "\n".join(_TEXTS).encode("utf-8"),
+    "a.jsonl": "\n".join(json.dumps({"text": text}) for text in _TEXTS).encode("utf-8"),
+    "a.csv": _csv([["id", "text"], *([str(n), text] for n, text in enumerate(_TEXTS))]),
+    "a.conll": b"Angela B-PER\nMerkel I-PER\n\nin O\nNagoya B-LOC\n\nfin O\n",
+}
+
+
+@functools.cache
+def _shard_tagger() -> ShardTagger:
+    return ShardTagger(BulkJob(str(GOLDEN)))
+
+
 def config(chance: random.Random, folder: Path) -> None:
     """Configs of training."""
     seeds = [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.toml"))]
@@ -128,7 +178,7 @@ def checkpoint(chance: random.Random, folder: Path) -> None:
 
 
 PARTS: dict[str, Case] = {
-    case.__name__: case for case in (tokenizer, conll, converters, config, checkpoint)
+    case.__name__: case for case in (tokenizer, conll, converters, bulk, config, checkpoint)
 }
 
 

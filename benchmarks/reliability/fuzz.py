@@ -1,4 +1,4 @@
-"""Fuzzing: endpoints, tokenizer, readers, converters, configs, checkpoints, kernels.
+"""Fuzzing: endpoints, tokenizer, readers, converters, bulk runs, configs, checkpoints, kernels.
 
     python -m benchmarks.reliability.fuzz [--size quick|normal|long] [--seed N]
 
@@ -27,9 +27,10 @@ PARTS = ("bodies", "raw", *cases.PARTS, "kernels")
 COUNTS: Mapping[str, tuple[int, int, int]] = {
     "bodies": (1000, 8000, 60_000),
     "raw": (300, 2000, 20_000),
-    "tokenizer": (1000, 8000, 40_000),
+    "tokenizer": (1000, 8000, 30_000),
     "conll": (500, 5000, 30_000),
     "converters": (500, 4000, 20_000),
+    "bulk": (300, 3000, 10_000),
     "config": (300, 3000, 10_000),
     "checkpoint": (400, 3000, 15_000),
     "kernels": (100, 1000, 5000),
