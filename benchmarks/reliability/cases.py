@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -116,8 +117,9 @@ def _sources(folder: Path) -> list[tuple[Path, Format]]:
 
 def bulk(chance: random.Random, folder: Path) -> None:
     """Files of a bulk run, cut anywhere: every shard is written, or says why not."""
-    name = chance.choice(sorted(_BULK))
-    content = mutated(chance, [_BULK[name]])
+    files = _bulk_files()
+    name = chance.choice(sorted(files))
+    content = mutated(chance, [files[name]])
     path, out = folder / name, folder / "out"
     path.write_bytes(content)
     if chance.random() < 0.2:
@@ -144,12 +146,25 @@ def _csv(rows: list[list[str]]) -> bytes:
 
 
 _TEXTS = (TEXT, "", 'said "Bo,\nAnn"', "李明在北京")
-_BULK = {
-    "a.txt": "\n".join(_TEXTS).encode("utf-8"),
-    "a.jsonl": "\n".join(json.dumps({"text": text}) for text in _TEXTS).encode("utf-8"),
-    "a.csv": _csv([["id", "text"], *([str(n), text] for n, text in enumerate(_TEXTS))]),
-    "a.conll": b"Angela B-PER\nMerkel I-PER\n\nin O\nNagoya B-LOC\n\nfin O\n",
-}
+
+
+@functools.cache
+def _bulk_files() -> dict[str, bytes]:
+    """A small file of each format, by its name; of Parquet where pyarrow is installed."""
+    files = {
+        "a.txt": "\n".join(_TEXTS).encode("utf-8"),
+        "a.jsonl": "\n".join(json.dumps({"text": text}) for text in _TEXTS).encode("utf-8"),
+        "a.csv": _csv([["id", "text"], *([str(n), text] for n, text in enumerate(_TEXTS))]),
+        "a.conll": b"Angela B-PER\nMerkel I-PER\n\nin O\nNagoya B-LOC\n\nfin O\n",
+    }
+    with suppress(ImportError):
+        from pyarrow import table
+        from pyarrow.parquet import write_table
+
+        stream = io.BytesIO()
+        write_table(table({"text": list(_TEXTS)}), stream, row_group_size=2)
+        files["a.parquet"] = stream.getvalue()
+    return files
 
 
 @functools.cache

@@ -100,7 +100,10 @@ def format_of(path: str) -> Format:
 
 
 def shards_of(source: Source, size: int, out: str) -> Iterator[Shard]:
-    """Cut a file into shards of some `size` bytes; of a packed one there is but one."""
+    """Cut a file into shards of some `size` bytes; of a packed one there is but one.
+
+    Raises InputError for a Parquet file that cannot be read.
+    """
     suffix = WRITTEN[source.format]
     for number, (start, end) in enumerate(_cuts(source, size)):
         name = joined(out, f"{source.name}.{number:05d}.{suffix}")
@@ -110,10 +113,16 @@ def shards_of(source: Source, size: int, out: str) -> Iterator[Shard]:
 def _cuts(source: Source, size: int) -> Iterator[tuple[int, int | None]]:
     storage = storage_of(source.path)
     if source.format == "parquet":
+        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
 
         with storage.open(source.path) as stream:
-            yield from ((group, group + 1) for group in range(ParquetFile(stream).num_row_groups))
+            try:
+                groups = ParquetFile(stream).num_row_groups
+            except (ArrowException, OSError) as error:
+                bare = source.path.partition("?")[0]
+                raise InputError(f"{bare}: no Parquet file, or damaged: {error}") from error
+        yield from ((group, group + 1) for group in range(groups))
         return
     if source.path.partition("?")[0].endswith(".gz"):
         yield 0, None

@@ -19,6 +19,7 @@ from tagbelt.bulk import run as bulk
 from tagbelt.bulk.job import BulkJob, ShardTagger
 from tagbelt.bulk.shards import find_sources, shards_of
 from tagbelt.bulk.storage import LocalStorage, joined
+from tagbelt.errors import InputError
 from tagbelt.inference import Tagger
 
 TEXTS = ["Ann Lee met Bo in Port Anwick.", "nobody", "", 'said "Bo, \nAnn"', "李明 in Anwick"]
@@ -326,3 +327,11 @@ def test_without_ray_it_is_said_how_to_get_it(cli, checkpoint, tmp_path, monkeyp
     command = ["tag", tmp_path / "x.txt", "-m", checkpoint, "--out", tmp_path / "o"]
     done = cli(*command, "--engine", "ray")
     assert (done.code, "tagbelt[ray]" in done.err) == (1, True), done.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1" + b"\0" * 40 + b"PAR1"])
+def test_a_file_that_is_no_parquet_is_refused_by_name(content, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.parquet: no Parquet file, or damaged: "):
+        cuts(tmp_path / "a.parquet", 100)
