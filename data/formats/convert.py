@@ -11,15 +11,18 @@ from tagbelt.data.conll.schemes import Scheme
 from tagbelt.data.conll.writing import conll_text, retag
 from tagbelt.data.formats.align import Alignment, Tokenizing, as_documents, to_records, to_sentences
 from tagbelt.data.formats.brat import read_brat, write_brat
+from tagbelt.data.formats.docbin import read_docbin
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
-from tagbelt.data.formats.record import Format, Losses, Record
+from tagbelt.data.formats.record import READ_ONLY, Format, Losses, Record
 from tagbelt.data.types import OffsetUnit, Sentence, Separator
 from tagbelt.errors import ConllError, DataError
 
 _UNITS: dict[Format, OffsetUnit] = {Format.doccano: "utf16", Format.doccano_entities: "utf16"}
 """The unit of a format's offsets unless stated; the others count code points."""
 
+
+_LINES = (Format.doccano, Format.doccano_entities, Format.prodigy)
 
 # Rows may have any suffix, such as .testa; these are of something else.
 _FOREIGN = frozenset((".csv", ".xml", ".html", ".spacy", ".parquet", ".xlsx", ".yaml", ".pkl"))
@@ -67,6 +70,8 @@ def guess_source(path: Path) -> Format:
         return Format.brat
     if path.suffix == ".txt" and path.with_suffix(".ann").exists():
         return Format.brat
+    if path.suffix == ".spacy":
+        return Format.spacy
     if path.suffix not in (".json", ".jsonl"):
         return _rows_or_refuse(path, "--from")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -109,7 +114,7 @@ def guess_target(path: Path) -> Format:
 
 def _rows_or_refuse(path: Path, option: str) -> Format:
     if path.suffix in _FOREIGN:
-        known = ", ".join(Format)
+        known = ", ".join(f for f in Format if option == "--from" or f not in READ_ONLY)
         raise DataError(f"{path}: {path.suffix} is none of our formats; {option} is one of {known}")
     return Format.conll
 
@@ -129,7 +134,9 @@ def convert(
 
     Raises ConllError and DataError for a source that cannot be read.
     """
-    if reading.partial and source_format in (Format.conll, Format.labelstudio, Format.brat):
+    if target_format in READ_ONLY:
+        raise DataError(f"--to {target_format}: this format is read and not written")
+    if reading.partial and source_format not in _LINES:
         raise DataError(f"{source}: --partial is for JSON lines, not for {source_format}")
     result = Conversion(Losses(max_examples))
     if source_format is Format.conll:
@@ -183,6 +190,8 @@ def _read_texts(
     unit = reading.unit or _UNITS.get(source_format, "codepoint")
     if source_format is Format.brat:
         return read_brat(source, unit, losses)
+    if source_format is Format.spacy:
+        return read_docbin(source, losses)
     try:
         text = source.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

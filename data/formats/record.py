@@ -13,7 +13,7 @@ from tagbelt.errors import DataError
 
 
 class Format(StrEnum):
-    """The formats that are read and written. doccano-entities is Doccano's form with relations."""
+    """The formats that are read. doccano-entities is Doccano's form with relations."""
 
     conll = "conll"
     doccano = "doccano"
@@ -21,6 +21,11 @@ class Format(StrEnum):
     labelstudio = "labelstudio"
     prodigy = "prodigy"
     brat = "brat"
+    spacy = "spacy"
+
+
+READ_ONLY = frozenset((Format.spacy,))
+"""Formats that nothing is written in."""
 
 
 UNANNOTATED = frozenset(("not-annotated", "only-predicted", "skipped", "not-accepted"))

@@ -1,6 +1,7 @@
 """`tagbelt data check` and `stats`, called as the commands are."""
 
 import json
+import sys
 
 import pytest
 import typer.main
@@ -219,3 +220,11 @@ def test_convert_does_not_write_over_its_source(cli, files, tmp_path):
         done = cli("data", "convert", source, target, "--to-scheme", "BIOES")
         assert (done.code, "is the source itself" in done.err) == (1, True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_without_spacy_the_package_is_named(cli, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spacy.tokens", None)
+    (tmp_path / "a.spacy").write_bytes(b"")
+    done = cli("data", "convert", tmp_path / "a.spacy", tmp_path / "a.conll")
+    assert done.code == 1
+    assert "tagbelt[spacy]" in done.err
