@@ -12,6 +12,7 @@ from tagbelt.data.conll.writing import conll_text, retag
 from tagbelt.data.formats.align import Alignment, Tokenizing, as_documents, to_records, to_sentences
 from tagbelt.data.formats.brat import read_brat, write_brat
 from tagbelt.data.formats.docbin import read_docbin
+from tagbelt.data.formats.kaggle import read_kaggle
 from tagbelt.data.formats.labelstudio import read_labelstudio, write_labelstudio
 from tagbelt.data.formats.lines import read_lines, write_doccano, write_prodigy
 from tagbelt.data.formats.record import READ_ONLY, Format, Losses, Record
@@ -72,6 +73,8 @@ def guess_source(path: Path) -> Format:
         return Format.brat
     if path.suffix == ".spacy":
         return Format.spacy
+    if path.suffix == ".csv" and _is_kaggle(path):
+        return Format.kaggle
     if path.suffix not in (".json", ".jsonl"):
         return _rows_or_refuse(path, "--from")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -88,6 +91,11 @@ def guess_source(path: Path) -> Format:
     if keys & _ANNOTATED:
         return Format.doccano
     raise DataError(f"{path}: say with --from what this is: the first line shows no entities")
+
+
+def _is_kaggle(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        return lines.readline().lower().startswith(("sentence #", '"sentence #'))
 
 
 _ANNOTATED = {"label", "labels", "entities"}
@@ -139,11 +147,11 @@ def convert(
     if reading.partial and source_format not in _LINES:
         raise DataError(f"{source}: --partial is for JSON lines, not for {source_format}")
     result = Conversion(Losses(max_examples))
-    if source_format is Format.conll:
-        file = _read_rows(source, reading)
+    if source_format in (Format.conll, Format.kaggle):
+        file = _read_rows(source, source_format, reading, result.losses)
         result.texts = len(file.sentences)
         result.entities = sum(len(s.spans or ()) for s in file.sentences)
-        if target_format is Format.conll:
+        if source_format is target_format:
             separator = writing.separator
             result.text = retag(file, writing.scheme, keep=writing.keep, separator=separator)
             return result
@@ -158,7 +166,7 @@ def convert(
     if target_format in (Format.brat, Format.labelstudio):
         records = [_whole(record, result.losses) for record in records]
     if target_format is Format.brat:
-        together = source_format is Format.conll
+        together = source_format in (Format.conll, Format.kaggle)
         result.documents = as_documents(records, unit, result.losses, together=together)
     else:
         result.text = _render(records, target_format, reading, writing, result.losses)
@@ -173,8 +181,13 @@ def save(converted: Conversion, target: Path, writing: TargetOptions) -> None:
         target.write_bytes(converted.text.encode("utf-8"))
 
 
-def _read_rows(source: Path, reading: SourceOptions) -> AnnotatedFile:
-    raw = read_tolerantly(source, columns=reading.columns, separator=reading.separator)
+def _read_rows(
+    source: Path, source_format: Format, reading: SourceOptions, losses: Losses
+) -> AnnotatedFile:
+    if source_format is Format.kaggle:
+        raw = read_kaggle(source, losses)
+    else:
+        raw = read_tolerantly(source, columns=reading.columns, separator=reading.separator)
     file = annotate(raw, reading.scheme)
     for fault in sorted(file.faults, key=lambda fault: fault.line or 0):
         is_invalid = fault.kind == "invalid-transition"

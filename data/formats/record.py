@@ -22,9 +22,10 @@ class Format(StrEnum):
     prodigy = "prodigy"
     brat = "brat"
     spacy = "spacy"
+    kaggle = "kaggle"
 
 
-READ_ONLY = frozenset((Format.spacy,))
+READ_ONLY = frozenset((Format.spacy, Format.kaggle))
 """Formats that nothing is written in."""
 
 
@@ -32,8 +33,8 @@ UNANNOTATED = frozenset(("not-annotated", "only-predicted", "skipped", "not-acce
 """Texts that nobody annotated, or not to the end: they are left out, since no entity in them would
 be learned as none."""
 
-MENDED = frozenset(("trimmed", "joined", "moved"))
-"""Spans that are carried over, though not as they stand."""
+MENDED = frozenset(("trimmed", "joined", "moved", "latin-1"))
+"""What is carried over, though not as it stands."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

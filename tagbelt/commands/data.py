@@ -159,7 +159,7 @@ def convert(
 ) -> None:
     """Convert between CoNLL rows, Doccano, Label Studio, Prodigy or spaCy, and brat.
 
-    spaCy's .spacy files are read.
+    spaCy's .spacy files and Kaggle's CSV are read.
 
     Texts that nobody annotated are left out and told. Spans that fit no tokens, overlap or cannot
     be written are told with their places; unless --allow-loss is given nothing is written then,

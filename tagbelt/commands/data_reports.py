@@ -19,6 +19,7 @@ LOSSES = {
     "trimmed": "entities without the white space at their edges",
     "joined": "entities in pieces with white space between, as one",
     "moved": "entities that --align made begin and end with tokens",
+    "latin-1": "files that are not UTF-8, read as Latin-1",
     "misaligned": "entities that begin or end inside a token",
     "overlap": "entities that overlap a longer or earlier one",
     "bad-span": "entities that are no span of their text, or have no label",
