@@ -203,15 +203,26 @@ def parse_config(value: object, *, place: str) -> RunConfig:
 
 
 def layout_of_options(
-    columns: Sequence[str] | None, separator: str, scheme: str | None, *, repair: bool
+    columns: Sequence[str] | None,
+    separator: str,
+    scheme: str | None,
+    *,
+    repair: bool,
+    tag_style: str = "hyphen",
 ) -> FileLayout:
     """Validate the layout of a file as options of the command line give it; None is not given.
 
     Raises:
-        ConfigError: columns without token or tag, an unknown separator or scheme.
+        ConfigError: columns without token or tag, an unknown separator, scheme or style of tags.
     """
     on_invalid = "repair" if repair else "error"
-    given = {"columns": columns, "separator": separator, "scheme": scheme, "on_invalid": on_invalid}
+    given = {
+        "columns": columns,
+        "separator": separator,
+        "scheme": scheme,
+        "on_invalid": on_invalid,
+        "tag_style": tag_style,
+    }
     return _validated(FileLayout, given, "options")
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from tagbelt.data.conll.partial import joined
 from tagbelt.data.conll.reading import FIRST_AND_LAST, Corpus, read_conll
 from tagbelt.data.conll.schemes import OnInvalid, Scheme
+from tagbelt.data.conll.styles import TagStyle
 from tagbelt.data.text.words import character_pattern
 from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Span, Unit
 from tagbelt.errors import ConfigError
@@ -35,13 +36,15 @@ class FileLayout(Section):
 
     `columns` names them from the left; the tokens' is `token`, the tags' is `tag`. Without it the
     first column holds tokens and the last tags. `scheme` is recognised from the tags unless
-    stated. `labels` renames entity types, and those renamed to "" are left out.
+    stated. `tag_style` says how tags are written if not as B-PER. `labels` renames entity types,
+    and those renamed to "" are left out.
     """
 
     columns: tuple[str, ...] | None = None
     separator: SeparatorName = "whitespace"
     scheme: Scheme | None = None
     on_invalid: OnInvalid = "error"
+    tag_style: TagStyle = TagStyle.hyphen
     labels: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -63,6 +66,7 @@ class FileLayout(Section):
             separator=SEPARATORS[self.separator],
             scheme=self.scheme,
             on_invalid=self.on_invalid,
+            tag_style=self.tag_style,
         )
 
 

@@ -12,6 +12,7 @@ from tagbelt.data.conll.partial import open_counts
 from tagbelt.data.conll.reading import AnnotatedFile, Block, annotate, read_tolerantly
 from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.styles import TagStyle
 from tagbelt.data.types import Sentence, Separator
 from tagbelt.errors import ConllError
 
@@ -73,6 +74,7 @@ def check_files(
     columns: Columns | None = None,
     separator: Separator | str | None = "guess",
     scheme: Scheme | None = None,
+    tag_style: TagStyle = TagStyle.hyphen,
     limits: CheckLimits | None = None,
     max_examples: int = 5,
 ) -> Checked:
@@ -85,7 +87,7 @@ def check_files(
     limits = limits or CheckLimits()
     for path in paths:
         try:
-            raw = read_tolerantly(path, columns=columns, separator=separator)
+            raw = read_tolerantly(path, columns=columns, separator=separator, tag_style=tag_style)
         except ConllError as error:
             findings.add("unreadable", error.path, error.line, error.message)
             continue

@@ -35,6 +35,7 @@ from tagbelt.data.conll.schemes import (
     parse_tags,
     whole_spans,
 )
+from tagbelt.data.conll.styles import TagStyle, restyled, style_hint
 from tagbelt.data.types import Sentence, Separator, Span, Unit
 from tagbelt.errors import ConllError, SchemeError
 
@@ -149,6 +150,7 @@ def read_conll(
     scheme: Scheme | None = None,
     on_invalid: OnInvalid = "error",
     comment: str | None = None,
+    tag_style: TagStyle = TagStyle.hyphen,
 ) -> Corpus:
     r"""Read a CoNLL file: UTF-8, with or without a byte-order mark, gzipped if it ends in .gz.
 
@@ -170,6 +172,8 @@ def read_conll(
         comment: what a comment line begins with. A row that can be read as a token never is a
             comment. By default lines that begin with "# " and have another number of columns
             than the file are comments.
+        tag_style: "underscore" for `B_PER`, "lower" for `b-PER`, "bare" for `B`, whose type is then
+            ENTITY.
 
     Raises:
         ConllError: the file cannot be read without a guess or a loss; names the line.
@@ -180,6 +184,7 @@ def read_conll(
         raise ValueError(f"scheme={scheme!r}: say one of {', '.join(Scheme)}")
     path, lines = read_lines(source)
     raw = _read_rows(path, lines, find_layout(path, lines, columns, separator, comment))
+    _restyle(raw, TagStyle(tag_style))
     refuse_faults(path, raw.faults)
     file = annotate(raw, scheme, drop_invalid=on_invalid == "drop")
     for fault in file.faults:
@@ -196,7 +201,11 @@ def read_conll(
 
 
 def read_tolerantly(
-    source: Source, *, columns: Columns | None = None, separator: Separator | str | None = "guess"
+    source: Source,
+    *,
+    columns: Columns | None = None,
+    separator: Separator | str | None = "guess",
+    tag_style: TagStyle = TagStyle.hyphen,
 ) -> RawFile:
     """Read all rows of a file that has tags; rows of another width are left out and are faults.
 
@@ -212,7 +221,9 @@ def read_tolerantly(
         raise ConllError(
             path, None, "no column holds tags; say with --columns (`columns`) where they are"
         )
-    return _read_rows(path, lines, layout)
+    raw = _read_rows(path, lines, layout)
+    _restyle(raw, tag_style)
+    return raw
 
 
 def annotate(
@@ -306,6 +317,15 @@ def _read_rows(path: str, lines: list[str], layout: RowLayout) -> RawFile:
     return raw
 
 
+def _restyle(raw: RawFile, style: TagStyle) -> None:
+    """Bring tags to the form of the schemes. The lines of the file stay as they stand."""
+    if style is not TagStyle.hyphen:
+        names = {tag: restyled(tag, style) for tag in raw.tag_names}
+        raw.tag_names = {tag: tag for tag in names.values()}
+        for block in raw.blocks:
+            block.tags = [names[tag] for tag in block.tags]
+
+
 def _known_tags(raw: RawFile, scheme: Scheme | None, faults: list[Fault]) -> Iterator[list[str]]:
     """Yield the tags of each block, with O for those that the scheme, or any, does not have.
 
@@ -317,7 +337,7 @@ def _known_tags(raw: RawFile, scheme: Scheme | None, faults: list[Fault]) -> Ite
         tag: partial_fault(tag) if tag in partial else check_tag(tag, scheme)
         for tag in raw.tag_names
     }
-    unknown = {tag: message for tag, message in messages.items() if message}
+    unknown = {tag: message + style_hint(tag) for tag, message in messages.items() if message}
     for block in raw.blocks:
         if not unknown or unknown.keys().isdisjoint(block.tags):
             yield outside_of_partial(block.tags) if partial else block.tags

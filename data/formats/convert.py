@@ -8,6 +8,7 @@ from typing import Any
 from tagbelt.data.conll.reading import AnnotatedFile, annotate, guess_unit, read_tolerantly
 from tagbelt.data.conll.rows import Columns
 from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.styles import TagStyle
 from tagbelt.data.conll.writing import conll_text, retag
 from tagbelt.data.formats.align import Alignment, Tokenizing, as_documents, to_records, to_sentences
 from tagbelt.data.formats.brat import read_brat, write_brat
@@ -36,6 +37,7 @@ class SourceOptions:
     columns: Columns | None = None
     separator: Separator | str | None = "guess"
     scheme: Scheme | None = None
+    tag_style: TagStyle = TagStyle.hyphen
     repair: bool = False
     field: str = "text"
     unit: OffsetUnit | None = None
@@ -187,7 +189,12 @@ def _read_rows(
     if source_format is Format.kaggle:
         raw = read_kaggle(source, losses)
     else:
-        raw = read_tolerantly(source, columns=reading.columns, separator=reading.separator)
+        raw = read_tolerantly(
+            source,
+            columns=reading.columns,
+            separator=reading.separator,
+            tag_style=reading.tag_style,
+        )
     file = annotate(raw, reading.scheme)
     for fault in sorted(file.faults, key=lambda fault: fault.line or 0):
         is_invalid = fault.kind == "invalid-transition"

@@ -15,8 +15,10 @@ from tagbelt.commands.options import (
     Repair,
     Separator,
     TagScheme,
+    TagStyleOption,
     Threads,
 )
+from tagbelt.data.conll.styles import TagStyle
 
 
 class ComparedSplit(StrEnum):
@@ -45,6 +47,7 @@ def command(
     separator: Separator = "whitespace",
     scheme: TagScheme = None,
     repair: Repair = False,
+    tag_style: TagStyleOption = TagStyle.hyphen,
     precision: Chosen = Precision.auto,
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
@@ -62,7 +65,7 @@ def command(
             gold = shared_gold(a, b, split.value)
         else:
             names = columns.split(",") if columns else None
-            layout = layout_of_options(names, separator, scheme, repair=repair)
+            layout = layout_of_options(names, separator, scheme, repair=repair, tag_style=tag_style)
             gold = layout.read(file).sentences
         found = compare(
             a,

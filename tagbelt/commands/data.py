@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from tagbelt.commands.failures import told
-from tagbelt.commands.options import Columns, TagScheme
+from tagbelt.commands.options import Columns, TagScheme, TagStyleOption
+from tagbelt.data.conll.styles import TagStyle
 from tagbelt.data.formats.record import Format
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ def check(
     columns: Columns = None,
     separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
+    tag_style: TagStyleOption = TagStyle.hyphen,
     rare: Annotated[
         int, typer.Option(min=0, help="Labels with fewer entities in the first file are told.")
     ] = 50,
@@ -78,6 +80,7 @@ def check(
             columns=column_names(columns),
             separator=separator_of(separator),
             scheme=tag_scheme(scheme),
+            tag_style=tag_style,
             limits=CheckLimits(long=long, rare=rare),
             max_examples=examples,
         )
@@ -91,6 +94,7 @@ def stats(
     columns: Columns = None,
     separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
+    tag_style: TagStyleOption = TagStyle.hyphen,
     as_json: AsJson = False,
 ) -> None:
     """Count sentences, tokens and entities, and what later files have that earlier have not."""
@@ -99,7 +103,9 @@ def stats(
         from tagbelt.commands.data_reports import stats_report
         from tagbelt.data.checking.statistics import describe_files
 
-        described = describe_files([read_file(path, columns, separator, scheme) for path in files])
+        described = describe_files(
+            [read_file(path, columns, separator, scheme, tag_style) for path in files]
+        )
         _show([d.as_json() for d in described] if as_json else stats_report(described))
 
 
@@ -116,6 +122,7 @@ def convert(
     columns: Columns = None,
     separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
+    tag_style: TagStyleOption = TagStyle.hyphen,
     to_columns: Annotated[
         str | None, typer.Option(help="Which of --columns to write, in this order; else all.")
     ] = None,
@@ -189,6 +196,7 @@ def convert(
             columns=column_names(columns),
             separator=separator_of(separator),
             scheme=tag_scheme(scheme),
+            tag_style=tag_style,
             repair=repair,
             field=field,
             unit=offset_unit.value if offset_unit else None,

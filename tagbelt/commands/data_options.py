@@ -4,13 +4,21 @@ from pathlib import Path
 
 from tagbelt.data.conll.reading import AnnotatedFile, annotate, read_tolerantly, refuse_faults
 from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.conll.styles import TagStyle
 from tagbelt.data.types import SEPARATORS, Separator
 from tagbelt.errors import DataError
 
 
-def read_file(path: Path, columns: str | None, separator: str, scheme: str | None) -> AnnotatedFile:
+def read_file(
+    path: Path, columns: str | None, separator: str, scheme: str | None, tag_style: TagStyle
+) -> AnnotatedFile:
     """Read a file. Raises ConllError if its table or its scheme is not clear."""
-    raw = read_tolerantly(path, columns=column_names(columns), separator=separator_of(separator))
+    raw = read_tolerantly(
+        path,
+        columns=column_names(columns),
+        separator=separator_of(separator),
+        tag_style=tag_style,
+    )
     file = annotate(raw, tag_scheme(scheme))
     refuse_faults(raw.path, [f for f in file.faults if f.kind in ("wrong-columns", "scheme")])
     return file

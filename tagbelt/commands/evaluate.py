@@ -14,8 +14,10 @@ from tagbelt.commands.options import (
     Repair,
     Separator,
     TagScheme,
+    TagStyleOption,
     Threads,
 )
+from tagbelt.data.conll.styles import TagStyle
 from tagbelt.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def command(
     separator: Separator = "whitespace",
     scheme: TagScheme = None,
     repair: Repair = False,
+    tag_style: TagStyleOption = TagStyle.hyphen,
     annotates: Annotated[
         str | None,
         typer.Option(
@@ -58,6 +61,7 @@ def command(
             separator=separator,
             scheme=scheme,
             repair=repair,
+            tag_style=tag_style,
             annotates=annotates.split(",") if annotates else None,
             precision=precision.value,
             threads=threads,

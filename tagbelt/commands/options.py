@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tagbelt.data.conll.styles import TagStyle
+
 
 class Precision(StrEnum):
     """Which graph of a checkpoint runs."""
@@ -40,6 +42,14 @@ TagScheme = Annotated[
     typer.Option(
         help="Tag scheme: IO, IOB1, IOB2, BMES, BIOES or BILUO; recognised from the tags unless "
         "given."
+    ),
+]
+TagStyleOption = Annotated[
+    TagStyle,
+    typer.Option(
+        "--tag-style",
+        help="How a CoNLL file writes tags: hyphen (B-PER), underscore (B_PER), lower (b-PER) or "
+        "bare (B; the type is ENTITY).",
     ),
 ]
 Repair = Annotated[

@@ -228,3 +228,15 @@ def test_without_spacy_the_package_is_named(cli, tmp_path, monkeypatch):
     done = cli("data", "convert", tmp_path / "a.spacy", tmp_path / "a.conll")
     assert done.code == 1
     assert "tagbelt[spacy]" in done.err
+
+
+def test_convert_and_check_read_tags_in_the_style_that_is_stated(cli, tmp_path):
+    source, target = tmp_path / "a.conll", tmp_path / "b.conll"
+    source.write_text("Ada\tB_PER\nLovelace\tI_PER\nslept\tO\n", encoding="utf-8")
+    done = cli("data", "convert", source, target)
+    assert done.code == 1
+    assert f"{source}:1: 'B_PER' is not a tag" in done.err
+    assert "--tag-style underscore" in done.err
+    assert cli("data", "check", source, "--tag-style", "underscore").code == 0
+    assert cli("data", "convert", source, target, "--tag-style", "underscore").code == 0
+    assert target.read_text("utf-8") == "Ada\tB-PER\nLovelace\tI-PER\nslept\tO\n"

@@ -138,6 +138,7 @@ def evaluate(
     separator: str = "whitespace",
     scheme: str | None = None,
     repair: bool = False,
+    tag_style: str = "hyphen",
     annotates: Sequence[str] | None = None,
     precision: Precision = "auto",
     threads: int | None = None,
@@ -146,8 +147,8 @@ def evaluate(
 ) -> Scores:
     """Score a checkpoint, or that of a training run, on a CoNLL file or on annotated sentences.
 
-    `columns`, `separator`, `scheme` and `repair` say how a file is read; see `FileLayout`.
-    `labels` renames the labels of gold, those renamed to "" are left out. `tell` is given a
+    `columns`, `separator`, `scheme`, `repair` and `tag_style` say how a file is read, see
+    `FileLayout`. `labels` renames the labels of gold, those renamed to "" are left out. `tell` is given a
     sentence on labels that the model does not have, which can only be missed.
     With `annotates`, the types that the file speaks of (as renamed), entities of others are not
     counted, nor are those found that touch a token of which gold leaves the tag open; `tell` is
@@ -165,7 +166,7 @@ def evaluate(
     place = "gold"
     if isinstance(gold, str | os.PathLike):
         place = str(gold)
-        layout = layout_of_options(columns, separator, scheme, repair=repair)
+        layout = layout_of_options(columns, separator, scheme, repair=repair, tag_style=tag_style)
         gold = layout.read(Path(gold)).sentences
         if not gold:
             raise InputError(f"{place}: holds no sentence to evaluate on")
