@@ -44,7 +44,7 @@ class FileLayout(Section):
     separator: SeparatorName = "whitespace"
     scheme: Scheme | None = None
     on_invalid: OnInvalid = "error"
-    tag_style: TagStyle = TagStyle.hyphen
+    tag_style: TagStyle = TagStyle.HYPHEN
     labels: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -74,7 +74,7 @@ def check_files(
     columns: Columns | None = None,
     separator: Separator | str | None = "guess",
     scheme: Scheme | None = None,
-    tag_style: TagStyle = TagStyle.hyphen,
+    tag_style: TagStyle = TagStyle.HYPHEN,
     limits: CheckLimits | None = None,
     max_examples: int = 5,
 ) -> Checked:

@@ -150,7 +150,7 @@ def read_conll(
     scheme: Scheme | None = None,
     on_invalid: OnInvalid = "error",
     comment: str | None = None,
-    tag_style: TagStyle = TagStyle.hyphen,
+    tag_style: TagStyle = TagStyle.HYPHEN,
 ) -> Corpus:
     r"""Read a CoNLL file: UTF-8, with or without a byte-order mark, gzipped if it ends in .gz.
 
@@ -205,7 +205,7 @@ def read_tolerantly(
     *,
     columns: Columns | None = None,
     separator: Separator | str | None = "guess",
-    tag_style: TagStyle = TagStyle.hyphen,
+    tag_style: TagStyle = TagStyle.HYPHEN,
 ) -> RawFile:
     """Read all rows of a file that has tags; rows of another width are left out and are faults.
 
@@ -319,7 +319,7 @@ def _read_rows(path: str, lines: list[str], layout: RowLayout) -> RawFile:
 
 def _restyle(raw: RawFile, style: TagStyle) -> None:
     """Bring tags to the form of the schemes. The lines of the file stay as they stand."""
-    if style is not TagStyle.hyphen:
+    if style is not TagStyle.HYPHEN:
         names = {tag: restyled(tag, style) for tag in raw.tag_names}
         raw.tag_names = {tag: tag for tag in names.values()}
         for block in raw.blocks:

@@ -12,10 +12,10 @@ ENTITY = "ENTITY"
 class TagStyle(StrEnum):
     """How a file writes the tag of a PER: B-PER, B_PER, b-PER, or B alone."""
 
-    hyphen = "hyphen"
-    underscore = "underscore"
-    lower = "lower"
-    bare = "bare"
+    HYPHEN = "hyphen"
+    UNDERSCORE = "underscore"
+    LOWER = "lower"
+    BARE = "bare"
 
 
 def restyled(tag: str, style: TagStyle) -> str:
@@ -23,12 +23,12 @@ def restyled(tag: str, style: TagStyle) -> str:
 
     In all styles but `hyphen` the prefix may be in lower case. Types stay as they are.
     """
-    if style is TagStyle.hyphen or is_partial(tag):
+    if style is TagStyle.HYPHEN or is_partial(tag):
         return tag
-    if style is TagStyle.bare:
+    if style is TagStyle.BARE:
         prefix, mark, label = tag.upper(), "", ENTITY
     else:
-        prefix, mark, label = tag.partition("_" if style is TagStyle.underscore else "-")
+        prefix, mark, label = tag.partition("_" if style is TagStyle.UNDERSCORE else "-")
         prefix = prefix.upper()
         if prefix != OUTSIDE and not mark:
             return tag
@@ -38,7 +38,7 @@ def restyled(tag: str, style: TagStyle) -> str:
 
 def style_hint(tag: str) -> str:
     """Say which style would read a tag that is none; "" if no style would."""
-    for style in (TagStyle.underscore, TagStyle.lower, TagStyle.bare):
+    for style in (TagStyle.UNDERSCORE, TagStyle.LOWER, TagStyle.BARE):
         if not check_tag(restyled(tag, style), None):
             return f"; --tag-style {style} (`tag_style`) reads it"
     return ""

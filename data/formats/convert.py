@@ -37,7 +37,7 @@ class SourceOptions:
     columns: Columns | None = None
     separator: Separator | str | None = "guess"
     scheme: Scheme | None = None
-    tag_style: TagStyle = TagStyle.hyphen
+    tag_style: TagStyle = TagStyle.HYPHEN
     repair: bool = False
     field: str = "text"
     unit: OffsetUnit | None = None

@@ -5,6 +5,7 @@ The number of a sentence stands in its first row, or in all. Other columns are l
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from tagbelt.data.conll.reading import Block, Fault, RawFile
@@ -30,8 +31,8 @@ def read_kaggle(path: Path, losses: Losses) -> RawFile:
         losses.add("latin-1", str(path), line, f"byte 0x{content[error.start]:02x} is not UTF-8")
     # Excel's `;` is told by the header; no word is looked at for it.
     mark = ";" if text.split("\n", 1)[0].count(";") > 1 else ","
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-    header = [name.strip().lower() for name in _next(rows, path) or ()]
+    rows = _rows(path, text, mark)
+    header = [name.strip().lower() for name in next(rows, (1, []))[1]]
     if any(header.count(name) != 1 for name in _COLUMNS):
         message = f"the first row does not name Sentence #, Word and Tag: {header}"
         raise ConllError(str(path), 1, message)
@@ -39,10 +40,7 @@ def read_kaggle(path: Path, losses: Losses) -> RawFile:
     layout = RowLayout(lambda _: [], "", True, 2, len(header), word_at, tag_at)
     raw = RawFile(str(path), [], layout)
     current = ""
-    before = rows.line_num
-    while (row := _next(rows, path)) is not None:
-        # A quoted cell may hold line breaks: a row is named by its first line.
-        line, before = before + 1, rows.line_num
+    for line, row in rows:
         if not any(row):
             continue
         if len(row) != len(header):
@@ -60,8 +58,13 @@ def read_kaggle(path: Path, losses: Losses) -> RawFile:
     return raw
 
 
-def _next(rows: "csv._reader", path: Path) -> list[str] | None:
+def _rows(path: Path, text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with its first line: a quoted cell may hold line breaks."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    line = 1
     try:
-        return next(rows, None)
+        for row in rows:
+            yield line, row
+            line = rows.line_num + 1
     except csv.Error as error:
         raise ConllError(str(path), rows.line_num, f"not CSV: {error}") from error

@@ -47,7 +47,7 @@ def command(
     separator: Separator = "whitespace",
     scheme: TagScheme = None,
     repair: Repair = False,
-    tag_style: TagStyleOption = TagStyle.hyphen,
+    tag_style: TagStyleOption = TagStyle.HYPHEN,
     precision: Chosen = Precision.auto,
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,

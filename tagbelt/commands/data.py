@@ -60,7 +60,7 @@ def check(
     columns: Columns = None,
     separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
-    tag_style: TagStyleOption = TagStyle.hyphen,
+    tag_style: TagStyleOption = TagStyle.HYPHEN,
     rare: Annotated[
         int, typer.Option(min=0, help="Labels with fewer entities in the first file are told.")
     ] = 50,
@@ -94,7 +94,7 @@ def stats(
     columns: Columns = None,
     separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
-    tag_style: TagStyleOption = TagStyle.hyphen,
+    tag_style: TagStyleOption = TagStyle.HYPHEN,
     as_json: AsJson = False,
 ) -> None:
     """Count sentences, tokens and entities, and what later files have that earlier have not."""
@@ -122,7 +122,7 @@ def convert(
     columns: Columns = None,
     separator: GuessedSeparator = "guess",
     scheme: TagScheme = None,
-    tag_style: TagStyleOption = TagStyle.hyphen,
+    tag_style: TagStyleOption = TagStyle.HYPHEN,
     to_columns: Annotated[
         str | None, typer.Option(help="Which of --columns to write, in this order; else all.")
     ] = None,

@@ -14,6 +14,7 @@ import typer
 
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.conll.writing import write_conll
+from tagbelt.data.formats.shapes import field_of
 from tagbelt.data.text.tokenize import tokenize
 from tagbelt.data.types import Entity, Sentence, Unit
 from tagbelt.inference import Annotation
@@ -58,7 +59,7 @@ def read_text(
 
 
 def read_json_lines(name: str, stream: BinaryIO, text_field: str) -> Iterator[InputText | BadInput]:
-    """Read a text from each JSON object; blank lines are skipped."""
+    """Read a text from each JSON object (`data.text`: of one within); blank lines are skipped."""
     for number, line in enumerate(stream, start=1):
         line = line.removeprefix(BOM) if number == 1 else line
         if line.strip():
@@ -84,9 +85,12 @@ def _from_json(place: str, line: bytes, text_field: str) -> InputText | BadInput
         return BadInput(f"{place}: not JSON: {error}")
     if not isinstance(record, dict):
         return BadInput(f"{place}: expected a JSON object, found {_json_type(record)}")
-    text = record.get(text_field)
+    try:
+        text = field_of(record, text_field)
+        found = _json_type(text)
+    except KeyError:
+        text, found = None, "nothing"
     if not isinstance(text, str):
-        found = _json_type(text) if text_field in record else "nothing"
         return BadInput(f"{place}: field {text_field!r}: expected a string, found {found}", record)
     try:
         text.encode("utf-8")

@@ -31,7 +31,7 @@ def command(
     separator: Separator = "whitespace",
     scheme: TagScheme = None,
     repair: Repair = False,
-    tag_style: TagStyleOption = TagStyle.hyphen,
+    tag_style: TagStyleOption = TagStyle.HYPHEN,
     annotates: Annotated[
         str | None,
         typer.Option(

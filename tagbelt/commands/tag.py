@@ -124,7 +124,9 @@ def command(
     whole: Annotated[
         bool, typer.Option("--whole", help="Read a text file as one text, not each line as one.")
     ] = False,
-    field: Annotated[str, typer.Option(help="Where the text is in a JSON line.")] = "text",
+    field: Annotated[
+        str, typer.Option(help="Where the text is in a JSON line; data.text is within.")
+    ] = "text",
     columns: Columns = None,
     separator: Separator = "whitespace",
     precision: Chosen = Precision.auto,

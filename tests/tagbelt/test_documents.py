@@ -32,6 +32,19 @@ def test_each_object_is_a_text_and_is_passed_through(lines):
     assert records(raw) == [InputText(item["text"], item) for item in objects]
 
 
+def test_a_field_may_lie_in_an_object_within():
+    value = {"id": 1, "data": {"text": "Ada slept"}}
+    assert records(json.dumps(value).encode(), "data.text") == [InputText("Ada slept", value)]
+    whole = {"data.text": "so named", **value}
+    assert records(json.dumps(whole).encode(), "data.text") == [InputText("so named", whole)]
+    for bad, found in (({"data": {}}, "nothing"), ({"data": "x"}, "nothing"), ({}, "nothing")):
+        message = f"in.jsonl:1: field 'data.text': expected a string, found {found}"
+        assert records(json.dumps(bad).encode(), "data.text") == [BadInput(message, bad)]
+    message = "in.jsonl:1: field 'data.text': expected a string, found a number"
+    bad = {"data": {"text": 1}}
+    assert records(json.dumps(bad).encode(), "data.text") == [BadInput(message, bad)]
+
+
 @given(st.binary(max_size=200).filter(lambda raw: raw[:1] != BOM[:1]))
 def test_no_bytes_are_too_strange(raw):
     assert len(texts(raw)) == len(io.BytesIO(raw).readlines())

@@ -148,8 +148,8 @@ def evaluate(
     """Score a checkpoint, or that of a training run, on a CoNLL file or on annotated sentences.
 
     `columns`, `separator`, `scheme`, `repair` and `tag_style` say how a file is read, see
-    `FileLayout`. `labels` renames the labels of gold, those renamed to "" are left out. `tell` is given a
-    sentence on labels that the model does not have, which can only be missed.
+    `FileLayout`. `labels` renames the labels of gold, those renamed to "" are left out. `tell` is
+    given a sentence on labels that the model does not have, which can only be missed.
     With `annotates`, the types that the file speaks of (as renamed), entities of others are not
     counted, nor are those found that touch a token of which gold leaves the tag open; `tell` is
     given a sentence on that.

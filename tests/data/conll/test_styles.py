@@ -35,7 +35,7 @@ def test_a_style_that_is_not_stated_is_told(style):
 
 
 def test_partial_tags_are_those_of_all_styles():
-    (sentence,) = read("B_PER O ? !PER", tag_style=TagStyle.underscore).sentences
+    (sentence,) = read("B_PER O ? !PER", tag_style=TagStyle.UNDERSCORE).sentences
     assert sentence.open == (Open(2, 3), Open(3, 4, ("PER",)))
 
 
