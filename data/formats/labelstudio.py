@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tagbelt.data.formats.html import HtmlText
 from tagbelt.data.formats.lines import read_lines, token_pairs
 from tagbelt.data.formats.record import (
     Losses,
@@ -36,7 +37,11 @@ def read_labelstudio(
     without_data = all(isinstance(task, dict) and "data" not in task for task in tasks)
     if without_data and any("label" in task for task in tasks):  # JSON-MIN
         return read_lines(path, text, unit, losses, field=field)
-    read = (_record(path, n, task, unit, losses, field) for n, task in enumerate(tasks, start=1))
+    is_html = any(_has_html(task) for task in tasks)
+    read = (
+        _record(path, n, task, unit, losses, field, is_html)
+        for n, task in enumerate(tasks, start=1)
+    )
     return [record for record in read if record is not None]
 
 
@@ -47,27 +52,43 @@ def write_labelstudio(records: Iterable[Record], unit: OffsetUnit) -> str:
 
 
 def _record(
-    path: str, number: int, task: Any, unit: OffsetUnit, losses: Losses, field: str
+    path: str, number: int, task: Any, unit: OffsetUnit, losses: Losses, field: str, is_html: bool
 ) -> Record | None:
     name = f"{path}: task {number}"
     data = task.get("data") if isinstance(task, dict) else None
     if not isinstance(data, dict) or field not in data:
         raise DataError(f"{name}: no data.{field}; name the field with --field")
     text = checked_text(data[field], name, None)
+    html = HtmlText(text) if is_html else None
+    text = html.text if html else text
     results = _results(task, name, losses)
     if results is None:
         return None
     offsets = Offsets(text, unit)
     document = data.get("document")
     numbered = isinstance(document, int) and not isinstance(document, bool) and document >= 0
-    own = {field, "tokens"} | ({"document"} if numbered else set())
+    marks = tuple(_marks(text, results, offsets, name, losses))
+    if html:
+        text, marks = html.readable(), tuple(map(html.moved, marks))
+    own = ({field} if html else {field, "tokens"}) | ({"document"} if numbered else set())
     return Record(
         text,
-        tuple(_marks(text, results, offsets, name, losses)),
-        read_tokens(data.get("tokens"), offsets, (name, None)),
+        marks,
+        None if html else read_tokens(data.get("tokens"), offsets, (name, None)),
         document if numbered else None,
         {key: value for key, value in data.items() if key not in own},
         name,
+    )
+
+
+def _has_html(task: Any) -> bool:
+    """Tell if somebody marked HTML in a task: then all of the export are HTML."""
+    found = task.get("annotations", task.get("completions")) if isinstance(task, dict) else None
+    return any(
+        isinstance(region, dict) and region.get("type") == "hypertextlabels"
+        for annotation in (found if isinstance(found, list) else ())
+        if isinstance(annotation, dict)
+        for region in annotation.get("result") or ()
     )
 
 
@@ -105,7 +126,11 @@ def _marks(
         if not isinstance(value, dict) or kind not in ("labels", "hypertextlabels"):
             losses.add("not-a-span", name, None, f"a region of type {kind!r}")
             continue
-        span = value.get("globalOffsets", value)
+        span = value.get("globalOffsets", value if kind == "labels" else None)
+        if not isinstance(span, dict):
+            message = f"{value.get('text')!r} has no globalOffsets"
+            losses.add("no-offsets", name, None, message)
+            continue
         labels = value.get("labels", value.get("hypertextlabels")) or [None]
         for label in labels:
             mark = read_mark(

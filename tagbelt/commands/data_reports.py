@@ -20,6 +20,7 @@ LOSSES = {
     "joined": "entities in pieces with white space between, as one",
     "moved": "entities that --align made begin and end with tokens",
     "latin-1": "files that are not UTF-8, read as Latin-1",
+    "no-offsets": "entities of HTML that have XPaths alone, and no globalOffsets",
     "misaligned": "entities that begin or end inside a token",
     "overlap": "entities that overlap a longer or earlier one",
     "bad-span": "entities that are no span of their text, or have no label",
