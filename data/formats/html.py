@@ -5,10 +5,8 @@ from html.parser import HTMLParser
 
 from tagbelt.data.formats.record import Mark
 
-_INLINE = frozenset(
-    ("a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "mark", "q", "s")
-    + ("small", "span", "strong", "sub", "sup", "u")
-)
+_INLINE = {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "mark", "q"}
+_INLINE |= {"s", "small", "span", "strong", "sub", "sup", "u"}
 _UNSEEN = ("script", "style")
 
 
