@@ -17,6 +17,7 @@ _MOST_RATIO = 50  # sorted terms are packed to a third, or a tenth
 _CASES = {"as-written": False, "lowercase": True}
 _BREAK, _TAB = ord("\n"), ord("\t")
 _COMPARED_AT_ONCE = 32  # characters of two texts, of which few have more in common
+_FEW_TYPES = 32
 _UNKEPT = re.compile("[\t\n\r\ud800-\udfff]")
 
 
@@ -150,7 +151,7 @@ def parse(text: str, *, place: str) -> Terms:
     refuse(lengths > MOST_TOKENS, f"more than {MOST_TOKENS} tokens")
     is_empty = np.append(tokens.starts == tokens.ends, False)
     refuse(np.add.reduceat(is_empty, lengths.cumsum() - lengths) > 0, "no term")
-    types, kinds = _sorted_types(Pieces(text, starts, type_ends))
+    types, kinds = _sorted_types(points, Pieces(text, starts, type_ends))
     order = _order(text, points, weight_ends + 1, ends)
     is_risen = (order > 0) | ((order == 0) & (np.diff(kinds, prepend=-1) > 0))
     refuse(~is_risen, "no term, or out of order")
@@ -189,13 +190,36 @@ def _tokens(
     return Pieces(text, starts, ends), lengths
 
 
-def _sorted_types(pieces: Pieces) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _sorted_types(
+    points: NDArray[np.uint32], pieces: Pieces
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the distinct types, sorted, and which of them each piece is."""
-    numbers, found = pieces.numbered()
+    numbers, found = _few_types(points, pieces) or pieces.numbered()
     names = sorted(numbers)
     ranks = np.zeros(len(names) + 1, np.int64)
     ranks[[numbers[name] for name in names]] = np.arange(len(names))
     return tuple(names), ranks[found]
+
+
+def _few_types(
+    points: NDArray[np.uint32], pieces: Pieces
+) -> tuple[dict[str, int], NDArray[np.int64]] | None:
+    """Do what `pieces.numbered()` does, ten times as fast; None for many types or long ones."""
+    text, starts, ends = pieces
+    lengths = ends - starts
+    numbers: dict[str, int] = {}
+    found = np.zeros(len(starts), np.int64)
+    left = np.arange(len(starts))
+    while len(left):
+        start, end = int(starts[left[0]]), int(ends[left[0]])
+        if len(numbers) == _FEW_TYPES or end - start > _COMPARED_AT_ONCE:
+            return None
+        same = left[lengths[left] == end - start]
+        for place in range(end - start):
+            same = same[points[starts[same] + place] == points[start + place]]
+        found[same] = numbers[text[start:end]] = len(numbers) + 1
+        left = left[found[left] == 0]
+    return numbers, found
 
 
 def _order(

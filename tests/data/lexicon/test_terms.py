@@ -104,3 +104,11 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused():
     bomb = gzip.compress(b"x" * 10_000_000)
     with pytest.raises(ValueError, match=r"^f\.gz: .* unpacks to more than"):
         unpack(bomb, place="f.gz")
+
+
+@pytest.mark.parametrize("kinds", [["", "b", "ab", "a"], [f"x{n}" for n in range(40)], ["y" * 99]])
+def test_types_may_be_many_and_long(kinds):
+    terms = [Term(kind, (str(number),)) for number, kind in enumerate(kinds * 2, start=100)]
+    found = merge(terms, lowercase=False)
+    assert list(found.types) == sorted(kinds)
+    assert [found.types[kind] for kind in found.kinds.tolist()] == kinds * 2
