@@ -343,17 +343,27 @@ def protobuf(number, content):
 LOOP = protobuf(4, b"Loop") + protobuf(5, protobuf(1, b"body") + protobuf(6, b""))
 
 
+def constant(operator, *inputs):
+    return protobuf(1, b"".join(protobuf(1, i) for i in inputs) + protobuf(4, operator))
+
+
 @pytest.mark.parametrize("name", [WORDS_GRAPH, SEQUENCE_GRAPH])
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (protobuf(7, protobuf(1, LOOP)), "a node holds a graph of its own: Loop"),
         (protobuf(25, b""), "functions of its own"),
+        (protobuf(7, constant(b"Expand", b"one", b"shape")), "computes a constant, .*: Expand"),
+        (protobuf(7, constant(b"ConstantOfShape", b"shape")), "computes a constant, .*: Const"),
+        (protobuf(7, constant(b"Constant")), "computes a constant, .*: Constant"),
+        (protobuf(7, protobuf(15, b"")), "sparse weights"),
         (b"\x07", "no ONNX model"),
         (b"\x3a\x7f", "cut short"),
     ],
 )
-def test_a_graph_that_could_run_forever_is_refused_unrun(copy, name, more, message):
+def test_a_graph_that_could_run_forever_or_fill_the_memory_is_refused_unrun(
+    copy, name, more, message
+):
     with (copy / name).open("ab") as stream:
         stream.write(more)
     write_sums(copy)
