@@ -12,7 +12,10 @@ def main() -> None:
     # most of what a start takes, so this comes before them.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit)
+    is_closed = sys.stdout is None
     _open_closed()
+    if is_closed and sys.argv[1:2] != ["serve"]:  # which has nothing to say there
+        sys.exit("tagbelt: standard output is closed: send it to a file, or to /dev/null")
     from tagbelt.commands.cli import main as run
 
     run()

@@ -46,8 +46,8 @@ FaultKind = Literal["wrong-columns", "unknown-tag", "scheme", "invalid-transitio
 
 _HINTS: dict[FaultKind, str] = {
     "unknown-tag": "; correct it, or the columns, separator or scheme it is read with",
-    "invalid-transition": "; correct it, or read with on_invalid='repair', which takes it so, or "
-    "'drop', which leaves the entity out",
+    "invalid-transition": '; correct it, or take it so (--repair, `on_invalid = "repair"`), or '
+    'leave the entity out (`on_invalid = "drop"`)',
 }
 
 

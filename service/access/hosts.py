@@ -25,13 +25,13 @@ def check_exposure(settings: Settings, ring: KeyRing) -> None:
     file = f"{ENV_PREFIX}API_KEYS_FILE"
     if ring.required and settings.allow_anonymous:
         raise SettingsError(
-            f"there are API keys, and allow_anonymous=True answers without them: unset {anonymous} "
+            f"there are API keys, and {anonymous} answers without them: unset {anonymous} "
             f"to ask for keys, or unset {file} and {ENV_PREFIX}API_KEYS to ask for none"
         )
     if ring.required or settings.allow_anonymous or is_local(settings):
         return
     raise SettingsError(
-        f"host={settings.host!r} can be reached from other machines, and there are no API keys: "
+        f"the host {settings.host!r} can be reached from elsewhere, and there are no API keys: "
         f"make one with `tagbelt keys new NAME --scope tag --file keys.toml` and set {file}, "
         f"or set {anonymous}=true to serve everybody"
     )

@@ -1,6 +1,7 @@
 """The reliability suite: a little of each part, its counting, and its page."""
 
 import random
+import re
 import tomllib
 
 import pytest
@@ -103,6 +104,15 @@ def test_each_promise_names_tests_that_exist():
         assert promise["tests"], promise["says"]
         for name in promise["tests"]:
             assert (ROOT / name).is_file(), name
+
+
+def test_each_fault_names_tests_that_exist():
+    page = PROMISES.with_name("reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", page)
+    assert len(named) == page.count("`tests/") > 21
+    for path, name in named:
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{path}::{name}"
 
 
 def test_a_page_of_nothing_says_so(tmp_path):

@@ -1,5 +1,6 @@
 """One message and one exit code for what a user can mend."""
 
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -55,6 +56,17 @@ def test_a_missing_module_names_the_extra_that_installs_it(extra, monkeypatch, c
         assert (code, message) == (1, f"tagbelt work: {missing_package(raised.value)}\n")
         assert message.startswith(f"tagbelt work: {module} is not installed: ")
         assert message.endswith(f"pip install 'tagbelt[{extra}]'\n")
+
+
+@pytest.mark.parametrize("arguments", [["tag", "in.txt"], ["data", "check", "a.conll"]])
+def test_what_has_nowhere_to_write_to_says_so(arguments):
+    command = [sys.executable, "-m", "tagbelt", *arguments]
+    closed = "import os, sys; os.close(1); os.execv(sys.argv[1], sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", closed, *command], stderr=subprocess.PIPE, text=True, check=False
+    )
+    said = "tagbelt: standard output is closed: send it to a file, or to /dev/null\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_each_extra_that_a_user_installs_is_known():

@@ -262,7 +262,7 @@ def test_comments_do_not_set_the_number_of_columns() -> None:
             "a O\n\nb O\nc I-A\n",
             {"scheme": Scheme.IOB2},
             4,
-            ["'I-A' between 'O' and the end is not valid in IOB2, which has 'B-A'", "'repair'"],
+            ["'I-A' between 'O' and the end is not valid in IOB2, which has 'B-A'", "--repair, "],
         ),
         ("a O\nb\rc O\n", {}, 2, ["carriage return inside the line"]),
         (b"a O\n\xff\xfe O\n", {}, 2, ["not UTF-8: byte 0xff at byte 1", "convert"]),

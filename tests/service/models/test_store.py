@@ -85,10 +85,11 @@ def test_auto_is_not_a_name(tmp_path):
     assert reason.startswith(f"{tmp_path / 'auto' / '1'}: the name 'auto' is taken")
 
 
-def test_a_header_that_cannot_be_read_is_refused_and_the_others_are_found(tmp_path):
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_a_header_that_cannot_be_read_is_refused_and_the_others_are_found(tmp_path, text):
     folder(tmp_path / "en", name="en")
     bad = folder(tmp_path / "zh")
-    (bad / CONFIG).write_text("{", encoding="utf-8")
+    (bad / CONFIG).write_text(text, encoding="utf-8")
     assert names(tmp_path) == ["en@1"]
     assert f"{bad / CONFIG}: not JSON" in refusals(tmp_path)[0]
 
