@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from types import FrameType
 from typing import NoReturn
 
@@ -167,22 +168,31 @@ def _train_all(
     """Train what is left to train; return the seeds that failed."""
     failed: list[int] = []
     hopeless = False
-    began, ended = time.monotonic(), 0
+    done = len(seeds) - len(tasks)
+    waiting, running = set(tasks), dict[int, float]()  # seeds, and since when
+    taken: list[float] = []
 
     def begins(seed: int) -> bool:
         if not hopeless:
             place, log = seed_directory(directory, seed), tasks[seed].log
+            waiting.discard(seed)
+            running[seed] = time.monotonic()
             place.mkdir(parents=True, exist_ok=True)
             tell(f"begins: {place}" + (f", log in {log}" if log else ""))
         return not hopeless
 
     for seed, code in run_tasks(tasks, jobs=jobs, begins=begins):
         place = seed_directory(directory, seed)
-        ended += 1
+        now = time.monotonic()
+        took = now - running.pop(seed)
         if code == 0:
-            left = (time.monotonic() - began) / ended * (len(tasks) - ended)
-            tell(f"finished: {place}{_left(len(tasks) - ended, left)}")
-            _write_summary(directory, seeds)
+            done += 1
+            taken.append(took)
+            summary = _write_summary(directory, seeds)
+            spent = [now - since for since in running.values()]
+            left = seconds_left(fmean(taken), spent, len(waiting), jobs)
+            bar = f"[{'#' * done}{'.' * (len(seeds) - done)}] {done} of {len(seeds)}"
+            tell(f"finished: {place} {bar}{_scores(summary, seed)}{_left(left)}")
             continue
         hopeless = hopeless or not (place / METRICS).exists()
         failed.append(seed)
@@ -190,12 +200,30 @@ def _train_all(
     return sorted(failed)
 
 
-def _left(runs: int, seconds: float) -> str:
-    """Say how long so many runs will take."""
-    if not runs:
+def seconds_left(each: float, spent: Sequence[float], waiting: int, jobs: int) -> float:
+    """Return how long seeds of `each` seconds take: those running for `spent`, then `waiting`.
+
+    `jobs` run at a time; none is cut in two.
+    """
+    ends = sorted(max(0.0, each - seconds) for seconds in spent)
+    ends = [0.0] * (jobs - len(ends)) + ends
+    for _ in range(waiting):  # each where a place is free first
+        ends = sorted([*ends[1:], ends[0] + each])
+    return ends[-1]
+
+
+def _scores(summary: Summary, seed: int) -> str:
+    """Say the F1 of a seed on each split."""
+    run = next(run for run in summary.runs if run.seed == seed)
+    told = [f"{split} F1 {100 * modes['strict']:.2f}" for split, modes in run.f1.items()]
+    return f": {', '.join(told)}"
+
+
+def _left(seconds: float) -> str:
+    if not seconds:
         return ""
     time_left = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
-    return f"; {runs} to go, about {time_left}"
+    return f"; about {time_left} left"
 
 
 def _last_words(log: Path | None) -> str:

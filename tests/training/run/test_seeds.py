@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tagbelt.commands.cli import app
 from tagbelt.errors import ConfigError, SeedsError
-from tagbelt.training.run.seeds import seed_directories, train_seeds
+from tagbelt.training.run.seeds import seconds_left, seed_directories, train_seeds
 from tagbelt.training.rundir import held, read_saved
 from tests.training.tiny import ENGLISH, EXAMPLES, as_toml, merged
 
@@ -76,10 +76,19 @@ def test_every_seed_is_the_run_that_it_would_be_alone(series, trained, tmp_path)
     for split in ("dev", "test"):
         f1 = [report[split]["strict"]["micro"]["f1"] for report in reports]
         assert saved["f1"][split]["strict"]["mean"] == pytest.approx(sum(f1) / 2)
-    assert [line.partition(";")[0] for line in said] == [
+    assert [line.partition(" [")[0] for line in said] == [
         f"{what}: {out / f'seed-{n}'}" for n in (4, 5) for what in ("begins", "finished")
     ]
-    assert re.fullmatch(r".*; 1 to go, about \d+ (s|min)", said[1])
+    scores = r"dev F1 \d+\.\d\d, test F1 \d+\.\d\d"
+    assert re.fullmatch(rf".* \[#\.\] 1 of 2: {scores}; about \d+ (s|min) left", said[1])
+    assert re.fullmatch(rf".* \[##\] 2 of 2: {scores}", said[3])
+
+
+def test_the_time_left_counts_those_side_by_side():
+    assert seconds_left(60, [], 0, 1) == 0
+    assert seconds_left(60, [], 4, 1) == 240
+    assert seconds_left(60, [50], 3, 2) == 120  # in two places: from 0 and from 10 on
+    assert seconds_left(60, [70, 20], 0, 2) == 40
 
 
 def test_what_is_finished_stays_and_more_seeds_join(series, in_here, tmp_path):
