@@ -11,7 +11,7 @@ from tagbelt.data.checkpoint.artifact import CONFIG, EMBEDDINGS, Header
 from tagbelt.data.checkpoint.finding import find_checkpoint
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.errors import CheckpointError, ConfigError, ModelNotFoundError
-from tagbelt.model.config import ModelConfig
+from tagbelt.model.config import ModelConfig, VectorSource
 from tagbelt.training.config import RunConfig
 
 STRUCTURE = {
@@ -97,8 +97,7 @@ def fitted(config: RunConfig) -> RunConfig:
     faults: list[str] = []
     if config.data.gazetteers:
         faults.append("data.gazetteers are given, where its own term lists come with it")
-    if config.model.vectors or model.vectors:
-        faults.append("it takes no models of several vector sources (model.vectors)")
+    faults += _source_faults(config.model.vectors, model.vectors)
     data = _taken(config.data, {"unit": header.unit, "tags": header.scheme}, "data", faults)
     sections = {}
     for name, keys in STRUCTURE.items():
@@ -115,12 +114,34 @@ def fitted(config: RunConfig) -> RunConfig:
         )
     update = {"data": data, "model": config.model.model_copy(update=sections)}
     if keeps_old_types(config):
+        if len(config.model.vectors) > len(model.vectors):
+            raise ConfigError(
+                "model.vectors: a new source would stay unread where the old types are kept:"
+                " leave it out, or say init_keep = false"
+            )
         if config.optimiser.weight_decay:
             raise ConfigError("optimiser.weight_decay would move the types that are kept: leave it")
         if "learning_rate" not in config.optimiser.model_fields_set:
             rate = {"learning_rate": NEW_TYPES_RATE}
             update["optimiser"] = config.optimiser.model_copy(update=rate)
     return config.model_copy(update=update)
+
+
+def _source_faults(ours: Sequence[VectorSource], theirs: Sequence[VectorSource]) -> list[str]:
+    """Say which sources of the checkpoint the config lacks, or has otherwise; more may join."""
+    given = {source.source: source for source in ours}
+    faults = []
+    for source in theirs:
+        name = source.source
+        if name not in given:
+            faults.append(f"model.vectors lacks {name!r}, which it reads: give that source too")
+            continue
+        faults += [
+            f"{key} of {name!r} in model.vectors is {new!r}, its own {old!r}"
+            for key in ("train", "size")
+            if (new := getattr(given[name], key)) != (old := getattr(source, key))
+        ]
+    return faults
 
 
 def _model_of(place: Path, header: Header) -> tuple[ModelConfig, int]:

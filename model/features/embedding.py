@@ -19,7 +19,7 @@ class WordEmbedding(nn.Module):
     sparse = False
     """Whether the gradient of `trained` holds the rows of the batch alone."""
     pretrained: frozenset[int] = frozenset()
-    """The rows that `load_pretrained` has given a vector."""
+    """The rows that `load_pretrained` or `begin_with` has given a vector."""
 
     def __init__(self, count: int, trained: int, size: int) -> None:
         super().__init__()
@@ -51,6 +51,7 @@ class WordEmbedding(nn.Module):
     def begin_with(self, rows: Tensor) -> None:
         """Copy rows [V, E], but for words of the training data that have zeros alone."""
         trained = rows[: len(self.trained)]
+        self.pretrained = frozenset(rows.any(dim=1).nonzero().flatten().tolist())
         has_vector = trained.any(dim=1)
         self.trained[has_vector] = trained[has_vector]
         self.fixed.copy_(rows[len(self.trained) :])

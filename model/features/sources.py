@@ -8,6 +8,7 @@ Letters: F forms, V words, E numbers of a source, S numbers of all sources.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -31,14 +32,14 @@ class SourceVectors(nn.Module):
         if len(tables) != len(config):
             raise ValueError(f"{len(tables)} tables for the {len(config)} sources of vectors")
         self.sources = nn.ModuleList(
-            _Source(source, table, vocabulary) for source, table in zip(config, tables, strict=True)
+            Source(source, table, vocabulary) for source, table in zip(config, tables, strict=True)
         )
-        self.size = sum(source.size for source in self._each())
+        self.size = sum(source.size for source in self.each)
 
     def forward(self, batch: Batch) -> Tensor | None:
         """Return the vectors [F, S] of the batch's distinct forms; None without sources."""
         parts, place = [], 0
-        for source in self._each():
+        for source in self.each:
             if source.table is not None:
                 parts.append(source(source.table(batch.form_words)))
                 continue
@@ -50,18 +51,26 @@ class SourceVectors(nn.Module):
     @property
     def tables(self) -> list[WordEmbedding]:
         """The tables that training moves."""
-        return [source.table for source in self._each() if source.table is not None]
+        return [source.table for source in self.each if source.table is not None]
 
     def stored(self, tables: Sequence[FormTable]) -> tuple[FormTable, ...]:
         """Return the tables of a checkpoint, as the network reads them, of those it was made of."""
-        each = zip(self._each(), tables, strict=True)
+        each = zip(self.each, tables, strict=True)
         return tuple(table.stored(source.rows(), source.matrix()) for source, table in each)
 
-    def _each(self) -> "list[_Source]":
-        return [source for source in self.sources if isinstance(source, _Source)]
+    @property
+    def places(self) -> list[range]:
+        """Where the numbers of each source stand in what `forward` returns."""
+        ends = accumulate((source.size for source in self.each), initial=0)
+        return [range(*pair) for pair in pairwise(ends)]
+
+    @property
+    def each(self) -> "list[Source]":
+        """The sources, in order."""
+        return [source for source in self.sources if isinstance(source, Source)]
 
 
-class _Source(nn.Module):
+class Source(nn.Module):
     """One source: raw vectors [F, raw_size] -> [F, size]."""
 
     def __init__(self, config: VectorSource, table: FormTable, vocabulary: Vocabulary) -> None:
@@ -81,14 +90,17 @@ class _Source(nn.Module):
             )
 
     def forward(self, raw: Tensor) -> Tensor:
+        """Return what the encoder reads of raw vectors."""
         dropped: Tensor = self.dropout(raw)
         return dropped if self.projection is None else self.projection(dropped)
 
     @torch.no_grad()
     def rows(self) -> VectorRows | None:
+        """Return the rows that were trained, None of vectors that stay as they came."""
         return None if self.table is None else VectorRows(self.table.table().numpy())
 
     def matrix(self) -> NDArray[np.float32] | None:
+        """Return the projection [raw_size, size], None without one."""
         if self.projection is None:
             return None
         return self.projection.weight.detach().numpy().T

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN, UNKNOWN_CHARACTER, Vocabulary
+from tagbelt.errors import ConfigError
 from tagbelt.model.checkpoint import load_network
+from tagbelt.model.features.embedding import WordEmbedding
 from tagbelt.model.network import Network
 
 TAGS = ("emissions.weight", "emissions.bias")
@@ -17,6 +20,8 @@ STEPS = "crf.parameters_of.transitions"
 WORDS = ("words.embedding.trained", "words.embedding.fixed")
 CHARACTERS = "words.characters.weight"
 BIGRAMS = "context.bigrams.weight"
+INPUTS = tuple(f"encoder.layers.0.network.{name}" for name in ("input_weight", "weight_ih"))
+"""Beginnings of the names of weights that multiply a token's features."""
 
 
 @torch.no_grad()
@@ -29,18 +34,26 @@ def take_over(
 ) -> list[str]:
     """Give a network all weights of a checkpoint that it has a place for; say which those are.
 
-    The two have the same shape but for words, characters, pairs and tags. A word or character that
+    The two have the same shape but for words, characters, pairs, tags and more sources of vectors,
+    which the encoder reads as nothing at first. A word or character that
     the checkpoint lacks begins as its unknown one, unless the word has a pretrained vector; weights
     of new tags stay as they are.
 
     Raises:
         CheckpointError: a checkpoint without float weights, or a damaged one.
+        ConfigError: a source of vectors that is of another width now, or whose projection the
+            checkpoint does not keep.
     """
     old, known, header = load_network(place)
     weights, theirs = network.state_dict(), old.state_dict()
     special = {*TAGS, *MOVES, STEPS, *WORDS, CHARACTERS, BIGRAMS}
+    _take_sources(network, vocabulary, old, known)
+    columns = _columns(network, old)
     for name, value in theirs.items():
-        if name not in special:
+        if name.startswith(INPUTS):
+            # What a new source says is read as nothing, so that the model begins as it was.
+            weights[name].zero_()[..., columns] = value
+        elif name not in special:
             weights[name].copy_(value)
     new_words = _take_words(network, vocabulary, known, old.words.embedding.table())
     new_characters = 0
@@ -80,13 +93,60 @@ def _masked(mask: Tensor, gradient: Tensor) -> Tensor:
     return gradient * mask.to(gradient)
 
 
+def _columns(network: Network, old: Network) -> list[int]:
+    """Return where each feature of the old network stands among those of the new one."""
+    ours, theirs = network.words.sources, old.words.sources
+    begin = old.words.size - theirs.size
+    columns = [*range(begin)]
+    places = dict(zip(_names(network), ours.places, strict=True))
+    for name in _names(old):
+        columns += [begin + place for place in places[name]]
+    return [*columns, *range(network.words.size, network.row_size)]
+
+
+def _names(network: Network) -> list[str]:
+    return [source.source for source in network.config.vectors]
+
+
+def _take_sources(
+    network: Network, vocabulary: Vocabulary, old: Network, known: Vocabulary
+) -> None:
+    """Copy what was learned of the sources that both have; frozen vectors are read anew."""
+    ours = dict(zip(_names(network), network.words.sources.each, strict=True))
+    for name, table in zip(_names(old), known.forms, strict=True):
+        source = ours[name]
+        if source.size != table.size:
+            raise ConfigError(
+                f"init_from: {name} has {source.size} numbers a word, in the checkpoint"
+                f" {table.size}: give the vectors that it was trained with"
+            )
+        if source.projection is not None:
+            projection = table.transformer and table.transformer.projection
+            if projection is None:
+                raise ConfigError(
+                    f"init_from: {name} in model.vectors was projected to {source.size} numbers:"
+                    " of a list of words a checkpoint keeps no projection, so it can't go on"
+                )
+            source.projection.weight.copy_(torch.from_numpy(projection.T))
+        if source.table is not None:
+            rows = torch.from_numpy(table.rows.take(np.arange(len(known.words))))
+            _take_rows(source.table, vocabulary, known, rows)
+
+
 def _take_words(network: Network, vocabulary: Vocabulary, known: Vocabulary, table: Tensor) -> int:
     """Copy the vectors of all words that are known; return how many are not."""
-    rows = {word: row for row, word in enumerate(known.words)}
     embedding = network.words.embedding
-    has_vector = embedding.pretrained
+    _take_rows(embedding, vocabulary, known, table)
+    return len({*vocabulary.words} - {*known.words})
+
+
+def _take_rows(
+    embedding: WordEmbedding, vocabulary: Vocabulary, known: Vocabulary, table: Tensor
+) -> None:
+    """Copy the rows of known words; a new one begins as the unknown one unless it has a vector."""
+    rows = {word: row for row, word in enumerate(known.words)}
     found = [
-        rows.get(word, -1 if row in has_vector else UNKNOWN)
+        rows.get(word, -1 if row in embedding.pretrained else UNKNOWN)
         for row, word in enumerate(vocabulary.words)
     ]
     ours = embedding.table()
@@ -94,7 +154,6 @@ def _take_words(network: Network, vocabulary: Vocabulary, known: Vocabulary, tab
     ours[targets] = table[[source for source in found if source >= 0]]
     embedding.trained.copy_(ours[: len(embedding.trained)])
     embedding.fixed.copy_(ours[len(embedding.trained) :])
-    return sum(word not in rows for word in vocabulary.words)
 
 
 def _take_tags(

@@ -5,14 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from tagbelt.data.checkpoint.artifact import FORMS, read_vocabulary
+from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.lexicon.encoders import ENCODERS
 from tagbelt.errors import CheckpointError, ConfigError, VectorError
 from tagbelt.inference import Tagger
 from tagbelt.inference.scoring.form_encoder import FormEncoder
+from tagbelt.model.checkpoint import load_network
 from tagbelt.training.corpus import form_tables
+from tagbelt.training.initial import fitted
+from tagbelt.training.run.prepare import prepare
 from tagbelt.training.run.train import train
 from tagbelt.training.rundir import read_digests
 from tests import tiny_encoder
@@ -182,3 +187,40 @@ def test_sources_that_cannot_be_used_are_refused(files, tmp_path):
     config = config_of(files, **{"model.words.vectors": tiny_encoder.PACKAGE})
     with pytest.raises(VectorError, match=r"name it in \[\[model\.vectors\]\]"):
         train(config, tmp_path / "none")
+
+
+def begun(files, checkpoint, tmp_path, *sources, **changes):
+    given = {"model.vectors": list(sources), "init_from": str(checkpoint), **changes}
+    return prepare(fitted(config_of(files, **given)), tmp_path)
+
+
+def test_a_run_begins_as_a_model_of_several_sources_and_a_new_one_says_nothing(files, tmp_path):
+    encoder, frozen, trained = sources_of(files)
+    del trained["size"]
+    config = config_of(files, **{"model.vectors": [encoder, trained]})
+    train(config, tmp_path / "old")
+    checkpoint = tmp_path / "old" / "checkpoint"
+    old = load_network(checkpoint)[0]
+    run = begun(files, checkpoint, tmp_path, frozen, trained, encoder)
+    name = "encoder.layers.0.network.input_weight"
+    new, before = run.trainer.network.state_dict()[name], old.state_dict()[name]
+    begin = old.words.size - old.words.sources.size
+    assert new.shape[-1] == before.shape[-1] + 4
+    assert not new[..., begin : begin + 4].any()
+    assert torch.equal(new[..., begin + 4 : begin + 7], before[..., begin + 5 : begin + 8])
+    assert torch.equal(new[..., begin + 7 : begin + 12], before[..., begin : begin + 5])
+    tagger = Tagger.load(checkpoint, precision="float32", threads=1)
+    rows = tagger.tag_tokens([s.tokens for s in run.data.dev])
+    assert run.trainer.predict(run.trainer.dev) == [tags_to_spans(r, Scheme.IOB2) for r in rows]
+
+
+def test_sources_that_do_not_fit_those_of_the_model_are_refused(files, tmp_path):
+    _, frozen, trained = sources_of(files)
+    train(config_of(files, **{"model.vectors": [frozen, trained]}), tmp_path / "old")
+    checkpoint = tmp_path / "old" / "checkpoint"
+    with pytest.raises(ConfigError, match=r"model\.vectors lacks '.*trained\.txt', which it reads"):
+        begun(files, checkpoint, tmp_path, frozen)
+    with pytest.raises(ConfigError, match=r"train of '.*frozen\.txt' .* is True, its own False"):
+        begun(files, checkpoint, tmp_path, {**frozen, "train": True}, trained)
+    with pytest.raises(ConfigError, match=r"trained\.txt in model\.vectors was projected to 2"):
+        begun(files, checkpoint, tmp_path, frozen, trained)
