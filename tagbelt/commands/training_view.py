@@ -107,9 +107,9 @@ class TrainingView:
         for split, scores in event.scores.items():
             self._console.print(f"\n[bold]{split}[/bold]")
             self._console.print(render(scores), highlight=False, markup=False, soft_wrap=True)
-        lines = [event.closing, f"checkpoint: {event.checkpoint}"]
+        place = f"checkpoint: {event.checkpoint}"
         if event.example:
             command = f"tagbelt tag --model {shlex.quote(str(event.checkpoint))}"
-            lines.append(f"Try: echo {shlex.quote(event.example)} | {command}")
-        for text in lines:
+            place += f"\nTry:        echo {shlex.quote(event.example)} | {command}"
+        for text in (event.closing, place):
             self._console.print(f"\n{text}", highlight=False, markup=False, soft_wrap=True)

@@ -28,7 +28,10 @@ def test_a_run_from_config_to_tagged_text(cli, config, tmp_path, monkeypatch):
     assert done.out == "", "results go to files and are told on standard error"
     assert "epoch   1/1 " in done.err
     assert re.search("strict (mode|and default mode alike), IOB2, seqeval", done.err)
-    assert done.err.endswith(f"\ncheckpoint: {RUNS / 'mine' / 'checkpoint'}\n")
+    *_, nothing, place, example = done.err.splitlines()
+    checkpoint = RUNS / "mine" / "checkpoint"
+    assert (nothing, place) == ("", f"checkpoint: {checkpoint}")
+    assert re.fullmatch(rf"Try:        echo '.+' \| tagbelt tag --model {checkpoint}", example)
     tagged = cli("tag", "-m", RUNS / "mine" / "checkpoint", "--to", "view", input=b"Nothing\n")
     assert tagged.out.startswith("Nothing")
     again = cli("train", config(), "--set", "name=mine")

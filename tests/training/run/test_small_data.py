@@ -41,10 +41,11 @@ def test_what_followed_from_the_size_is_told_and_kept(shop):
 
 
 def test_a_run_says_at_its_end_why_and_what_would_help(shop):
-    *_, words, nothing, place = shop.said.splitlines()
+    *_, words, nothing, place, example = shop.said.splitlines()
     assert words.startswith("Stopped: ")
     assert "would help most" in words or "would show what is left" in words
     assert (nothing, place) == ("", f"checkpoint: {shop.checkpoint}")
+    assert example.startswith("Try:        echo ")
 
 
 @pytest.mark.parametrize(
