@@ -88,8 +88,8 @@ class Gazetteer:
         """Return [N, size] of 0 and 1 for the N tokens of all sentences, in their order.
 
         Every overlapping match counts; none reaches from one sentence into the next. A sentence's
-        flags do not depend on the others. Takes time linear in the tokens and in the lengths of
-        all matches.
+        flags do not depend on the others. Takes time linear in the tokens, times the most tokens
+        that some term and some text begin alike with, and in the lengths of all matches.
         """
         flags = np.zeros((sum(map(len, sentences)), self.size), np.uint8)
         row = 0
