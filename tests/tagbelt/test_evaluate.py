@@ -49,6 +49,14 @@ def test_two_tables_where_the_modes_differ():
     assert titles == ["strict mode", "default mode"]
 
 
+def test_tags_of_another_style_score_alike(evaluate, tmp_path):
+    file = tmp_path / "in.conll"
+    text = TRAIN.read_text("utf-8")
+    file.write_text(text.replace("B-", "B_").replace("I-", "I_"), encoding="utf-8")
+    styled = evaluate(file, "--tag-style", "underscore", "--json")
+    assert json.loads(styled.out) == json.loads(evaluate(TRAIN, "--json").out)
+
+
 def test_types_that_the_file_does_not_speak_of_are_not_counted(evaluate, tmp_path):
     file = tmp_path / "in.conll"
     file.write_text("Mara\tB-PER\nEllison\tI-PER\nleft\tO\nTarn\tO\n", encoding="utf-8")

@@ -51,6 +51,15 @@ def test_labels_of_one_file_are_renamed_there_only(files):
     assert [s.spans[0].label for s in sentences] == ["P", "PER"]
 
 
+def test_files_of_several_tag_styles_train_together(files):
+    changes = {"data.train": [{"path": "train", "tag_style": "underscore"}, "more"]}
+    config = files(changes, train="Ada B_PER\nKent I_PER\n", more="Bob B-PER\n")
+    assert [s.spans for s in load_run_data(config).train] == [
+        (Span(0, 2, "PER"),),
+        (Span(0, 1, "PER"),),
+    ]
+
+
 def test_a_file_is_read_as_often_as_is_said(files):
     config = files({"data.train": [{"path": "train", "repeat": 3}, "more"]}, more="Bob B-PER\n")
     assert [s.tokens[0] for s in load_run_data(config).train] == ["Ada", "Ada", "Ada", "Bob"]
