@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +35,7 @@ from tagbelt.data.checkpoint.artifact import write_sums
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.writing import write_conll
 from tagbelt.data.formats.convert import SourceOptions, TargetOptions, convert, guess_source, save
-from tagbelt.data.formats.record import Format
+from tagbelt.data.formats.record import READ_ONLY, Format
 from tagbelt.data.text.tokenize import tokenize
 from tagbelt.errors import InputError, TagbeltError
 from tagbelt.inference.tagger import Tagger
@@ -98,21 +98,41 @@ def converters(chance: random.Random, folder: Path) -> None:
         path.write_bytes(mutated(chance, [source.read_bytes()]))
     writing = TargetOptions()
     read_as = name if chance.random() < 0.5 else guess_source(path)
-    made = convert(path, read_as, chance.choice(list(Format)), SourceOptions(), writing)
+    made = convert(
+        path, read_as, chance.choice(sorted(set(Format) - READ_ONLY)), SourceOptions(), writing
+    )
     save(made, folder / "out", writing)
 
 
 def _sources(folder: Path) -> list[tuple[Path, Format]]:
-    """A small file of each format, made once."""
+    """A small file of each format, made once; those that nothing writes are made here."""
     if not folder.exists():
         folder.mkdir()
         corpus = read_conll(EXAMPLES / "dev.conll").sentences[:6]
         write_conll(folder / "a.conll", corpus)
         for name in Format:
             target = folder / str(name)
+            if name == Format.kaggle:
+                rows = [f"{n},{t},O" for n, s in enumerate(corpus) for t in s.tokens if t != ","]
+                target.write_text("\n".join(["Sentence #,Word,Tag", *rows]), encoding="utf-8")
+                continue
+            if name == Format.spacy:
+                target.write_bytes(_docbin([s.tokens for s in corpus]))
+                continue
             made = convert(folder / "a.conll", Format.conll, name, SourceOptions(), TargetOptions())
             save(made, target, TargetOptions())
     return [(folder / str(name), name) for name in Format]
+
+
+def _docbin(sentences: Sequence[Sequence[str]]) -> bytes:
+    """Documents as spaCy writes them, each with its first token as an entity."""
+    from spacy.tokens import Doc, DocBin
+    from spacy.vocab import Vocab
+
+    vocab = Vocab()
+    docs = [Doc(vocab, list(s), ents=["B-PER", *["O"] * (len(s) - 1)]) for s in sentences]
+    content: bytes = DocBin(docs=docs).to_bytes()
+    return content
 
 
 def bulk(chance: random.Random, folder: Path) -> None:

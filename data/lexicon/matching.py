@@ -35,7 +35,7 @@ class Matches(NamedTuple):
         return Matches(*map(np.concatenate, zip(self, other, strict=True)))
 
 
-class Pieces(NamedTuple):
+class TextPieces(NamedTuple):
     """Pieces of a text, piece k of which is `text[starts[k] : ends[k]]`.
 
     As strings, the million tokens of a large dictionary would take 80 MB.

@@ -20,8 +20,8 @@ from tagbelt.data.lexicon.matching import (
     MOST_TOKENS,
     Alphabet,
     Matches,
-    Pieces,
     SequenceMatcher,
+    TextPieces,
     TokenMatcher,
     chunks,
 )
@@ -48,7 +48,7 @@ class SoftLexicon:
             raise ValueError(f"a word has at most {MOST_TOKENS} characters")
         self.words = tuple(words)
         self.counts = np.array(counts, np.int64)
-        known, codes = Pieces.characters("".join(words)).numbered()
+        known, codes = TextPieces.characters("".join(words)).numbered()
         self._alphabet = Alphabet(known)
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         starts = lengths.cumsum() - lengths

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tagbelt.data.lexicon.matching import MOST_TOKENS, Pieces, code_points
+from tagbelt.data.lexicon.matching import MOST_TOKENS, TextPieces, code_points
 
 _HEADER = "tagbelt gazetteer 1"
 _MOST_RATIO = 50  # sorted terms are packed to a third, or a tenth
@@ -38,7 +38,7 @@ class Terms(NamedTuple):
     """
 
     text: str
-    tokens: Pieces
+    tokens: TextPieces
     lengths: NDArray[np.int64]
     is_new: NDArray[np.bool_]
     types: tuple[str, ...]
@@ -151,7 +151,7 @@ def parse(text: str, *, place: str) -> Terms:
     refuse(lengths > MOST_TOKENS, f"more than {MOST_TOKENS} tokens")
     is_empty = np.append(tokens.starts == tokens.ends, False)
     refuse(np.add.reduceat(is_empty, lengths.cumsum() - lengths) > 0, "no term")
-    types, kinds = _sorted_types(points, Pieces(text, starts, type_ends))
+    types, kinds = _sorted_types(points, TextPieces(text, starts, type_ends))
     order = _order(text, points, weight_ends + 1, ends)
     is_risen = (order > 0) | ((order == 0) & (np.diff(kinds, prepend=-1) > 0))
     refuse(~is_risen, "no term, or out of order")
@@ -180,18 +180,18 @@ def _numbers(
 
 def _tokens(
     text: str, tabs: NDArray[np.int64], first: NDArray[np.int64], line_ends: NDArray[np.int64]
-) -> tuple[Pieces, NDArray[np.int64]]:
+) -> tuple[TextPieces, NDArray[np.int64]]:
     """Cut lines into tokens, of which one follows each tab but the first of a line; count them."""
     bounds = np.append(first, len(tabs) - 2)  # the last two are none
     lengths = np.diff(bounds) - 1
     starts = np.delete(tabs[bounds[0] : -2], first - bounds[0]) + 1
     ends = np.append(starts[1:] - 1, 0)
     ends[lengths.cumsum() - 1] = line_ends
-    return Pieces(text, starts, ends), lengths
+    return TextPieces(text, starts, ends), lengths
 
 
 def _sorted_types(
-    points: NDArray[np.uint32], pieces: Pieces
+    points: NDArray[np.uint32], pieces: TextPieces
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the distinct types, sorted, and which of them each piece is."""
     numbers, found = _few_types(points, pieces) or pieces.numbered()
@@ -202,7 +202,7 @@ def _sorted_types(
 
 
 def _few_types(
-    points: NDArray[np.uint32], pieces: Pieces
+    points: NDArray[np.uint32], pieces: TextPieces
 ) -> tuple[dict[str, int], NDArray[np.int64]] | None:
     """Do what `pieces.numbered()` does, ten times as fast; None for many types or long ones."""
     text, starts, ends = pieces

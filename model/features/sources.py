@@ -32,7 +32,8 @@ class SourceVectors(nn.Module):
         if len(tables) != len(config):
             raise ValueError(f"{len(tables)} tables for the {len(config)} sources of vectors")
         self.sources = nn.ModuleList(
-            Source(source, table, vocabulary) for source, table in zip(config, tables, strict=True)
+            JoinedSource(source, table, vocabulary)
+            for source, table in zip(config, tables, strict=True)
         )
         self.size = sum(source.size for source in self.each)
 
@@ -65,12 +66,12 @@ class SourceVectors(nn.Module):
         return [range(*pair) for pair in pairwise(ends)]
 
     @property
-    def each(self) -> "list[Source]":
+    def each(self) -> "list[JoinedSource]":
         """The sources, in order."""
-        return [source for source in self.sources if isinstance(source, Source)]
+        return [source for source in self.sources if isinstance(source, JoinedSource)]
 
 
-class Source(nn.Module):
+class JoinedSource(nn.Module):
     """One source: raw vectors [F, raw_size] -> [F, size]."""
 
     def __init__(self, config: VectorSource, table: FormTable, vocabulary: Vocabulary) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.data.lexicon.matching import Alphabet, Pieces, SequenceMatcher
+from tagbelt.data.lexicon.matching import Alphabet, SequenceMatcher, TextPieces
 
 TOKENS = st.sampled_from(["a", "b", "ab", "", "\0", "𝄞", "\ud800", "c"])
 SEQUENCES = st.lists(st.lists(TOKENS, min_size=2, max_size=5).map(tuple), unique=True, max_size=9)
@@ -13,7 +13,7 @@ SEQUENCES = st.lists(st.lists(TOKENS, min_size=2, max_size=5).map(tuple), unique
 def pieces(tokens):
     """The tokens as pieces of one text."""
     ends = np.fromiter(map(len, tokens), np.int64, len(tokens)).cumsum()
-    return Pieces("".join(tokens), np.append(0, ends)[:-1], ends)
+    return TextPieces("".join(tokens), np.append(0, ends)[:-1], ends)
 
 
 @given(SEQUENCES, st.lists(st.lists(TOKENS, max_size=9), max_size=4))
