@@ -86,6 +86,9 @@ def conll(chance: random.Random, folder: Path) -> None:
     read_conll(path)
 
 
+WRITTEN = sorted(set(Format) - READ_ONLY)
+
+
 def converters(chance: random.Random, folder: Path) -> None:
     """Files of every format that converts, to every other."""
     source, name = chance.choice(_sources(folder.parent / "sources"))
@@ -98,9 +101,7 @@ def converters(chance: random.Random, folder: Path) -> None:
         path.write_bytes(mutated(chance, [source.read_bytes()]))
     writing = TargetOptions()
     read_as = name if chance.random() < 0.5 else guess_source(path)
-    made = convert(
-        path, read_as, chance.choice(sorted(set(Format) - READ_ONLY)), SourceOptions(), writing
-    )
+    made = convert(path, read_as, chance.choice(WRITTEN), SourceOptions(), writing)
     save(made, folder / "out", writing)
 
 
@@ -110,17 +111,12 @@ def _sources(folder: Path) -> list[tuple[Path, Format]]:
         folder.mkdir()
         corpus = read_conll(EXAMPLES / "dev.conll").sentences[:6]
         write_conll(folder / "a.conll", corpus)
-        for name in Format:
-            target = folder / str(name)
-            if name == Format.kaggle:
-                rows = [f"{n},{t},O" for n, s in enumerate(corpus) for t in s.tokens if t != ","]
-                target.write_text("\n".join(["Sentence #,Word,Tag", *rows]), encoding="utf-8")
-                continue
-            if name == Format.spacy:
-                target.write_bytes(_docbin([s.tokens for s in corpus]))
-                continue
+        for name in WRITTEN:
             made = convert(folder / "a.conll", Format.conll, name, SourceOptions(), TargetOptions())
-            save(made, target, TargetOptions())
+            save(made, folder / str(name), TargetOptions())
+        rows = [[str(n), token, "O"] for n, s in enumerate(corpus) for token in s.tokens]
+        (folder / Format.kaggle).write_bytes(_csv([["Sentence #", "Word", "Tag"], *rows]))
+        (folder / Format.spacy).write_bytes(_docbin([s.tokens for s in corpus]))
     return [(folder / str(name), name) for name in Format]
 
 

@@ -15,11 +15,13 @@ class HtmlText(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.text = ""
+        self._parts: list[str] = []
+        self._length = 0
         self._breaks: set[int] = set()
         self._unseen = 0
         self.feed(html.replace("\r\n", "\n").replace("\r", "\n"))
         self.close()
+        self.text = "".join(self._parts)
         # Blocks without white space between would read as one word.
         inner = {n for n in self._breaks if 0 < n < len(self.text)}
         self._places = sorted(n for n in inner if not self.text[n - 1 : n + 1].isspace())
@@ -38,7 +40,7 @@ class HtmlText(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         """Note where a block begins."""
         if tag == "br":
-            self.text += "\n"
+            self._take("\n")
         self._block(tag)
         self._unseen += tag in _UNSEEN
 
@@ -50,8 +52,12 @@ class HtmlText(HTMLParser):
     def handle_data(self, data: str) -> None:
         """Take the text between tags."""
         if not self._unseen:
-            self.text += data
+            self._take(data)
 
     def _block(self, tag: str) -> None:
         if tag not in _INLINE:
-            self._breaks.add(len(self.text))
+            self._breaks.add(self._length)
+
+    def _take(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)

@@ -1,9 +1,9 @@
 """All places where one of many token sequences occurs.
 
 Every token that occurs in a sequence has a number, and the sequences form a trie. It is kept as
-one sorted array for each depth, which numpy makes of half a million sequences in a tenth of the
-time that an automaton (Aho & Corasick 1975) takes, and in a fraction of its memory. A text is
-looked up depth by depth, all of its places at a time.
+one sorted array for each depth: numpy makes these of half a million sequences sooner, and in less
+memory, than an automaton (Aho & Corasick 1975) is made. A text is looked up depth by depth, all of
+its places at a time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -204,7 +204,7 @@ def _sorted_types(
 def _few_types(
     points: NDArray[np.uint32], pieces: TextPieces
 ) -> tuple[dict[str, int], NDArray[np.int64]] | None:
-    """Do what `pieces.numbered()` does, ten times as fast; None for many types or long ones."""
+    """Do what `pieces.numbered()` does without strings; None for many types or long ones."""
     text, starts, ends = pieces
     lengths = ends - starts
     numbers: dict[str, int] = {}

@@ -281,10 +281,8 @@ class Engine:
             logger.error("the inference thread is dead or hangs; it is replaced")
             try:
                 self._thread = self._start()
-            except (
-                MemoryError,
-                RuntimeError,
-            ) as error:  # the next look tries again
+            except (MemoryError, RuntimeError) as error:
+                # The next look tries again.
                 log_failure("no inference thread could be started", error)
                 return False
             return True

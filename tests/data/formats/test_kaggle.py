@@ -34,6 +34,11 @@ def test_a_number_begins_a_sentence(rows, again):
     assert '"label": "per"' in rows(text, Format.prodigy)[0]
 
 
+def test_the_header_tells_what_lies_between_columns(rows):
+    text = f"{HEAD}Sentence: 1,Ada,NNP,B-per\n".replace(",", ";") + ";a,b;NN;O\n"
+    assert rows(text) == ("Ada B-per\na,b O\n\n", {})
+
+
 def test_latin_1_is_told_and_utf_8_read(rows):
     text = f"{HEAD}Sentence: 1,Ada,NNP,B-per\n,caf\u00e9,NN,O\n"
     assert rows(text) == ("Ada B-per\ncaf\u00e9 O\n\n", {})
