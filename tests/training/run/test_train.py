@@ -19,6 +19,7 @@ from tagbelt.training.config import parse_config, sized
 from tagbelt.training.corpus.corpus import encode_split, read_split
 from tagbelt.training.loop import loop
 from tagbelt.training.loop.loop import predict
+from tagbelt.training.run.checkpoint import is_as_good
 from tagbelt.training.run.train import torch_threads, train
 from tagbelt.training.scores.evaluate import MODES, Score, evaluate, render
 from tests.training.tiny import CHINESE, ENGLISH, EXAMPLES, tiny_config
@@ -85,6 +86,24 @@ def test_the_report_is_that_of_the_checkpoint(learned):
     )
     best = max(row["dev/f1"] for row in metrics_of(learned))
     assert header.metrics["dev_f1_float32"] == pytest.approx(best, abs=0.06), "table is rounded"
+
+
+@pytest.mark.parametrize(
+    ("entities", "lost", "is_chosen"),
+    [
+        (20, 0.049, True),  # one of them
+        (20, 0.051, False),
+        (5942, 0.0009, True),
+        (5942, 0.0011, False),
+        (0, 0.0, True),
+    ],
+)
+def test_8_bits_serve_unless_they_lose_more_than_says_anything(entities, lost, is_chosen):
+    def scores(f1):
+        row = {"precision": f1, "recall": f1, "f1": f1, "support": entities}
+        return {mode: {"micro": row, "macro": row, "types": {}} for mode in MODES}
+
+    assert is_as_good(scores(0.9 - lost), scores(0.9)) is is_chosen
 
 
 def test_the_baseline_is_what_the_checkpoint_finds_on_dev(learned):
