@@ -1,6 +1,7 @@
-/* Read a network and a batch from standard input, as test_other_processors.py writes them; write
- * the tiers that run here (int32) and the emissions. */
+/* Read a network, a batch and perhaps a CRF from standard input, as test_other_processors.py writes
+ * them; write the tiers that run here (int32), the emissions, and of a CRF the best paths. */
 
+#include "../../../inference/native/crf.h"
 #include "../../../inference/native/recurrent.h"
 
 #include <stdio.h>
@@ -10,6 +11,8 @@ int32_t tagbelt_tiers(void);
 int64_t tagbelt_scratch(const struct network *, int64_t, int32_t, int32_t);
 void tagbelt_emissions(const struct network *, int32_t, const uint8_t *, int64_t, const int64_t *,
                        const int32_t *, int32_t, float *, uint8_t *);
+size tagbelt_viterbi(const struct crf *, const float *, size, size, size, size, const size *, size *,
+                     double *);
 
 static void fill(void *to, size_t bytes) {
     if (fread(to, 1, bytes, stdin) != bytes) exit(1);
@@ -70,5 +73,12 @@ int main(void) {
     fwrite(&here, sizeof here, 1, stdout);
     if (here >> tier & 1)
         tagbelt_emissions(&n, tier, table, forms, rows, lengths, sentences, emissions, scratch);
-    return fwrite(emissions, sizeof *emissions, count, stdout) != count;
+    if (fwrite(emissions, sizeof *emissions, count, stdout) != count) return 1;
+    const struct crf crf = {n.tags, array(), array(), array()};
+    if (!crf.start) return 0;
+    size *paths = calloc((size_t)steps * sentences, sizeof *paths), *long_lengths = array();
+    double *best = malloc(sentences * sizeof *best);
+    if (tagbelt_viterbi(&crf, emissions, (size)sentences * n.tags, n.tags, steps, sentences,
+                        long_lengths, paths, best)) return 1;
+    return fwrite(paths, sizeof *paths, (size_t)steps * sentences, stdout) == 0;
 }

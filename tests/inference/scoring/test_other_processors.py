@@ -1,5 +1,9 @@
-"""The kernels of 64-bit ARM, cross-compiled and run by qemu, against those that run here."""
+"""The kernels of 64-bit ARM, cross-compiled and run by qemu, against those that run here.
 
+`TAGBELT_WHOLE=1` takes all of the test files of corpora, which needs WHOLE_TIME; else a part of them.
+"""
+
+import os
 import shutil
 import struct
 import subprocess
@@ -7,14 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from tagbelt.data.checkpoint.artifact import INT8_NETWORK
+from tagbelt.data.conll.reading import read_conll
+from tagbelt.inference.crf.algorithms import viterbi
 from tagbelt.inference.native import library
 from tagbelt.inference.native.quantised import TIERS, QuantisedNetwork
+from tagbelt.inference.tagger import Tagger
 from tests.inference.quantised_networks import GATES, made
 
 COMPILER, MACHINE = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 DRIVER = Path(__file__).with_name("emissions.c")
-NATIVE = Path(__file__).parents[3] / "inference/native"
+ROOT = Path(__file__).parents[3]
+NATIVE = ROOT / "inference/native"
 OPTIONS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-static")
 
 pytestmark = [
@@ -40,7 +50,7 @@ def packed(array):
     return struct.pack("i", len(content)) + content
 
 
-def written(network, table, rows, lengths):
+def written(network, table, rows, lengths, crf=None):
     """What `emissions.c` reads."""
     kept = {array.ctypes.data: array for array in network._kept} | {None: None}
     built = network._network
@@ -61,16 +71,20 @@ def written(network, table, rows, lengths):
     for address in (built.tag_tiles, built.tag_scale, built.tag_bias, built.tag_start):
         parts.append(packed(kept[address]))
     parts += [struct.pack("i", len(table)), packed(table)]
-    return b"".join([*parts, packed(rows.astype(np.int64)), packed(lengths)])
+    parts += [packed(rows.astype(np.int64)), packed(lengths.astype(np.int32))]
+    scores = (None,) * 3 if crf is None else (crf.start, crf.transitions, crf.end)
+    return b"".join([*parts, *map(packed, scores), packed(lengths.astype(np.intp))])
 
 
 def run(driver, content, shape, processor="max"):
-    """Names of the tiers, and emissions."""
+    """Names of the tiers, emissions [T, B, K], and paths [T, B] if there was a CRF."""
     command = [MACHINE, "-cpu", processor, str(driver)]
     found = subprocess.run(command, input=content, stdout=subprocess.PIPE, check=True).stdout
     (mask,) = struct.unpack("i", found[:4])
     names = {tier for place, tier in enumerate(TIERS) if mask >> place & 1}
-    return names, np.frombuffer(found[4:], np.float32).reshape(shape)
+    emissions = np.frombuffer(found, np.float32, int(np.prod(shape)), 4).reshape(shape)
+    paths = np.frombuffer(found[4 + emissions.nbytes :], np.intp)
+    return names, emissions, paths.reshape(shape[:2]) if len(paths) else None
 
 
 @pytest.mark.parametrize("tier", ["portable", "neon", "neondot"])
@@ -88,9 +102,56 @@ def test_emissions_on_arm_have_the_same_bits(driver, monkeypatch, cell, tier):
     here = QuantisedNetwork(weights, tier="portable").emissions(table, rows, lengths)
     monkeypatch.setattr("tagbelt.inference.native.quantised.tiers", lambda: (tier,))
     content = written(QuantisedNetwork(weights), table, rows, lengths)
-    names, there = run(driver, content, here.shape)
+    names, there, _ = run(driver, content, here.shape)
     assert tier in names
     assert (there == here).all()
+
+
+CORPORA = [("en", "conll2003/test.txt", None), ("zh", "resume/test.bmes", " ")]
+PART = 40
+"""One in so many sentences is tagged."""
+
+
+@pytest.fixture(scope="module", params=CORPORA, ids=[name for name, *_ in CORPORA])
+def corpus(request):
+    """Weights and CRF of a bundled model, and batches of a corpus with what `portable` made."""
+    if "TAGBELT_DATA" not in os.environ:
+        pytest.skip("TAGBELT_DATA names no directory of data sets")
+    model, file, separator = request.param
+    path = Path(os.environ["TAGBELT_DATA"]) / file
+    corpus = read_conll(path, columns={"token": 0}, separator=separator)
+    step = 1 if os.environ.get("TAGBELT_WHOLE") else PART
+    batches, emissions = [], QuantisedNetwork.emissions
+
+    def recorded(network, *given):
+        made = emissions(network, *given)
+        batches.append((given, made))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tagbelt.inference.native.quantised.tiers", lambda: ("portable",))
+        patch.setattr("tagbelt.inference.checkpoint._runs_fast", Path.exists)
+        patch.setattr(QuantisedNetwork, "emissions", recorded)
+        tagger = Tagger.load(ROOT / "checkpoints" / model, precision="int8", threads=1)
+        batches.clear()  # of the token that loading scores
+        tagger.tag_tokens([sentence.tokens for sentence in corpus.sentences[::step]])
+    weights = load_file(ROOT / "checkpoints" / model / INT8_NETWORK)
+    return weights, tagger._decoder._crf, batches
+
+
+@pytest.mark.parametrize("tier", ["neon", "neondot"])
+def test_a_corpus_is_tagged_alike_on_arm_to_the_last_bit(driver, monkeypatch, corpus, tier):
+    weights, crf, batches = corpus
+    monkeypatch.setattr("tagbelt.inference.native.quantised.tiers", lambda: (tier,))
+    network = QuantisedNetwork(weights)
+    assert batches
+    for (table, rows, lengths), here in batches:
+        paths, _ = viterbi(here, lengths, crf)
+        content = written(network, table, rows, lengths, crf)
+        names, there, found = run(driver, content, here.shape)
+        assert tier in names
+        assert (there == here).all()
+        assert (found == paths).all()
 
 
 def test_dot_products_are_used_where_the_processor_has_them(driver):
