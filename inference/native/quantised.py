@@ -21,10 +21,10 @@ LIMIT = 127
 PORTABLE = "portable"
 """Plain C, slower than ONNX Runtime: for tests."""
 
-TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx", "neon", "neondot")
+TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx", "neon", "neondot", "neoni8mm")
 """By their place in a mask of recurrent.c."""
-_PREFERRED = ("amx", "vnni", "avxvnni", "avx2", "neondot", "neon", PORTABLE)
-FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx", "neon", "dotprod")
+_PREFERRED = ("amx", "vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon", PORTABLE)
+FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx", "neon", "dotprod", "i8mm")
 """Features of a processor, by their place in a mask; "avx512" is F, BW, VL and DQ."""
 _CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
 """By their gates, for files without a name; a GRU has four of which the states reach but three."""
@@ -196,7 +196,7 @@ class QuantisedNetwork:
             len(bias),
             _chunks(states.shape[1]),
             (_Layer * len(layers))(*layers),
-            *(self._pointer(array) for array in (_tiles(levels), scale, bias)),
+            *(self._pointer(array) for array in (self._tiles(levels), scale, bias)),
             self._start(levels),
         )
 
@@ -216,10 +216,19 @@ class QuantisedNetwork:
             inputs.shape[3],
             _chunks(levels.shape[3]),
             hidden,
-            self._pointer(_tiles(levels)),
+            self._pointer(self._tiles(levels)),
             *(self._pointer(array) for array in _pack_gates(weights, index)),
             (ctypes.c_void_p * 3)(*map(self._start, (levels, *parts))),
         )
+
+    def _tiles(self, levels: NDArray[np.int8]) -> NDArray[np.int8]:
+        """[D, G, H, I] -> [D, U, G, I / n, 16, n]: n inputs of sixteen units are neighbours."""
+        directions, gates, hidden, inputs = levels.shape
+        units, chunks = -(-hidden // LANES), _chunks(inputs)
+        padded = np.zeros((directions, gates, units * LANES, chunks * CHUNK), np.int8)
+        padded[:, :, :hidden, :inputs] = levels
+        split = padded.reshape(directions, gates, units, LANES, -1, _NEIGHBOURS.get(self.tier, 4))
+        return np.ascontiguousarray(split.transpose(0, 2, 1, 4, 3, 5))
 
     def _start(self, levels: NDArray[np.int8]) -> int | None:
         """Address of what the sums start from in this tier, [D, U, G, n, 16] of int32."""
@@ -310,16 +319,6 @@ def _pack_tags(weight: Floats, bias: Floats) -> tuple[NDArray[np.int8], Floats, 
     return levels, padded, _blocks((bias - shift)[None])[0].reshape(blocks, LANES)
 
 
-def _tiles(levels: NDArray[np.int8]) -> NDArray[np.int8]:
-    """[D, G, H, I] -> [D, U, G, I / 4, 16, 4]: four inputs of sixteen units are neighbours."""
-    directions, gates, hidden, inputs = levels.shape
-    units, chunks = -(-hidden // LANES), _chunks(inputs)
-    padded = np.zeros((directions, gates, units * LANES, chunks * CHUNK), np.int8)
-    padded[:, :, :hidden, :inputs] = levels
-    split = padded.reshape(directions, gates, units, LANES, -1, 4)
-    return np.ascontiguousarray(split.transpose(0, 2, 1, 4, 3, 5))
-
-
 def _minus_pair_products(levels: NDArray[np.int8]) -> Array:
     """[D, G, H, I] -> [D, G, H], the products of neighbouring weights: see tier_avx2.c."""
     wide = np.pad(levels, [(0, 0)] * 3 + [(0, levels.shape[3] % 2)]).astype(np.int32)
@@ -338,6 +337,8 @@ _STARTS: dict[str, tuple[Callable[[NDArray[np.int8]], Array], ...]] = {
     "neon": (_zero_products,),
     "neondot": (_zero_products,),
 }
+_NEIGHBOURS = {"neoni8mm": 8}
+"""How many inputs of a unit stand side by side; 4 unless given."""
 
 
 def _gate_blocks(values: Array, kind: type = np.float32) -> Array:

@@ -30,7 +30,7 @@
 /* ---- tiers ---- */
 
 /* Places in a mask of tiers. */
-enum { PORTABLE, AVX2, AVXVNNI, VNNI, AMX, NEON_PLAIN, NEON_WITH_DOT, TIERS };
+enum { PORTABLE, AVX2, AVXVNNI, VNNI, AMX, NEON_PLAIN, NEON_WITH_DOT, NEON_WITH_I8MM, TIERS };
 
 static const struct tier *const tiers[TIERS] = {
     [PORTABLE] = &tier_portable,
@@ -44,7 +44,7 @@ static const struct tier *const tiers[TIERS] = {
     [NEON_PLAIN] = &tier_neon,
 #endif
 #if NEON_DOT
-    [NEON_WITH_DOT] = &tier_neondot,
+    [NEON_WITH_DOT] = &tier_neondot, [NEON_WITH_I8MM] = &tier_neoni8mm,
 #endif
 };
 
@@ -58,6 +58,7 @@ enum {
     HAS_AMX = 32,  /* tiles of bytes, and Linux lets this process use them */
     HAS_NEON = 64,
     HAS_NEON_DOT = 128, /* and the compiler could make it */
+    HAS_NEON_I8MM = 256,
 };
 
 #if X86
@@ -92,20 +93,23 @@ static int32_t features(void) {
     return has;
 }
 #else
-static int has_neon_dot(void) {
+/* Whether there is a feature: a bit of Linux's vector, and a name of macOS. */
 #if NEON_DOT && defined(__linux__)
-    return getauxval(AT_HWCAP) >> 20 & 1; /* ASIMDDP */
+#define HAS(vector, bit, name) (getauxval(vector) >> (bit) & 1)
 #elif NEON_DOT && defined(__APPLE__)
+#define HAS(vector, bit, name) says("hw.optional.arm." name)
+static int says(const char *name) {
     int has = 0;
     size_t bytes = sizeof has;
-    return !sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &bytes, NULL, 0) && has;
-#else
-    return 0;
-#endif
+    return !sysctlbyname(name, &has, &bytes, NULL, 0) && has;
 }
+#else
+#define HAS(vector, bit, name) 0
+#endif
 
 static int32_t features(void) {
-    return (NEON ? HAS_NEON : 0) | (has_neon_dot() ? HAS_NEON_DOT : 0);
+    return (NEON ? HAS_NEON : 0) | (HAS(AT_HWCAP, 20, "FEAT_DotProd") ? HAS_NEON_DOT : 0) |
+           (HAS(AT_HWCAP2, 13, "FEAT_I8MM") ? HAS_NEON_I8MM : 0);
 }
 #endif
 
@@ -121,7 +125,8 @@ PUBLIC int32_t tagbelt_tiers_of(int32_t has) {
            tier_where(AVXVNNI, has, HAS_AVX2 | HAS_FMA | HAS_AVX_VNNI) |
            tier_where(VNNI, has, avx512) | tier_where(AMX, has, avx512 | HAS_AMX) |
            tier_where(NEON_PLAIN, has, HAS_NEON) |
-           tier_where(NEON_WITH_DOT, has, HAS_NEON | HAS_NEON_DOT);
+           tier_where(NEON_WITH_DOT, has, HAS_NEON | HAS_NEON_DOT) |
+           tier_where(NEON_WITH_I8MM, has, HAS_NEON | HAS_NEON_I8MM);
 }
 
 /* The tiers that run here, as a mask: none follows from another. */

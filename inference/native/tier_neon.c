@@ -1,6 +1,8 @@
-/* 64-bit ARM: with the products of bytes that every such processor has, and with its dot products.
+/* 64-bit ARM: with the products of bytes that every such processor has, with its dot products, and
+ * with products of small matrices.
  *
- * Both take signed bytes: rows are prepared as x - ZERO, and `start` holds what that takes off. */
+ * The first two take signed bytes: rows are prepared as x - ZERO, and `start` holds what that takes
+ * off. */
 
 #include "exact.h"
 #include "tiers.h"
@@ -138,5 +140,66 @@ TIER static void product_neondot(const struct product *m) {
 #include "tier.h"
 
 const struct tier tier_neondot = {direction_neondot, tags_neondot, NULL, NULL, NULL};
+
+/* ---- with products of matrices ---- */
+
+#define TIER I8MM_TARGET
+
+/* Two rows side by side, eight bytes of one, then eight of the other. */
+static struct rows prepare_neoni8mm(uint8_t *to, struct rows rows, int count, int fours) {
+    const int64_t bytes = 4 * fours;
+    for (int row = 0; row < count; row++, rows.at += rows.stride) {
+        uint8_t *own = to + row / 2 * 2 * bytes + row % 2 * 8;
+        for (int k = 0; k < bytes; k += 8) memcpy(own + 2 * k, rows.at + k, 8);
+    }
+    return (struct rows){to, bytes};
+}
+
+/* Sums of one gate for `pairs` pairs of rows, at most two. A product has two rows of two units, of
+ * eight inputs, whose weights are neighbours in this tier. */
+TIER INLINE void rows_neoni8mm(const struct product *m, int gate, int row, int pairs) {
+    const uint8_t *x = m->rows.at + row * m->rows.stride;
+    const int8_t *tile = m->tiles + gate * m->pitch;
+    int32x4_t sums[2][8];
+    for (int i = 0; i < pairs; i++)
+        for (int v = 0; v < 8; v++) sums[i][v] = vdupq_n_s32(0);
+    for (int k = 0; k < m->fours; k += 2, x += 16, tile += 8 * LANES) {
+        uint8x16_t two[2];
+        for (int i = 0; i < pairs; i++) two[i] = vld1q_u8(x + 2 * i * m->rows.stride);
+        for (int v = 0; v < 8; v++) {
+            const int8x16_t w = vld1q_s8(tile + 16 * v);
+            for (int i = 0; i < pairs; i++) sums[i][v] = vusmmlaq_s32(sums[i][v], two[i], w);
+        }
+    }
+    for (int i = 0; i < 2 * pairs && row + i < m->count; i++)
+        for (int v = 0; v < 4; v++) {
+            const int64x2_t a = vreinterpretq_s64_s32(sums[i / 2][2 * v]);
+            const int64x2_t b = vreinterpretq_s64_s32(sums[i / 2][2 * v + 1]);
+            int32x4_t own = vreinterpretq_s32_s64(i % 2 ? vzip2q_s64(a, b) : vzip1q_s64(a, b));
+            if (m->from) own = vaddq_s32(own, vld1q_s32(start_from(m, row + i, gate) + 4 * v));
+            vst1q_s32(m->sums + (row + i) * m->sums_stride + gate * LANES + 4 * v, own);
+        }
+}
+
+TIER static void product_neoni8mm(const struct product *m) {
+    for (int g = 0; g < m->gates; g++)
+        for (int row = 0; row < m->count; row += 4) {
+            if (m->count - row <= 2) rows_neoni8mm(m, m->which[g], row, 1);
+            else rows_neoni8mm(m, m->which[g], row, 2);
+        }
+}
+
+#define NAME(x) x##_neoni8mm
+#define WIDTH 4
+#define MINIMUM(a, b) vminq_f32(a, b)
+#define MAXIMUM(a, b) vmaxq_f32(a, b)
+#define QUOTIENT(a, b) ((a) / (b))
+#define FUSED(a, b, c) vfmaq_f32(c, a, b)
+#define STORE_BYTES(p, v) bytes_neon(p, v)
+#define FINISH product_neoni8mm
+#define PREPARE prepare_neoni8mm
+#include "tier.h"
+
+const struct tier tier_neoni8mm = {direction_neoni8mm, tags_neoni8mm, NULL, NULL, NULL};
 #endif
 #endif

@@ -23,6 +23,7 @@
 #if !defined(__clang__) || __clang_major__ >= 16
 #define NEON_DOT 1
 #define DOT_TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
+#define I8MM_TARGET __attribute__((target("arch=armv8.2-a+i8mm")))
 #elif defined(__ARM_FEATURE_DOTPROD)
 #define NEON_DOT 1
 #define DOT_TARGET
@@ -157,6 +158,7 @@ TIER_OF(vnni)
 TIER_OF(amx)
 TIER_OF(neon)
 TIER_OF(neondot)
+TIER_OF(neoni8mm)
 
 /* Bytes of a prepared row: words, and what its own products add to every sum. */
 static inline int64_t prepared_stride(int fours) { return 2 * round_up(fours * 4, CHUNK) + CHUNK; }

@@ -30,7 +30,8 @@ def test_the_limit_is_the_sum_of_the_products_and_the_share_a_part_of_it():
 
 
 @pytest.mark.skipif(
-    best_tier() in (None, PORTABLE, "neon", "neondot"), reason="no tier with such a loop"
+    best_tier() in (None, PORTABLE, "neon", "neondot", "neoni8mm"),
+    reason="no tier with such a loop",
 )
 def test_the_limit_of_the_instructions_stands_beside_those_of_the_products():
     taggers = {"int8": lambda: 10.0, "float32": lambda: 5.0}

@@ -1,6 +1,6 @@
 """The kernels of 64-bit ARM, cross-compiled and run by qemu, against those that run here.
 
-`TAGBELT_WHOLE=1` takes all of the test files of corpora, which needs WHOLE_TIME; else a part of them.
+Of corpora a part is tagged, and all of it with `TAGBELT_WHOLE=1`, which takes a quarter of an hour.
 """
 
 import os
@@ -21,6 +21,7 @@ from tagbelt.inference.native.quantised import TIERS, QuantisedNetwork
 from tagbelt.inference.tagger import Tagger
 from tests.inference.quantised_networks import GATES, made
 
+ARM = ("neon", "neondot", "neoni8mm")
 COMPILER, MACHINE = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 DRIVER = Path(__file__).with_name("emissions.c")
 ROOT = Path(__file__).parents[3]
@@ -87,7 +88,7 @@ def run(driver, content, shape, processor="max"):
     return names, emissions, paths.reshape(shape[:2]) if len(paths) else None
 
 
-@pytest.mark.parametrize("tier", ["portable", "neon", "neondot"])
+@pytest.mark.parametrize("tier", ["portable", *ARM])
 @pytest.mark.parametrize("cell", sorted(GATES))
 def test_emissions_on_arm_have_the_same_bits(driver, monkeypatch, cell, tier):
     rng = np.random.default_rng(len(cell))
@@ -139,7 +140,7 @@ def corpus(request):
     return weights, tagger._decoder._crf, batches
 
 
-@pytest.mark.parametrize("tier", ["neon", "neondot"])
+@pytest.mark.parametrize("tier", ARM)
 def test_a_corpus_is_tagged_alike_on_arm_to_the_last_bit(driver, monkeypatch, corpus, tier):
     weights, crf, batches = corpus
     monkeypatch.setattr("tagbelt.inference.native.quantised.tiers", lambda: (tier,))
@@ -154,13 +155,14 @@ def test_a_corpus_is_tagged_alike_on_arm_to_the_last_bit(driver, monkeypatch, co
         assert (found == paths).all()
 
 
-def test_dot_products_are_used_where_the_processor_has_them(driver):
+def test_a_tier_is_used_where_the_processor_has_what_it_needs(driver):
     weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2)
     table, rows = np.full((1, 5), 128, np.uint8), np.zeros((1, 1), np.int64)
     network = QuantisedNetwork(weights, tier="portable")
     content = written(network, table, rows, np.ones(1, np.int32))
     for processor, tiers in (
         ("cortex-a53", {"portable", "neon"}),
-        ("max", {"portable", "neon", "neondot"}),
+        ("neoverse-n1", {"portable", "neon", "neondot"}),
+        ("max", {"portable", *ARM}),
     ):
         assert run(driver, content, (1, 1, 2), processor)[0] == tiers

@@ -222,6 +222,12 @@ PROCESSORS = [
         ["amx", "vnni", "avxvnni", "avx2", "portable"],
     ),
     ("AVX-512 switched off under AMX", [*AVX2, "avxvnni", "amx"], ["avxvnni", "avx2", "portable"]),
+    ("Neoverse N1", ["neon", "dotprod"], ["neondot", "neon", "portable"]),
+    (
+        "Neoverse V1",
+        ["neon", "dotprod", "i8mm"],
+        ["neoni8mm", "neondot", "neon", "portable"],
+    ),
 ]
 
 
