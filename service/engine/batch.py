@@ -1,5 +1,6 @@
 """Make a batch of the jobs that wait, and tag it so that one bad item fails alone."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,10 +60,10 @@ def gather(
 
     Or, by what is known of the pace, so many seconds of work.
 
-    Jobs that are over, or would be before the batch is done, are passed by. False when the queue
-    is closed and empty.
+    Jobs that are over, or would be before the batch is done, are passed by; nor does one come along
+    for which another would be late. False when the queue is closed and empty.
     """
-    weight = 0.0
+    weight, until = 0.0, math.inf
     while budget > 0:
         job = queue.take(wait=not parts)
         if job is None:
@@ -71,9 +72,12 @@ def gather(
         if not _is_in_time(job, pace.seconds_for(weight + job.weight) if parts else 0.0):
             continue
         weight += job.weight
-        if parts and pace.seconds_for(weight) > seconds:
-            queue.put_first(job)
-            break
+        if parts:
+            took = pace.seconds_for(weight)
+            if took > seconds or time.monotonic() + took > until:
+                queue.put_first(job)
+                break
+        until = min(until, job.deadline)
         parts.append(part := begun(job))
         budget -= read(part, budget)
         if job.taken < len(job.items) and not job.is_over:

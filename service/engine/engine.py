@@ -125,6 +125,8 @@ class Engine:
         meanwhile_seconds: float = _MEANWHILE_SECONDS,
     ) -> None:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
+        self.coming = 0.0
+        """Work that was let in and is about to be queued: bytes of bodies that were just read."""
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Recorder()
@@ -191,7 +193,7 @@ class Engine:
     @property
     def backlog_seconds(self) -> float:
         """Seconds that what waits and the batch at work take, at the speed of the last batches."""
-        waiting = self.queue.weight
+        waiting = self.queue.weight + self._near_weight + self.coming
         return self._pace.seconds_for(waiting + self._at_work) if waiting else 0.0
 
     @property

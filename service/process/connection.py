@@ -75,6 +75,19 @@ class Admission:
         self._rejected(reason)
         return _overloaded(scope["path"])
 
+    def let_in(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Count a request whose body of so many bytes is there, until it is queued.
+
+        What is read in one turn of the event loop is queued in the next: without this, all of it
+        would find the queue as short as the first does.
+        """
+        if not self._engine.coming:
+            loop.call_soon(self._forget)
+        self._engine.coming += size
+
+    def _forget(self) -> None:
+        self._engine.coming = 0.0
+
     def _lateness(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Return the reason of refusing what would not be done in the time that it states."""
         size, seconds = 0, math.inf
@@ -320,6 +333,9 @@ class Connection(HttpToolsProtocol):
         self._has_message = False
         self.scope["state"][ARRIVED] = time.monotonic()
         super().on_message_complete()
+        admission, cycle = self.server_state.admission, self.cycle
+        if admission is not None and not cycle.response_complete:
+            admission.let_in(len(cycle.body), self.loop)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Answer what is not HTTP, and end the connection."""

@@ -1,18 +1,22 @@
 """Admission: requests that are refused before they are read, and those that come in anyway."""
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+import uvicorn
 
-from tagbelt.service.process.connection import Admission
+from tagbelt.service.engine.engine import Engine as RealEngine
+from tagbelt.service.process.connection import Admission, Connection, Connections
 from tests.service.process.running import running, until
 
 
 class Engine:
     is_full = True
     backlog_seconds = 0.4
+    coming = 0.0
 
     def would_be_late(self, weight, seconds):
         return self.backlog_seconds + weight / 1000 > seconds
@@ -70,6 +74,59 @@ def test_what_would_be_late_is_refused_before_it_is_read(stated, refused):
     reply = Admission(engine, told.append).refusal(scope("/v1/tag", **stated))
     assert (reply is not None) == refused
     assert told == ["too_late"] * refused
+
+
+async def nothing(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
+class Wire(asyncio.Transport):
+    """A connection's other end, which has sent one request."""
+
+    def __init__(self, state, size):
+        super().__init__()
+        self.sent = b""
+        config = uvicorn.Config(nothing)
+        config.load()
+        made = Connection(config=config, server_state=state, app_state={})
+        made.connection_made(self)
+        head = f"POST /v1/tag HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"
+        made.data_received(head.encode() + b"x" * size)
+
+    def write(self, data):
+        self.sent += data
+
+    def is_closing(self):
+        return False
+
+    def close(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+
+def test_what_comes_in_one_turn_counts_before_it_is_queued():
+    async def main():
+        engine = RealEngine(
+            max_waiting=100,
+            max_waiting_characters=10_000,
+            max_waiting_seconds=1.0,
+            max_batch_tokens=1000,
+        )
+        engine._pace.add(100.0, 1.0)
+        told = []
+        state = Connections(admission=Admission(engine, told.append))
+        for _ in range(2):  # another turn begins anew
+            wires = [Wire(state, 60) for _ in range(4)]
+            while not all(wire.sent for wire in wires):
+                await asyncio.sleep(0)
+            assert [wire.sent[9:12] for wire in wires] == [b"204", b"204", b"429", b"429"]
+        assert told == ["queue_full"] * 4
+        engine.close(timeout=10)
+
+    asyncio.run(main())
 
 
 def test_a_connection_goes_on_after_a_refusal(tmp_path):
