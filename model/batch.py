@@ -13,7 +13,7 @@ from torch import Tensor
 from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR
 from tagbelt.data.checkpoint.vocabulary import UNKNOWN, Vocabulary, pad, shape_id
 from tagbelt.data.lexicon.covering import Covers
-from tagbelt.model.cells.packed import batch_sizes, packed_order
+from tagbelt.model.cells.packed import batch_sizes, packed_order, sequence_of_rows
 
 if TYPE_CHECKING:
     from tagbelt.data.checkpoint.form_table import FormTable
@@ -44,6 +44,36 @@ class CoveringWords(NamedTuple):
         """Return them on a device."""
         return type(self)(*(values.to(device, non_blocking=True) for values in self))
 
+    def of(self, rows: Tensor) -> Self:
+        """Return those of the rows [n]."""
+        sets = (4 * rows[:, None] + torch.arange(4, device=rows.device)).flatten()  # [4 n]
+        ends = torch.cat((self.starts[1:], self.starts.new_tensor([len(self.words)])))
+        counts = (ends - self.starts)[sets]
+        starts = (counts.cumsum(0) - counts).to(counts.dtype)
+        moved = torch.repeat_interleave(self.starts[sets] - starts, counts)
+        places = moved + torch.arange(len(moved), device=rows.device)
+        return type(self)(self.words[places], self.weights[places], starts)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What of a whole batch a part of it has, for chance is drawn as for the whole one.
+
+    `sentences` [b] of all `sentence_count`, and `forms` [f], are the places of the part's own;
+    `form_characters` [F, C] are those of all forms. `weight` is the part's in the loss.
+    """
+
+    sentences: Tensor
+    sentence_count: int
+    forms: Tensor
+    form_characters: Tensor
+    weight: float
+
+    @property
+    def form_places(self) -> tuple[Tensor, int]:
+        """The forms of the part, and how many the whole batch has."""
+        return self.forms, len(self.form_characters)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -58,7 +88,8 @@ class Batch:
     the pair that each row makes with the next token, `row_flags` uint8 [N, L] its flags, and
     `covers` the words that cover it; `form_vectors` [F, S] are those that tables give each form.
     `expected` tags are there where training is to come near to them, not to the gold ones;
-    `allowed` bool [N, K] where a row may have other tags than its gold one as well.
+    `allowed` bool [N, K] where a row may have other tags than its gold one as well; `share` where
+    the batch is a `part` of another.
     """
 
     row_forms: Tensor
@@ -75,6 +106,7 @@ class Batch:
     form_vectors: Tensor | None = None
     expected: ExpectedTags | None = None
     allowed: Tensor | None = None
+    share: Share | None = None
 
     @property
     def sentence_count(self) -> int:
@@ -95,6 +127,41 @@ class Batch:
         tensors = {name: value.to(device, non_blocking=True) for name, value in moved.items()}
         covers = None if self.covers is None else self.covers.to(device)
         return replace(self, **tensors, covers=covers)
+
+    def part(self, number: int, count: int) -> "Batch":
+        """Return the part `number` of `count`, as long as the others: sentences number, + count ...
+
+        The losses of all parts add up to that of the batch, in training too. A part without
+        sentences has one all the same, with weight 0. The batch is none with `expected` tags.
+        """
+        places = torch.arange(self.sentence_count)[number::count]
+        weight = len(places) / self.sentence_count
+        places = places if len(places) else torch.zeros(1, dtype=torch.long)
+        here = torch.isin(sequence_of_rows(self.batch_sizes), places).nonzero()[:, 0]  # [n]
+        rows = here.to(self.row_forms.device)
+        forms, row_forms = torch.unique(self.row_forms[rows], return_inverse=True)
+        sizes = self.form_lengths[forms]
+        steps = torch.repeat_interleave(torch.arange(len(self.batch_sizes)), self.batch_sizes)
+        return Batch(
+            row_forms=row_forms,
+            form_words=self.form_words[forms],
+            form_characters=self.form_characters[forms, : int(sizes.max())],
+            form_lengths=sizes,
+            form_shapes=self.form_shapes[forms],
+            batch_sizes=torch.bincount(steps[here]),
+            index=self.index[places],
+            tags=_taken(self.tags, rows),
+            row_bigrams=_taken(self.row_bigrams, rows),
+            row_flags=_taken(self.row_flags, rows),
+            covers=None if self.covers is None else self.covers.of(rows),
+            form_vectors=_taken(self.form_vectors, forms),
+            allowed=_taken(self.allowed, here),
+            share=Share(places, self.sentence_count, forms, self.form_characters, weight),
+        )
+
+
+def _taken(values: Tensor | None, places: Tensor) -> Tensor | None:
+    return None if values is None else values[places]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.conll.schemes import Scheme
-from tagbelt.model.batch import Batch
+from tagbelt.model.batch import Batch, Share
 from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer
 from tagbelt.model.cells.packed import lengths_of, sequence_of_rows
@@ -46,7 +46,7 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return emissions [N, K] for the packed rows of a batch."""
-        return self.scores(self.rows(batch), batch.batch_sizes)
+        return self.scores(self.rows(batch), batch.batch_sizes, batch.share)
 
     def rows(self, batch: Batch) -> Tensor:
         """Return what the encoder reads of each token, [N, row_size]."""
@@ -54,9 +54,9 @@ class Network(nn.Module):
         rows: Tensor = self.context(vectors.index_select(0, batch.row_forms), batch)
         return rows
 
-    def scores(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+    def scores(self, rows: Tensor, batch_sizes: Tensor, share: Share | None = None) -> Tensor:
         """Return emissions [N, K] of packed rows [N, row_size]."""
-        encoded: Tensor = self.encoder(rows, batch_sizes)  # [N, units]
+        encoded: Tensor = self.encoder(rows, batch_sizes, share)  # [N, units]
         scores: Tensor = self.emissions(encoded)
         return scores
 
@@ -65,7 +65,7 @@ class Network(nn.Module):
 
         It is that of the gold tags, of all taggings within the tags that the batch allows or,
         where it has expected tags, the mean over these (cross-entropy). `rows` [N, row_size]
-        stand in for those of the batch.
+        stand in for those of the batch. Of a part it is the part's share in that of the whole.
 
         Raises:
             ValueError: the batch has neither gold nor expected tags.
@@ -73,13 +73,15 @@ class Network(nn.Module):
         if batch.tags is None and batch.expected is None:
             raise ValueError("a batch without gold tags has no likelihood")
         read = self.rows(batch) if rows is None else rows
-        scores = self.scores(read, batch.batch_sizes)
+        scores = self.scores(read, batch.batch_sizes, batch.share)
         if batch.expected is not None:
-            return self.crf.cross_entropy(scores, batch.batch_sizes, batch.expected)
-        if batch.allowed is not None:
-            return self.crf.partial_nll(scores, batch.batch_sizes, batch.allowed)
-        assert batch.tags is not None  # for the type checker
-        return self.crf.nll(scores, batch.batch_sizes, batch.tags)
+            loss = self.crf.cross_entropy(scores, batch.batch_sizes, batch.expected)
+        elif batch.allowed is not None:
+            loss = self.crf.partial_nll(scores, batch.batch_sizes, batch.allowed)
+        else:
+            assert batch.tags is not None  # for the type checker
+            loss = self.crf.nll(scores, batch.batch_sizes, batch.tags)
+        return loss if batch.share is None else loss * batch.share.weight
 
 
 class Encoder(nn.Module):
@@ -107,29 +109,35 @@ class Encoder(nn.Module):
         heads = config.attention_heads
         self.attention = SelfAttention(config.size, heads) if heads else None
 
-    def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, batch_sizes: Tensor, share: Share | None = None) -> Tensor:
         """rows [N, input_size] packed (see cells.packed), batch_sizes int64 [T] -> [N, size]."""
+        dropout = self.dropout if self.training else 0.0
         for layer in cast("list[RecurrentLayer]", self.layers):
-            rows = layer.states(self._drop(rows, batch_sizes), batch_sizes)
+            dropped = locked_dropout(rows, batch_sizes, dropout, share)
+            rows = layer.states(dropped, batch_sizes)
         if self.attention is not None:
             rows = self.attention(rows, batch_sizes)
-        return self._drop(rows, batch_sizes)
-
-    def _drop(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        return locked_dropout(rows, batch_sizes, self.dropout) if self.training else rows
+        return locked_dropout(rows, batch_sizes, dropout, share)
 
 
-def locked_dropout(rows: Tensor, batch_sizes: Tensor, probability: float) -> Tensor:
+def locked_dropout(
+    rows: Tensor, batch_sizes: Tensor, probability: float, share: Share | None = None
+) -> Tensor:
     """Drop the same units at every step of a sequence (Gal & Ghahramani 2016).
 
     The masks come from torch's global generator; what is kept is scaled by 1 / (1 - probability).
+    With a `share`, they are those that its sentences have in the whole batch.
     """
     if probability == 0.0:
         return rows
+    count = int(batch_sizes[0]) if share is None else share.sentence_count
+    sequence = sequence_of_rows(batch_sizes)
+    if share is not None:
+        sequence = share.sentences[sequence]
     # shape: [B, D], gathered to [N, D]
-    mask = rows.new_empty(int(batch_sizes[0]), rows.shape[1]).bernoulli_(1 - probability)
+    mask = rows.new_empty(count, rows.shape[1]).bernoulli_(1 - probability)
     mask /= 1 - probability
-    return rows * mask.index_select(0, sequence_of_rows(batch_sizes).to(rows.device))
+    return rows * mask.index_select(0, sequence.to(rows.device))
 
 
 class SelfAttention(nn.Module):

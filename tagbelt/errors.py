@@ -13,7 +13,7 @@
     |-- SeedsError              some seeds of a series did not finish
     |-- SettingsError           a server's settings
     |   `-- KeysError           its API keys
-    |-- WorkerError             worker processes that do not start
+    |-- WorkerError             worker processes that do not start, or one that others waited for
     |-- MissingPackageError     a package that an optional part needs
     `-- (the client's, in tagbelt.client.replies: no connection, a status, a deadline)
 
@@ -138,7 +138,7 @@ class KeysError(SettingsError):
 
 
 class WorkerError(TagbeltError):
-    """Worker processes cannot be started; the message is for the operator."""
+    """Worker processes cannot be started, or have ended; the message is for the operator."""
 
 
 class MissingPackageError(TagbeltError, ImportError):

@@ -66,6 +66,18 @@ def held(directory: Path) -> Iterator[None]:
                 directory.rmdir()
 
 
+def refuse_ranks(command: str) -> None:
+    """Refuse to do under `torchrun` what is no single run.
+
+    Raises:
+        ConfigError: this process is one of several that `torchrun` has started.
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            f"{command} is not for torchrun, whose processes share one run: start it without"
+        )
+
+
 def parse_saved(value: object, *, place: str) -> RunConfig:
     """Validate a config as a run has written it; what is new since has its default value.
 

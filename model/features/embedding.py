@@ -1,10 +1,20 @@
-"""Tables of word vectors that training moves in part."""
+"""Tables of word vectors that training moves in part, and dropout for a part of a batch."""
 
 import torch
 from torch import Tensor, nn
 
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.model.features.vectors import Vectors
+
+
+def dropped(dropout: nn.Dropout, rows: Tensor, part: tuple[Tensor, int] | None) -> Tensor:
+    """Drop some of rows [n, D]: of a part, their places [n] among so many, what all would lose."""
+    if part is None:
+        whole: Tensor = dropout(rows)
+        return whole
+    places, count = part
+    mask: Tensor = dropout(rows.new_ones(count, rows.shape[1]))
+    return rows * mask[places]
 
 
 class WordEmbedding(nn.Module):

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from tagbelt.data.checkpoint.form_table import FormTable, VectorRows
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
-from tagbelt.model.batch import Batch
+from tagbelt.model.batch import Batch, Share
 from tagbelt.model.config import VectorSource
-from tagbelt.model.features.embedding import WordEmbedding
+from tagbelt.model.features.embedding import WordEmbedding, dropped
 
 
 class SourceVectors(nn.Module):
@@ -42,10 +42,11 @@ class SourceVectors(nn.Module):
         parts, place = [], 0
         for source in self.each:
             if source.table is not None:
-                parts.append(source(source.table(batch.form_words)))
+                parts.append(source(source.table(batch.form_words), batch.share))
                 continue
             assert batch.form_vectors is not None
-            parts.append(source(batch.form_vectors[:, place : place + source.raw_size]))
+            raw = batch.form_vectors[:, place : place + source.raw_size]
+            parts.append(source(raw, batch.share))
             place += source.raw_size
         return torch.cat(parts, dim=1) if parts else None
 
@@ -90,10 +91,10 @@ class JoinedSource(nn.Module):
                 torch.from_numpy(table.rows.take(np.arange(len(vocabulary.words))))
             )
 
-    def forward(self, raw: Tensor) -> Tensor:
+    def forward(self, raw: Tensor, share: Share | None = None) -> Tensor:
         """Return what the encoder reads of raw vectors."""
-        dropped: Tensor = self.dropout(raw)
-        return dropped if self.projection is None else self.projection(dropped)
+        kept = dropped(self.dropout, raw, None if share is None else share.form_places)
+        return kept if self.projection is None else self.projection(kept)
 
     @torch.no_grad()
     def rows(self) -> VectorRows | None:

@@ -20,12 +20,12 @@ from torch.autograd.function import once_differentiable
 from tagbelt.data.checkpoint.bigrams import Bigrams
 from tagbelt.data.checkpoint.vocabulary import PADDING_CHARACTER, SHAPES, Vocabulary
 from tagbelt.data.lexicon.covering import SETS
-from tagbelt.model.batch import Batch
+from tagbelt.model.batch import Batch, Share
 from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer
 from tagbelt.model.cells.packed import batch_sizes, packed_order
 from tagbelt.model.config import BigramConfig, CharacterConfig, LexiconConfig, ModelConfig
-from tagbelt.model.features.embedding import WordEmbedding
+from tagbelt.model.features.embedding import WordEmbedding, dropped
 from tagbelt.model.features.sources import SourceVectors
 
 if TYPE_CHECKING:
@@ -74,6 +74,21 @@ class CharacterRnn(nn.Module):
         sizes, order = torch.sort(lengths, descending=True, stable=True)
         final: Tensor = self.layer(vectors, batch_sizes(sizes.cpu()))[1]  # [F, H], longest first
         return torch.empty_like(final).index_copy(0, order, final)
+
+
+def shared_places(
+    reader: CharacterCnn | CharacterRnn, share: Share, lengths: Tensor
+) -> tuple[Tensor, int]:
+    """Return where the arranged characters [m] of a part stand among those [M] of all, and M.
+
+    `lengths` [f] are those of the part's forms.
+    """
+    inside = share.form_characters != PADDING_CHARACTER  # [F, C]
+    numbers = torch.arange(1, inside.numel() + 1, device=inside.device).view(inside.shape) * inside
+    arranged = reader.arranged(numbers, inside.sum(1))
+    places = numbers.new_zeros(inside.numel() + 1)
+    places[arranged] = torch.arange(len(arranged), device=inside.device)
+    return places[reader.arranged(numbers[share.forms], lengths)], len(arranged)
 
 
 def with_margins(characters: Tensor, lengths: Tensor, margin: int) -> Tensor:
@@ -170,6 +185,7 @@ class WordFeatures(nn.Module):
             batch.form_lengths,
             batch.form_shapes,
             self.sources(batch),
+            batch.share,
         )
 
     def with_surface(
@@ -179,12 +195,14 @@ class WordFeatures(nn.Module):
         lengths: Tensor,
         shapes: Tensor,
         more: Tensor | None = None,
+        share: Share | None = None,
     ) -> Tensor:
         """Append characters [F, C], shapes [F] and more vectors [F, S] to embeddings [F, E]."""
         parts = [embedded]
         if self.characters is not None and self.reader is not None:
             rows = self.characters(self.reader.arranged(characters, lengths))
-            parts.append(self.reader(self.dropout(rows), lengths))
+            part = None if share is None else shared_places(self.reader, share, lengths)
+            parts.append(self.reader(dropped(self.dropout, rows, part), lengths))
         if self.shapes is not None:
             parts.append(self.shapes(shapes))
         if more is not None:

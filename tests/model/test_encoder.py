@@ -121,9 +121,9 @@ def test_dropout_acts_in_training_only_and_follows_the_global_seed() -> None:
 def test_every_layer_gets_a_mask_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
 
-    def recorded(rows: Tensor, batch_sizes: Tensor, probability: float) -> Tensor:
+    def recorded(rows: Tensor, batch_sizes: Tensor, probability: float, share: None) -> Tensor:
         widths.append((rows.shape[1], probability))
-        return locked_dropout(rows, batch_sizes, probability)
+        return locked_dropout(rows, batch_sizes, probability, share)
 
     monkeypatch.setattr("tagbelt.model.network.locked_dropout", recorded)
     config = EncoderConfig(hidden=4, layers=2, dropout=0.25, attention_heads=2)

@@ -22,6 +22,7 @@ from tagbelt.training.events import Epoch, Step
 from tagbelt.training.loop.adversarial import adversarial_backward
 from tagbelt.training.loop.deferred_adam import DeferredAdam
 from tagbelt.training.loop.distillation import SoftTargets
+from tagbelt.training.loop.ranks import ALONE, Ranks
 from tagbelt.training.scores.evaluate import judged, span_score
 
 EVALUATION_BATCH = 256
@@ -59,6 +60,7 @@ class Trainer:
     average: AveragedModel | None = None
     bigram_rates: Tensor | None = None
     targets: SoftTargets | None = None
+    ranks: Ranks = ALONE
 
     @property
     def piece_rate(self) -> float:
@@ -89,6 +91,7 @@ class Trainer:
         torch.manual_seed(config.seed * 1_000_003 + epoch)
         lengths = [len(row) for row in self.train.sentences]
         batches = bucketed_batches(lengths, config.batch_size, seed=config.seed, epoch=epoch)
+        self.ranks.align(self.network)
         self.network.train()
         began, tokens, total = time.perf_counter(), 0, 0.0
         for done, indices in enumerate(batches, start=1):
@@ -114,20 +117,23 @@ class Trainer:
         yield Epoch(epoch, total / len(lengths), score, is_best, speed, seconds, rate)
 
     def _step(self, indices: Sequence[int]) -> float:
-        batch = self.train.batch(
+        whole = self.train.batch(
             indices,
             hide_rates=self.hide_rates,
             bigram_rates=self.bigram_rates,
             piece_rate=self.piece_rate,
         ).to(self.device)
+        batch = self.ranks.part(whole)
         if self.targets is not None:
             batch = replace(batch, expected=self.targets.batch(batch))
+        read = [whole.form_words for _ in self.network.words.tables]
+        if whole.row_bigrams is not None:
+            read.append(whole.row_bigrams)
         if isinstance(self.optimiser, DeferredAdam):
-            read = [batch.form_words for _ in self.network.words.tables]
-            pairs = [] if batch.row_bigrams is None else [batch.row_bigrams]
-            self.optimiser.catch_up(*read, *pairs)
+            self.optimiser.catch_up(*read)
         self.optimiser.zero_grad(set_to_none=True)
-        value = self._backward(batch)
+        weights = [weight for group in self.optimiser.param_groups for weight in group["params"]]
+        value = self.ranks.summed(weights, read, self._backward(batch))
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss became {value}: lower optimiser.learning_rate or optimiser.clip"
@@ -150,7 +156,9 @@ class Trainer:
 
     def predict(self, sentences: EncodedSentences) -> list[tuple[Span, ...]]:
         """Return the spans that the network finds in each sentence."""
-        return predict(self.judged, sentences, self.tags, self.config, self.device)
+        return predict(
+            self.judged, sentences, self.tags, self.config, self.device, ranks=self.ranks
+        )
 
 
 def bucketed_batches(
@@ -180,14 +188,19 @@ def predict(
     tags: tuple[str, ...],
     config: RunConfig,
     device: torch.device,
+    *,
+    ranks: Ranks = ALONE,
 ) -> list[tuple[Span, ...]]:
-    """Tag sentences with a torch network; decoding is the one that serves."""
+    """Tag sentences with a torch network; decoding is the one that serves.
+
+    Several ranks tag different batches and all return everything.
+    """
     network.eval()
     start, step, end = (scores.double().cpu().numpy() for scores in network.crf.scores())
     crf = CrfParameters(start=start, transitions=step, end=end)
     order = sorted(range(len(sentences.sentences)), key=lambda i: -len(sentences.sentences[i]))
-    found: list[tuple[Span, ...]] = [()] * len(order)
-    for begin in range(0, len(order), EVALUATION_BATCH):
+    found: dict[int, tuple[Span, ...]] = {}
+    for begin in ranks.mine(range(0, len(order), EVALUATION_BATCH)):
         batch = sentences.batch(order[begin : begin + EVALUATION_BATCH]).to(device)
         sizes = batch.batch_sizes
         rows = torch.nn.utils.rnn.PackedSequence(network(batch).cpu(), sizes)
@@ -196,7 +209,8 @@ def predict(
         for column, index in enumerate(batch.index.tolist()):
             path = paths[: int(lengths[column]), column]
             found[index] = tags_to_spans([tags[i] for i in path], config.data.tags)
-    return found
+    of_all = {index: spans for part in ranks.gathered(found) for index, spans in part.items()}
+    return [of_all[index] for index in range(len(order))]
 
 
 def make_average(network: Network, decay: float) -> AveragedModel | None:

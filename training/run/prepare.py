@@ -13,7 +13,6 @@ from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.conll.partial import open_counts
 from tagbelt.data.conll.reading import guess_unit
 from tagbelt.data.types import Sentence
-from tagbelt.errors import ConfigError
 from tagbelt.model.batch import EncodedSentences
 from tagbelt.model.config import ModelConfig, WordConfig
 from tagbelt.model.network import Network
@@ -24,6 +23,7 @@ from tagbelt.training.events import Callback, Message, ignore
 from tagbelt.training.initial import initial_checkpoint, keeps_old_types
 from tagbelt.training.loop.distillation import run_targets
 from tagbelt.training.loop.loop import Progress, Trainer, make_average, make_optimiser
+from tagbelt.training.loop.ranks import ALONE, Ranks, device_of
 from tagbelt.training.run.initialise import take_over, train_new_tags
 from tagbelt.training.rundir import CHECKPOINT
 
@@ -46,19 +46,22 @@ class Run:
         return self.directory / CHECKPOINT
 
 
-def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> Run:
+def prepare(
+    config: RunConfig, directory: Path, progress: Callback = ignore, ranks: Ranks = ALONE
+) -> Run:
     """Read the data and make the network, both from the config and its seed alone.
 
     What the config leaves to the size of the data is set in that of the trainer.
     """
+    device = device_of(config.training.device)
+    progress(Message(_machine(device, ranks)))
     data = load_run_data(config)
-    tables = form_tables(config.model.vectors, data.sources, data.vocabulary, directory, progress)
+    sources = config.model.vectors
+    with ranks.one_by_one():
+        tables = form_tables(sources, data.sources, data.vocabulary, directory, progress)
     data = replace(data, vocabulary=replace(data.vocabulary, forms=tables))
     config = sized(config, len(data.train) + len(data.unlabelled))
     _tell_data(config, data, progress)
-    device = _device(config.training.device)
-    threads = torch.get_num_threads()
-    progress(Message(f"device: {device}, {threads} {'thread' if threads == 1 else 'threads'}"))
     torch.manual_seed(config.training.seed)
     network = _network(config, data, progress).to(device)
     sentences = (*data.train, *data.unlabelled)
@@ -77,6 +80,7 @@ def prepare(config: RunConfig, directory: Path, progress: Callback = ignore) -> 
         average=make_average(network, config.optimiser.average),
         bigram_rates=bigram_rates(train_set, data.vocabulary, config.model),
         targets=run_targets(config, data, train_set, progress) if config.distillation else None,
+        ranks=ranks,
     )
     return Run(directory, trainer, data, progress)
 
@@ -141,12 +145,10 @@ def _context_lines(data: RunData) -> list[str]:
     return lines
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("training.device: 'cuda' is not there; say 'auto' or 'cpu'")
-    return torch.device(name)
+def _machine(device: torch.device, ranks: Ranks) -> str:
+    threads = torch.get_num_threads()
+    told = f"device: {device}, {threads} {'thread' if threads == 1 else 'threads'}"
+    return told if ranks.count == 1 else f"{told}; {ranks.count} ranks share each batch"
 
 
 def _tell_data(config: RunConfig, data: RunData, progress: Callback) -> None:

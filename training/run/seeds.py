@@ -31,6 +31,7 @@ from tagbelt.training.rundir import (
     digests,
     read_report,
     read_saved,
+    refuse_ranks,
 )
 from tagbelt.training.scores.summary import Summary, summarise
 
@@ -95,6 +96,7 @@ def train_seeds(
         SeedsError: a seed failed. One that does so before its first epoch is over ends the
             series, since all would; others do not.
     """
+    refuse_ranks("--seeds")
     read = fitted(load_config(config, overrides))
     found = digests(read)
     configs = _configs(read, directory, count, found, one_thread=jobs > 1)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tagbelt.inference.threads import available_threads
 from tagbelt.training.config import RunConfig, completed
 from tagbelt.training.events import Callback, Ended, Epoch, Started, ignore
 from tagbelt.training.initial import bundled_offer, fitted, keeps_old_types
+from tagbelt.training.loop.ranks import Ranks, device_of, joined
 from tagbelt.training.run.checkpoint import PROGRESS, finish, load_state, save_best, save_state
 from tagbelt.training.run.closing import closing
 from tagbelt.training.run.prepare import Run, prepare
@@ -50,12 +51,16 @@ def train(
     weights as an uninterrupted one, on the CPU. `progress` is called with each event of
     `tagbelt.training.events`; what it raises stops the run, as an interrupt does.
 
+    Started by `torchrun`, the processes share every batch; all read the files and return the
+    scores, the first alone writes, and is told of progress.
+
     Raises:
         ConfigError: a config, file or directory that can't be used, or where another run trains.
         ConllError: a file that can't be read.
         VectorError: vectors that can't be read, or whose package is not installed.
         OSError: the disk is full, or can't be written to; whole epochs are kept.
         FloatingPointError: the loss is no number any more.
+        WorkerError: another process of `torchrun` has ended.
         TypeError: a config that `load_config` did not make.
     """
     if not isinstance(config, RunConfig):
@@ -66,9 +71,12 @@ def train(
         raise _nothing_to_resume(place)
     if not resume:
         check_servable(config)
-    with held(place):
+    with (
+        joined(device_of(config.training.device)) as ranks,
+        held(place) if ranks.leads else nullcontext(),
+    ):
         try:
-            return _train(config, place, resume, progress or ignore)
+            return _train(config, place, resume, progress or ignore, ranks)
         except (SafetensorError, OSError) as error:  # of a disk that is full, above all
             if isinstance(error, OSError) and (error.filename or error.errno is None):
                 raise
@@ -88,22 +96,34 @@ def check_servable(config: RunConfig) -> None:
 
 
 def _train(
-    config: RunConfig, directory: Path, resume: bool, progress: Callback
+    config: RunConfig, directory: Path, resume: bool, progress: Callback, ranks: Ranks
 ) -> dict[str, Scores]:
-    resume = _settle_directory(directory, resume=resume)
-    config = fitted(config)
-    if resume:
-        config = completed(config, read_saved(directory).training)
+    if ranks.leads:
+        resume = _settle_directory(directory, resume=resume)
+        config = fitted(config)
+        if resume:
+            config = completed(config, read_saved(directory).training)
+    resume, config = ranks.told((resume, config))
     torch.set_num_threads(torch_threads(config.training.threads))
-    run = prepare(config, directory, progress)
+    run = prepare(config, directory, progress if ranks.leads else ignore, ranks)
     config = run.trainer.config
     found = digests(config)
     if resume:
         load_state(directory / STATE, run.trainer)
         check_digests(directory, found)
-    write_json(directory / CONFIG, config.model_dump(mode="json"))
-    write_digests(directory, found)
-    _train_epochs(run)
+    if ranks.leads:
+        write_json(directory / CONFIG, config.model_dump(mode="json"))
+        write_digests(directory, found)
+        _train_epochs(run)
+        return ranks.told(_end(run))
+    for _ in run.trainer.run():
+        pass
+    return ranks.told({})
+
+
+def _end(run: Run) -> dict[str, Scores]:
+    """Judge the best checkpoint of a run that has ended, and tell."""
+    config, directory = run.trainer.config, run.directory
     check_digests(directory, digests(config, only="test"))  # they are read only now
     scores = finish(run)
     write_json(directory / REPORT, scores)
@@ -117,7 +137,7 @@ def _train(
         keeps_old_types(config),
     )
     examples = Header.read(run.checkpoint).examples
-    progress(Ended(run.checkpoint, scores, words, examples[0] if examples else ""))
+    run.progress(Ended(run.checkpoint, scores, words, examples[0] if examples else ""))
     return scores
 
 

@@ -22,7 +22,7 @@ from tagbelt.training.config import RunConfig, parse_config, sized
 from tagbelt.training.corpus.corpus import load_run_data
 from tagbelt.training.events import Epoch, Event, ignore
 from tagbelt.training.run.train import check_servable, train
-from tagbelt.training.rundir import STATE, differences, digests, held, read_metrics
+from tagbelt.training.rundir import STATE, differences, digests, held, read_metrics, refuse_ranks
 from tagbelt.training.search.page import Outcome, TriedTrial, best_of, render_search
 from tagbelt.training.search.space import (
     Space,
@@ -133,6 +133,7 @@ def search(
         TagbeltError, OSError: what `train` raises; that trial is gone on with next time.
     """
     ends = time.monotonic() + 60 * minutes
+    refuse_ranks("tagbelt search")
     check_servable(config)
     sentences = _count_sentences(config)
     space = search_space(config, sentences)
