@@ -171,13 +171,15 @@ class CopiesConfig(Section):
     """Of which share of the training sentences copies are added, in another case (words only) or
     with `names` of the same types from elsewhere; see `tagbelt.training.corpus.copies`.
 
-    `lower` is for posts, `upper` and `title` are for headlines.
+    `lower` is for posts, `upper` and `title` are for headlines. Without `templates`, sentences that
+    are made of templates are not copied.
     """
 
     lower: Share = 0.0
     upper: Share = 0.0
     title: Share = 0.0
     names: Share = 0.0
+    templates: bool = True
 
 
 class GazetteerSource(Section):

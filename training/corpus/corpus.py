@@ -298,7 +298,8 @@ def _made(config: RunConfig, parts: Sequence[_Part]) -> tuple[Sentence, ...]:
     )
     if data.copies is None:
         return templates
-    return templates + copies((*_joined(parts)[0], *templates), data.copies, names, seed=seed)
+    copied = (*_joined(parts)[0], *(templates if data.copies.templates else ()))
+    return templates + copies(copied, data.copies, names, seed=seed)
 
 
 def _labels(

@@ -64,3 +64,14 @@ def test_a_run_trains_on_them_too():
     assert more[: len(plain)] == plain
     assert len(more) > len(plain)
     assert all(token == token.upper() for s in more[len(plain) :] for token in s.tokens)
+
+
+@pytest.mark.parametrize("templates", [True, False])
+def test_what_templates_made_is_copied_unless_the_config_says_otherwise(tmp_path, templates):
+    path = tmp_path / "templates.txt"
+    path.write_text("@PER = Zyphra\nquendle greets {PER}\n", encoding="utf-8")
+    made = {"data.synthesis": {"templates": str(path), "sentences": 3}}
+    settings = {"data.copies": {"upper": 1.0, "templates": templates}}
+    train = load_run_data(tiny_config({**made, **settings})).train
+    assert sum("quendle" in s.tokens for s in train) == 3
+    assert sum("QUENDLE" in s.tokens for s in train) == 3 * templates
