@@ -4,25 +4,29 @@
 
 Writes CoNLL files (token, tag), IOB2, of WikiANN, the Broad Twitter Corpus, WNUT-17, UNER EWT and
 WikiGold. Every corpus has habits of its own; these rules make them one: titles, genitives and the
-points that end a sentence leave names; nationalities that are marked as places or organisations
+points that end a sentence leave names; two places side by side are two, as in `Austin, Texas`;
+nationalities that are marked as places or organisations
 are marked no more, since most of these files do not speak of MISC; `@` joins its name, and an
-address of a person is no entity; sentences of WikiANN whose marks can't be right go.
+address of a person is no entity; of WikiANN, sentences whose marks can't be
+right go, and so do works and events that it calls organisations.
 """
 
 import argparse
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.common.machine import ROOT
 from benchmarks.common.materials import data_file
 from benchmarks.common.options import run
 from benchmarks.common.record import tell
+from tagbelt.data.conll.partial import joined, sentence_tags
 from tagbelt.data.conll.reading import read_conll
-from tagbelt.data.conll.schemes import Scheme, spans_to_tags
-from tagbelt.data.types import SEPARATORS, Sentence, SeparatorName, Span
+from tagbelt.data.conll.schemes import Scheme
+from tagbelt.data.types import SEPARATORS, Open, Sentence, SeparatorName, Span
 from tagbelt.training.corpus.synthesis import read_templates
 
 TEMPLATES = ROOT / "configs" / "en.templates.txt"
@@ -102,6 +106,38 @@ TITLES = frozenset(
 NO_ORGANISATION = TITLES - {"king", "queen", "prince", "st", "saint", "general", "major", "captain"}
 
 
+STAY = frozenset(
+    [
+        "Jr",
+        "Sr",
+        "Inc",
+        "Ltd",
+        "LLC",
+        "LLP",
+        "LP",
+        "PC",
+        "PLC",
+        "Corp",
+        "Co",
+        "GmbH",
+        "AG",
+        "D.C",
+        "DC",
+    ]
+)
+"""Behind a comma, what belongs to the name before it; without points at the end."""
+
+QUOTES = frozenset(["''", "``", '"', "“", "”"])
+EVENTS = frozenset(
+    ["Games", "Olympics", "Championship", "Championships", "Cup", "War", "Wars", "Festival"]
+)
+"""The last words of events, which WikiANN calls organisations and places."""
+PLACES = ("cityeurope", "cityasia", "cityamerica", "cityafrica", "town", "country", "region")
+"""The lists of the templates that have known places."""
+
+_YEAR = re.compile(r"(1[0-9]|20)\d\d")
+
+
 @dataclass(frozen=True)
 class Source:
     """A file of a corpus and what its types are called here; `parts` are (name, first, stop)."""
@@ -148,15 +184,17 @@ SOURCES = (
 
 
 def converted(
-    source: Source, sentences: Sequence[Sentence], demonyms: frozenset[str]
+    source: Source, sentences: Sequence[Sentence], demonyms: Set[str], places: Set[str]
 ) -> Iterator[Sentence]:
     """Yield the sentences of a file as the guidelines have them."""
     for sentence in sentences:
         spans = (replace(s, label=source.types.get(s.label, s.label)) for s in sentence.spans or ())
-        joined = joining_addresses(replace(sentence, spans=tuple(spans)))
-        if source.name.startswith("wikiann") and not is_plausible(joined):
-            continue
-        yield replace(joined, spans=tuple(bounded(joined, demonyms)))
+        said = joining_addresses(replace(sentence, spans=tuple(spans)))
+        if source.name.startswith("wikiann"):
+            if not (is_clean(said) and is_plausible(said)):
+                continue
+            said = replace(said, spans=tuple(s for s in said.spans or () if not is_work(said, s)))
+        yield cut_at_commas(replace(said, spans=tuple(bounded(said, demonyms))), places)
 
 
 def joining_addresses(sentence: Sentence) -> Sentence:
@@ -179,14 +217,73 @@ def is_plausible(sentence: Sentence) -> bool:
     for span in sentence.spans or ():
         name = sentence.tokens[span.start : span.end]
         first = name[0].lower().rstrip(".")
-        if name[-1] in (")", ",", "'") or (span.label != "PER" and first in NO_ORGANISATION):
+        if (
+            "(" in name
+            or name[-1] in (")", ",", "'")
+            or (span.label != "PER" and first in NO_ORGANISATION)
+        ):
             return False
         if not any(map(str.isalnum, "".join(name))):
             return False
     return True
 
 
-def bounded(sentence: Sentence, demonyms: frozenset[str]) -> Iterator[Span]:
+def is_clean(sentence: Sentence) -> bool:
+    """Tell a whole sentence, or a title or row without an organisation, from pieces of markup.
+
+    Most titles that WikiANN calls organisations are works.
+    """
+    tokens = sentence.tokens
+    lower = sum(token.isalpha() and token.islower() for token in tokens)
+    if len(tokens) > 4 and tokens[-1] in (".", "?", "!") and 3 * lower >= len(tokens):
+        return True
+    return not (QUOTES & {*tokens}) and {s.label for s in sentence.spans or ()} <= {"PER", "LOC"}
+
+
+def is_work(sentence: Sentence, span: Span) -> bool:
+    """Tell a work, a species or an event: in italics or quotation marks, with a year, a "Cup"."""
+    tokens = sentence.tokens
+    name = tokens[span.start : span.end]
+    beside = {*tokens[max(0, span.start - 1) : span.start], *tokens[span.end : span.end + 1]}
+    is_quoted = span.label != "PER" and bool(beside & QUOTES)
+    return is_quoted or name[-1] in EVENTS or any(map(_YEAR.fullmatch, name))
+
+
+def cut_at_commas(sentence: Sentence, places: Set[str]) -> Sentence:
+    """Cut names at commas, where places follow one another, or a place what lies there.
+
+    `Washington, D.C.` stays one, as do `Bedford, Ann`, names with a form of company, and lists of
+    partners. What else follows a name (`Duke of Bedford`) is open.
+    """
+    spans: list[Span] = []
+    unknown: list[Open] = []
+    for span in sentence.spans or ():
+        name = sentence.tokens[span.start : span.end]
+        if "," not in name or span.label == "MISC" or _stays_whole(name, span.label):
+            spans.append(span)
+            continue
+        commas = [span.start + i for i, token in enumerate(name) if token == ","]
+        parts = list(zip([span.start, *(i + 1 for i in commas)], [*commas, span.end], strict=True))
+        named = [" ".join(sentence.tokens[start:end]) for start, end in parts]
+        are_places = span.label == "LOC" or all(part in places for part in named)
+        for i, (start, end) in enumerate(parts):
+            if are_places or named[i] in places or i == 0:
+                label = "LOC" if are_places or i else span.label
+                spans.append(Span(start, end, label))
+            else:
+                unknown.append(Open(start, end))
+    return replace(sentence, spans=tuple(spans), open=joined((*sentence.open, *unknown)))
+
+
+def _stays_whole(name: Sequence[str], label: str) -> bool:
+    """Tell whether no comma of a name is a border."""
+    after = {behind.rstrip(".") for token, behind in pairwise(name) if token == ","}
+    if label == "PER":
+        return after <= STAY or not any(token.islower() or token[0].isdigit() for token in name)
+    return after <= STAY or (label == "ORG" and bool({"&", "and"} & {*name}))
+
+
+def bounded(sentence: Sentence, demonyms: Set[str]) -> Iterator[Span]:
     """Yield the entities of a sentence within the borders of the guidelines."""
     for span in sentence.spans or ():
         start, end, label = span.start, span.end, span.label
@@ -212,7 +309,7 @@ def write(path: Path, sentences: Sequence[Sentence]) -> None:
     """Write a CoNLL file, an empty token as a point."""
     with path.open("w", encoding="utf-8") as stream:
         for sentence in sentences:
-            tags = spans_to_tags(sentence.spans or (), len(sentence.tokens), Scheme.IOB2)
+            tags = sentence_tags(sentence, Scheme.IOB2)
             rows = zip(sentence.tokens, tags, strict=True)
             stream.writelines(f"{''.join(token.split()) or '.'}\t{tag}\n" for token, tag in rows)
             stream.write("\n")
@@ -228,13 +325,14 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     lists = read_templates(TEMPLATES).lists
-    demonyms = frozenset((*lists["nationality"], *lists["people"]))
+    demonyms = {*lists["nationality"], *lists["people"]}
+    places = {name for key in PLACES for name in lists[key]}
     for source in SOURCES:
         path = data_file(given.data, source.file)
         separator = SEPARATORS[source.separator]
         corpus = read_conll(path, columns=source.columns, separator=separator)
         for name, first, stop in source.parts or ((source.name, 0, None),):
-            made = list(converted(source, corpus.sentences[first:stop], demonyms))
+            made = list(converted(source, corpus.sentences[first:stop], demonyms, places))
             write(given.out / f"{name}.conll", made)
             tell(f"{name}: {len(made):,} sentences")
 

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.accuracy.corpora import SOURCES
 from benchmarks.accuracy.everyday import FOLDER, read_marked, scored
 from benchmarks.accuracy.outside import everyday
+from benchmarks.accuracy.silver import TEXT, read_text
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.types import SEPARATORS, Sentence
 from tagbelt.training.config import load_config
@@ -93,5 +94,7 @@ def test_none_of_the_sentences_stands_in_a_corpus_that_is_trained_on(language):
             path, columns=source.columns, separator=SEPARATORS[source.separator]
         ).sentences
     }
+    if language == "en":
+        texts |= set(map("".join, read_text(data / TEXT)))
     assert len(texts) > 3000
     assert not texts & {"".join(s.tokens) for s in everyday(language, UNITS[language])}
