@@ -2,12 +2,14 @@
 
     python -m benchmarks.reliability.soak [--size quick|normal|long] [--seed N]
 
-Requests come at random moments (an open loop): English and Chinese, from a word to thousands of
-tokens, among them wrong ones; other clients leave in the middle; the English model is exchanged
-again and again. Memory, descriptors and threads are looked at every second.
+Requests come at random moments (an open loop), half as many as the machine answers when asked
+without a pause: English and Chinese, from a word to thousands of tokens, among them wrong ones;
+other clients leave in the middle; the English model is exchanged again and again. Memory,
+descriptors and threads are looked at every second.
 """
 
 import json
+import math
 import random
 import re
 import shutil
@@ -37,9 +39,12 @@ from benchmarks.serving.swaps import NAME, change
 from tagbelt import Tagger, read_conll
 
 SECONDS = {"quick": 120.0, "normal": 300.0, "long": 1200.0}
-RATE = 40.0
-"""Requests a second; far below what a core can do, so that a busy machine changes no outcome."""
+SHARE = 0.5
+"""Of the requests that are answered when there is no pause: so much comes, and few are refused."""
 CONNECTIONS = 64
+ASKING = 2
+"""Clients that find out how many that is; they ask everything once, or for MOST_ASKING seconds."""
+MOST_ASKING = 60.0
 REQUESTS = 400
 """Different ones, asked again and again."""
 BAD_SHARE = 0.1
@@ -47,6 +52,8 @@ WORDS = (1, 5, 20, 20, 20, 100, 500, 4000)
 SWAP_SECONDS, LEAVE_SECONDS, LOOK_SECONDS = 5.0, 0.2, 1.0
 SETTLING = 0.25
 """The share of the run after which memory is fitted."""
+WINDOWS = 30
+"""Of what is left. In each the least memory counts: more is that of requests at work."""
 MS = 1000.0
 BUSY = (429, 503, 504)
 BAD = (b"{", b'{"text": 5}', b'{"text": "a", "txt": "b"}', b'{"text": "a", "model": "nobody"}',
@@ -204,15 +211,40 @@ class Looks(Beside):
     def row(self) -> Row:
         """What came of it, after the first SETTLING of the time."""
         at = int(SETTLING * len(self.seconds))
-        slope, first = statistics.linear_regression(self.seconds[at:], self.megabytes[at:])
-        start = first + slope * self.seconds[at]
+        growth, error = trend(self.seconds[at:], self.megabytes[at:])
         return {
             "mb": round(statistics.median(self.megabytes[at:]), 1),
-            "growth_an_hour": 3600 * slope / start,
+            "growth_an_hour": 3600 * growth,
+            "growth_error": 3600 * error,
             "files": [min(self.files[at:]), max(self.files[at:])],
             "files_end": self.files[-1],
             "threads": [min(self.threads[at:]), max(self.threads[at:])],
         }
+
+
+def trend(seconds: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
+    """Growth a second, as a share, by least squares over the least of each window; its error.
+
+    The error is the standard error of the slope, the windows taken for independent of each other.
+    """
+    size = -(-len(seconds) // WINDOWS)
+    starts = range(0, len(seconds), size)
+    x = [statistics.fmean(seconds[at : at + size]) for at in starts]
+    y = [min(megabytes[at : at + size]) for at in starts]
+    slope, first = statistics.linear_regression(x, y)
+    rest = sum((b - first - slope * a) ** 2 for a, b in zip(x, y, strict=True)) / (len(x) - 2)
+    around = sum((a - statistics.fmean(x)) ** 2 for a in x)
+    start = first + slope * x[0]
+    return slope / start, math.sqrt(rest / around) / start
+
+
+def answered_a_second(server: Server, wanted: Expectation) -> float:
+    """How many of these requests are answered in a second, when asked without a pause."""
+    with Generator(server.url, wanted.requests, ASKING) as generator:
+        tally = generator.closed(
+            MOST_ASKING, lambda: len(generator.tally.statuses) >= len(wanted.requests)
+        )
+    return len(tally.statuses) / tally.seconds
 
 
 def soak(models: Path, seconds: float, seed: int) -> Row:
@@ -226,6 +258,8 @@ def soak(models: Path, seconds: float, seed: int) -> Row:
         with serving(Path(folder), "--threads", "1") as server:
             wanted = expectation(server.url, taggers, seed)
             del taggers
+            rate = SHARE * answered_a_second(server, wanted)
+            tell(f"{seconds:.0f} s at {rate:.1f} requests a second")
             looks = Looks(server)
             beside = (
                 Swaps(server, checkpoint),
@@ -237,7 +271,7 @@ def soak(models: Path, seconds: float, seed: int) -> Row:
             ) as generator:
                 for one in beside:
                     one.start()
-                tally = generator.open(RATE, seconds)
+                tally = generator.open(rate, seconds)
                 for one in beside:
                     one.over.set()
                     one.join()
@@ -245,6 +279,7 @@ def soak(models: Path, seconds: float, seed: int) -> Row:
             return {
                 "experiment": "mixed load",
                 "seconds": seconds,
+                "rate": round(rate, 1),
                 "requests": len(tally.statuses),
                 **{kind: wanted.counts[kind] for kind in ("right", "refused", "busy", "wrong")},
                 "lost": tally.counts[LOST],
@@ -262,10 +297,8 @@ def soak(models: Path, seconds: float, seed: int) -> Row:
 def main() -> None:
     """Soak and write the part `soak`; end with 1 if an answer was wrong or lost."""
     given = parser(__doc__).parse_args()
-    seconds = SECONDS[given.size]
-    tell(f"soak: {seconds:.0f} s at {RATE:.0f} requests a second")
-    row = soak(given.models, seconds, given.seed)
-    settings = {"size": given.size, "seed": given.seed, "rate": RATE}
+    row = soak(given.models, SECONDS[given.size], given.seed)
+    settings = {"size": given.size, "seed": given.seed, "share": SHARE}
     write_result("soak", settings, [row], directory=given.results)
     if row["wrong"] + row["lost"] + row["failed_swaps"]:
         sys.exit("error: answers were wrong or lost: see `shown` in the result")

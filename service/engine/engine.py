@@ -177,7 +177,8 @@ class Engine:
             self._admit(job)
         self._sweeper.watch(job, gone)
         try:
-            return await job.future
+            await job.future
+            return job.result()
         except asyncio.CancelledError:
             self._expire(job, GoneError())
             raise

@@ -76,7 +76,7 @@ class Job:
     """Items for one model, made on an event loop and worked on by the inference thread.
 
     `items` are good texts or token lists. `deadline` is a time of `time.monotonic`. Only the
-    event loop touches the future: `settle` tells it, from any thread.
+    event loop touches the future, which is done once the job is settled.
     """
 
     served: Served
@@ -99,7 +99,7 @@ class Job:
     """The work left in it: characters times what each costs. Stays while the job waits."""
     outcomes: list[Outcome | None] = field(init=False)
     remaining: int = field(init=False)
-    future: asyncio.Future[list[Outcome]] = field(init=False)
+    future: asyncio.Future[None] = field(init=False)
     loop: asyncio.AbstractEventLoop = field(init=False)
     error: BaseException | None = None
 
@@ -119,15 +119,24 @@ class Job:
         return self.error is not None or self.future.done()
 
     def settle(self) -> None:
-        """Hand over the outcomes, or the error. On the event loop only."""
+        """Wake whoever waits for the result. On the event loop only."""
         if self.future.done():
             return
         if self.error is None and time.monotonic() > self.deadline:
             self.error = ExpiredError()
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result([outcome or Failure() for outcome in self.outcomes])
+        self.future.set_result(None)
+
+    def result(self) -> list[Outcome]:
+        """The outcomes of a settled job, of which the error is raised, if there is one; once."""
+        error, self.error = self.error, None
+        if error is None:
+            return [outcome or Failure() for outcome in self.outcomes]
+        # An error holds the frames that it passes, and they this job. As the job's own it would
+        # keep the model until the collector of garbage comes, long after the model was exchanged.
+        try:
+            raise error
+        finally:
+            del error
 
 
 def deliver(jobs: Iterable[Job]) -> None:

@@ -23,6 +23,7 @@ from tagbelt.service.models.rescan import settle
 from tagbelt.service.models.schemas import Action, Change
 from tagbelt.service.models.store import Place, Refusal, Scan, Store, Versions, wanted
 from tagbelt.service.private_logging import logger
+from tagbelt.service.shortage import give_back_memory
 
 OnChange = Callable[[Action, str], None]
 """Is told of each change: what was to be done, and ok, failed or refused."""
@@ -131,6 +132,7 @@ class Changes:
         """Serve what another process serves, all of it or nothing. Raises CheckpointError."""
         with self._lock:
             self.registry.swap(followed(state, self.registry.snapshot, self._load))
+        give_back_memory()
 
     def scan(self) -> Scan:
         """Return the checkpoints on the disk; none when it cannot be read."""

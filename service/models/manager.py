@@ -21,6 +21,7 @@ from tagbelt.service.models.registry import Registry, Snapshot, first_snapshot
 from tagbelt.service.models.schemas import Change, Report, WorkerTrouble
 from tagbelt.service.models.store import Store, Versions, wanted
 from tagbelt.service.private_logging import log_failure, logger
+from tagbelt.service.shortage import give_back_memory
 
 T = TypeVar("T")
 
@@ -97,6 +98,8 @@ class Manager:
             changes = steps(self.changes)
             after = state_of(self.registry.snapshot)
             warning = keep(self.registry.snapshot)
+            if changes:  # what loading took, and the model that has gone
+                give_back_memory()
             stragglers = self._fleet.publish(before, after) if self._fleet else {}
         if warning is not None:
             logger.warning("%s", warning)

@@ -268,6 +268,10 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._stop_clock()
         super().connection_lost(exc)
+        # A request holds its connection: in a circle both, and the body, would wait for the
+        # collector of garbage.
+        self.cycle = self._last = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Data has come. Requests that come whole, as most do, need no clock."""

@@ -1,7 +1,6 @@
 """One process that serves: it loads the models, listens, answers and ends in order."""
 
 import asyncio
-import ctypes
 import gc
 import logging.config
 import os
@@ -32,6 +31,7 @@ from tagbelt.service.process.sockets import BACKLOG, listen
 from tagbelt.service.process.tls import renew, tls_context
 from tagbelt.service.process.watchdog import Watchdog, begun_pool
 from tagbelt.service.settings import Settings
+from tagbelt.service.shortage import give_back_memory
 from tagbelt.service.telemetry.logs import log_config
 
 # Longer than proxies and load balancers keep a connection that is not used: who closes first
@@ -211,8 +211,7 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    with suppress(OSError, AttributeError):  # what loading took; the C library has it in glibc only
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_memory()  # what loading took
 
 
 def _config(app: FastAPI, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:

@@ -80,6 +80,17 @@ def test_the_soak_tells_right_from_wrong():
     assert len(wanted.shown) == 2
 
 
+def test_growth_is_told_from_what_comes_and_goes():
+    chance = random.Random(5)
+    seconds = list(range(900))
+    busy = [chance.choice((0.0, 5.0, 30.0)) for _ in seconds]
+    for growth in (0.0, 100 / 3600):
+        used = [200 + growth * second + one for second, one in zip(seconds, busy, strict=True)]
+        found, error = soak.trend(seconds, used)
+        assert found == pytest.approx(growth / 200, abs=0.02 / 3600)
+        assert error < 0.01 / 3600
+
+
 def test_goodput_is_told_for_before_during_and_after():
     tally = Tally(statuses=[200] * 22 + [429] * 5 + [500, 0], due=[0.5] * 20 + [1.5] * 9)
     row = faults._row("a fault", tally, 0.25, 0, 1.0)

@@ -398,8 +398,9 @@ def test_a_batch_leaves_out_what_would_be_late_by_its_end():
             parts = []
             assert gather(queue, 1000, pace, parts, seconds=60.0)
             assert [part.job for part in parts] == expected
+        await late.future
         with pytest.raises(ExpiredError):
-            await late.future
+            late.result()
 
     asyncio.run(main())
 

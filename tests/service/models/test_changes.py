@@ -9,8 +9,9 @@ import pytest
 from tagbelt.errors import CheckpointError, SettingsError
 from tagbelt.service.api.problems import ProblemError
 from tagbelt.service.models.changes import Changes
+from tagbelt.service.models.desired import state_of
 from tagbelt.service.models.loading import checkpoint_loader
-from tagbelt.service.models.manager import first_models
+from tagbelt.service.models.manager import Manager, first_models
 from tagbelt.service.models.registry import Registry
 from tagbelt.service.models.served import Served
 from tagbelt.service.models.store import Store
@@ -273,6 +274,26 @@ def test_the_memory_of_a_model_is_free_once_its_last_request_is_done(root, chang
     del request
     gc.collect()
     assert tagger() is None
+
+
+@pytest.mark.parametrize("how", ["led", "followed"])
+def test_memory_is_given_back_once_the_old_model_has_gone(root, monkeypatch, how):
+    changes = changes_of(root)
+    tagger = weakref.ref(changes.registry.get("zh").tagger)
+    found = []
+    for module in ("manager", "changes"):
+        monkeypatch.setattr(
+            f"tagbelt.service.models.{module}.give_back_memory", lambda: found.append(tagger())
+        )
+    folder(root / "zh" / "1", description="another one")
+    if how == "led":
+        manager = Manager(changes)
+        assert manager.request_rescan().result(timeout=60).ok
+        assert manager.request_rescan().result(timeout=60).changes == []
+        manager.close()
+    else:
+        changes.follow(state_of(changes_of(root).registry.snapshot))
+    assert found == [None]
 
 
 def test_models_in_memory_only_have_no_disk():
