@@ -21,8 +21,7 @@ from tagbelt.inference.inspection import (
     SentenceTrace,
 )
 from tagbelt.inference.scoring.context import ContextLookup
-from tagbelt.inference.scoring.scorer import WordVectors
-from tagbelt.inference.scoring.vector_cache import VectorCache
+from tagbelt.inference.scoring.scorer import WordVectors, vector_cache
 
 MOST_TOKENS = 128
 """Tokens of a text that is inspected: what there is to show, and the work of hiding each token in
@@ -94,12 +93,11 @@ class Inspector:
     def rows(self, words: Sequence[str]) -> Floats:
         """Return what the encoder reads of a sentence's tokens, [T, I]."""
         lengths = np.array([len(words)], np.intp)
-        words = self._vectors.fold(words)
-        found = VectorCache(self._vectors, self._vectors.size).find(words)
+        found = vector_cache(self._vectors, self._context).find(words)
         index = np.arange(len(words))
         if self._context is None:
             return found.gather(index)
-        return self._context.of(found, words, lengths).gather(index)
+        return self._context.of(found, lengths).gather(index)
 
     def _sentence(
         self, item: TokenizedItem, sentence: Tokens, occlude: Occlude, first: int

@@ -4,14 +4,16 @@ A pair is looked up as the forms stand in the text: neither case nor digits are 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import chain, count
 from sys import intern
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tagbelt.data.lexicon.matching import Alphabet, Codes
 
 UNKNOWN_PAIR = 0
 """Row of the table for pairs that the model does not know."""
@@ -24,30 +26,55 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Bigrams:
-    """The known pairs, numbered from 1; 0 stands for every other."""
+    """The known pairs, numbered from 1; 0 stands for every other.
+
+    Pair `rows[k]` is, as one number, `keys[k]`: the codes of its forms in `alphabet`. Keys rise,
+    the last is above all.
+    """
 
     pairs: tuple[Pair, ...]
-    _ids: Mapping[Pair, int] = field(init=False, repr=False, compare=False)
+    alphabet: Alphabet = field(init=False, repr=False, compare=False)
+    keys: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    rows: NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ids = {pair: row for row, pair in enumerate(self.pairs, start=UNKNOWN_PAIR + 1)}
-        if len(ids) != len(self.pairs):
+        forms = dict.fromkeys(chain((NOTHING,), chain.from_iterable(self.pairs)))
+        alphabet = Alphabet(dict(zip(forms, count(1))))
+        codes = alphabet.encode(chain.from_iterable(self.pairs)).reshape(-1, 2)
+        keys = codes[:, 0] * alphabet.size + codes[:, 1]
+        order = np.argsort(keys)
+        if not np.diff(keys[order]).all():
             raise ValueError("bigrams name the same pair twice")
-        object.__setattr__(self, "_ids", ids)
+        above = np.iinfo(np.int64).max
+        object.__setattr__(self, "alphabet", alphabet)
+        object.__setattr__(self, "keys", np.append(keys[order], above))
+        object.__setattr__(self, "rows", np.append(order + 1, UNKNOWN_PAIR))
 
     @property
     def count(self) -> int:
         """Rows of the table, that of unknown pairs included."""
         return len(self.pairs) + 1
 
-    def ids(self, forms: Sequence[str], lengths: Iterable[int]) -> NDArray[np.int64]:
+    def ids(self, forms: Sequence[str], lengths: Sequence[int]) -> NDArray[np.int64]:
         """Return the row [N] of the pair that each of N forms makes with the next one.
 
         `forms` are those of sentences of `lengths` tokens, one after the other; no pair reaches
         over the end of a sentence.
         """
-        pairs = map(self._ids.get, zip(forms, _next_forms(forms, lengths), strict=True), repeat(0))
-        return np.fromiter(pairs, np.int64, len(forms))
+        return self.ids_of(self.encode(forms), np.array(lengths, np.int64))
+
+    def encode(self, forms: Iterable[str]) -> Codes:
+        """Return what `ids_of` knows of each form."""
+        return self.alphabet.encode(forms)
+
+    def ids_of(self, codes: Codes, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As `ids`, of forms that were encoded."""
+        nothing = self.alphabet.encode([NOTHING])
+        following = np.append(codes[1:], nothing)[: len(codes)]
+        following[lengths.cumsum()[lengths > 0] - 1] = nothing
+        wanted = codes * self.alphabet.size + following
+        found = self.keys.searchsorted(wanted)
+        return np.where(self.keys[found] == wanted, self.rows[found], UNKNOWN_PAIR)
 
     def to_json(self) -> list[Pair]:
         """Return what `from_json` reads."""
@@ -67,16 +94,6 @@ def build_bigrams(sentences: Iterable[Sequence[str]], *, min_count: int = 1) -> 
     """Collect the pairs of the training sentences that occur at least `min_count` times."""
     counts: Counter[Pair] = Counter()
     for sentence in sentences:
-        counts.update(zip(sentence, _next_forms(sentence, [len(sentence)]), strict=True))
+        counts.update(zip(sentence, [*sentence[1:], NOTHING], strict=False))
     kept = [(-count, pair) for pair, count in counts.items() if count >= min_count]
     return Bigrams(tuple(pair for _, pair in sorted(kept)))
-
-
-def _next_forms(forms: Sequence[str], lengths: Iterable[int]) -> list[str]:
-    following = [*forms[1:], NOTHING][: len(forms)]
-    end = 0
-    for length in lengths:
-        end += length
-        if length:
-            following[end - 1] = NOTHING
-    return following

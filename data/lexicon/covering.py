@@ -33,11 +33,14 @@ class Covers:
 
     def sums(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return [N, 4 E]: the weighted sum of the vectors [W, E] of each set's words."""
-        products = vectors.take(self.words, axis=0) * self.weights[:, None]
-        has_words = np.diff(self.starts) > 0
-        sums = np.zeros((len(has_words), vectors.shape[1]), np.float32)
-        if len(products):
-            sums[has_words] = np.add.reduceat(products, self.starts[:-1][has_words], axis=0)
+        counts = np.diff(self.starts)
+        sums = np.zeros((len(counts), vectors.shape[1]), np.float32)
+        # The first words of all sets, then the second: sums of floats depend on their order.
+        left = counts.nonzero()[0]
+        for place in range(int(counts.max(initial=0))):
+            left = left[counts[left] > place]
+            which = self.starts[left] + place
+            sums[left] += vectors.take(self.words[which], axis=0) * self.weights[which, None]
         return sums.reshape(-1, len(SETS) * vectors.shape[1])
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tagbelt.data.lexicon.matching import (
     Alphabet,
+    Codes,
     SequenceMatcher,
     TokenMatcher,
     chunks,
@@ -68,21 +69,21 @@ class Gazetteer:
         self.lowercase = terms.lowercase
         # The sequence of each term: those of several types stand one behind the other.
         sequences = terms.is_new.cumsum() - 1
-        self._types = _Types(terms.types, terms.kinds, sequences)
-        self.types = self._types.names
+        self.sequence_types = _Types(terms.types, terms.kinds, sequences)
+        self.types = self.sequence_types.names
         known, codes = terms.tokens.numbered()
         self._alphabet = Alphabet(known)
         starts = terms.lengths.cumsum() - terms.lengths
         starts, lengths = starts[terms.is_new], terms.lengths[terms.is_new]
         long, short = np.flatnonzero(lengths > 1), np.flatnonzero(lengths == 1)
-        self._long = SequenceMatcher(codes, starts[long], lengths[long], long, self._alphabet)
+        self.long = SequenceMatcher(codes, starts[long], lengths[long], long, self._alphabet)
         single = codes[starts[short]]
-        self._short = TokenMatcher(single, short, self._alphabet)
+        self.short = TokenMatcher(single, short, self._alphabet)
         weights, token_weights = np.zeros(len(starts)), np.zeros(self._alphabet.size)
         np.maximum.at(weights, sequences, terms.weights)
         token_weights[single] = weights[short]
-        self._segmenter = Segmenter(weights, token_weights) if weights.any() else None
-        self.size = len(self.types) * len(POSITIONS) * (2 if self._segmenter else 1)
+        self.segmenter = Segmenter(weights, token_weights) if weights.any() else None
+        self.size = len(self.types) * len(POSITIONS) * (2 if self.segmenter else 1)
 
     def flags(self, sentences: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
         """Return [N, size] of 0 and 1 for the N tokens of all sentences, in their order.
@@ -94,21 +95,23 @@ class Gazetteer:
         flags = np.zeros((sum(map(len, sentences)), self.size), np.uint8)
         row = 0
         for chunk in chunks(sentences, _CHUNK):
-            lengths = [len(sentence) for sentence in chunk]
-            rows = sum(lengths)
-            self._fill(flags[row : row + rows], chain.from_iterable(chunk), lengths)
-            row += rows
+            lengths = np.fromiter(map(len, chunk), np.int64, len(chunk))
+            codes = self.encode(chain.from_iterable(chunk))
+            self.mark(codes, lengths, flags[row : row + len(codes)])
+            row += len(codes)
         return flags
 
-    def _fill(
-        self, flags: NDArray[np.uint8], tokens: Iterable[str], lengths: Sequence[int]
-    ) -> None:
-        codes = self._alphabet.encode(map(str.lower, tokens) if self.lowercase else tokens)
-        long, short = self._long.find(codes, lengths), self._short.find(codes)
+    def encode(self, tokens: Iterable[str]) -> Codes:
+        """Return what `mark` knows of each token."""
+        return self._alphabet.encode(map(str.lower, tokens) if self.lowercase else tokens)
+
+    def mark(self, codes: Codes, lengths: NDArray[np.int64], flags: NDArray[np.uint8]) -> None:
+        """Set the flags [N, size], zeros so far, of tokens by codes, in sentences of `lengths`."""
+        long, short = self.long.find(codes, lengths), self.short.find(codes)
         matches = long.joined(short)
-        which, columns = self._types.columns(matches.sequences)
-        if self._segmenter:
-            is_word = self._segmenter.words(long, short, codes)[which]
+        which, columns = self.sequence_types.columns(matches.sequences)
+        if self.segmenter:
+            is_word = self.segmenter.words(long, short, codes)[which]
             which = np.concatenate((which, which[is_word]))
             columns = np.concatenate((columns, columns[is_word] + self.size // 2))
         _mark(flags, matches.starts[which], matches.ends[which], columns)
@@ -149,15 +152,15 @@ class _Types:
         found = kinds - (len(types) - len(self.names))  # "" is the first of the sorted ones
         flagged = found >= 0
         size = sequences[-1] + 1 if len(sequences) else 0
-        # The columns of sequence k are _columns[_first[k] : _first[k] + _counts[k]].
-        self._columns = found[flagged] * len(POSITIONS)
-        self._counts = np.bincount(sequences[flagged], minlength=size)
-        self._first = self._counts.cumsum() - self._counts
+        # The columns of sequence k are first_columns[first[k] : first[k] + counts[k]].
+        self.first_columns = found[flagged] * len(POSITIONS)
+        self.counts = np.bincount(sequences[flagged], minlength=size)
+        self.first = self.counts.cumsum() - self.counts
 
     def columns(self, sequences: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Return each match once for each of its types: index into the matches, first column."""
-        counts = self._counts[sequences]
+        counts = self.counts[sequences]
         which = np.arange(len(counts)).repeat(counts)
         skipped = counts.cumsum() - counts
-        places = np.arange(len(which)) + (self._first[sequences] - skipped)[which]
-        return which, self._columns[places]
+        places = np.arange(len(which)) + (self.first[sequences] - skipped)[which]
+        return which, self.first_columns[places]

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 _UNKNOWN = 0  # the number of every token that occurs in no sequence
 _CODE_POINTS = 0x110000
+
+Codes = NDArray[np.int64]
+"""Numbers of tokens in an alphabet."""
 MOST_TOKENS = 1000
 """Tokens of a sequence: each adds a depth, which takes its time however few reach it."""
 
@@ -76,7 +79,7 @@ class Alphabet:
         self._numbers = numbers
         self.size = len(numbers) + 1
 
-    def encode(self, tokens: Iterable[str]) -> NDArray[np.int64]:
+    def encode(self, tokens: Iterable[str]) -> Codes:
         """Return the numbers of tokens."""
         found = list(map(self._numbers.get, tokens, repeat(_UNKNOWN)))
         return np.array(found, np.int64)
@@ -114,7 +117,7 @@ class SequenceMatcher:
         alphabet: Alphabet,
     ) -> None:
         self._size = alphabet.size
-        self._depths: list[_Depth] = []
+        self.depths: list[_Depth] = []
         above = codes[starts]
         for depth in range(1, int(lengths.max(initial=0))):
             longer = lengths > depth
@@ -125,9 +128,9 @@ class SequenceMatcher:
             is_whole = lengths == depth + 1
             found[above[is_whole]] = numbers[is_whole]
             keys = np.append(keys, np.iinfo(np.int64).max)
-            self._depths.append(_Depth(keys, found))
+            self.depths.append(_Depth(keys, found))
 
-    def find(self, codes: NDArray[np.int64], lengths: Sequence[int]) -> Matches:
+    def find(self, codes: Codes, lengths: NDArray[np.int64]) -> Matches:
         """Return all matches, overlapping ones too, that lie within one sentence.
 
         They are in the order of their ends, of those with the same end the longest first.
@@ -137,7 +140,7 @@ class SequenceMatcher:
         starts = codes.nonzero()[0]
         above = codes[starts]
         found = [(starts[:0], starts[:0], starts[:0])]
-        for length, (keys, sequences) in enumerate(self._depths, start=2):
+        for length, (keys, sequences) in enumerate(self.depths, start=2):
             wanted = above * self._size + ended[starts + (length - 1)]
             above = keys.searchsorted(wanted)
             goes_on = (keys[above] == wanted).nonzero()[0]
@@ -164,12 +167,12 @@ class TokenMatcher:
     def __init__(
         self, sequences: NDArray[np.int64], numbers: NDArray[np.int64], alphabet: Alphabet
     ) -> None:
-        self._table = np.full(alphabet.size, -1, np.int64)
-        self._table[sequences] = numbers
+        self.table = np.full(alphabet.size, -1, np.int64)
+        self.table[sequences] = numbers
 
-    def find(self, codes: NDArray[np.int64]) -> Matches:
+    def find(self, codes: Codes) -> Matches:
         """Return the matches by rising start."""
-        found = self._table[codes]
+        found = self.table[codes]
         starts = np.flatnonzero(found >= 0)
         return Matches(starts, starts + 1, found[starts])
 

@@ -22,8 +22,8 @@ class Segmenter:
         has_weight = weights > 0
         rarest = weights[has_weight].min()
         logs = np.log(np.where(has_weight, weights, 1.0) / weights.sum())
-        self._scores = np.where(has_weight, _whole(logs), _NEVER)
-        self._token_scores = _whole(np.log(np.where(tokens > 0, tokens, rarest) / weights.sum()))
+        self.scores = np.where(has_weight, _whole(logs), _NEVER)
+        self.token_scores = _whole(np.log(np.where(tokens > 0, tokens, rarest) / weights.sum()))
 
     def words(self, long: Matches, short: Matches, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which matches are words of the most probable segmentation of `codes` [N].
@@ -32,8 +32,8 @@ class Segmenter:
         all long ones. A token that no longer word covers is a word of its own.
         """
         before = np.zeros(len(codes) + 1, np.int64)
-        self._token_scores[codes].cumsum(out=before[1:])
-        gains = self._scores[long.sequences] - (before[long.ends] - before[long.starts])
+        self.token_scores[codes].cumsum(out=before[1:])
+        gains = self.scores[long.sequences] - (before[long.ends] - before[long.starts])
         chosen = best_schedule(long.starts, long.ends, gains)
         is_word = np.zeros(len(long.ends) + len(short.ends), np.bool_)
         is_word[chosen] = True
@@ -42,7 +42,7 @@ class Segmenter:
             steps[long.starts[chosen]] += 1
             steps[long.ends[chosen]] -= 1
             alone = steps.cumsum()[short.starts] == 0
-            is_word[len(long.ends) :] = alone & (self._scores[short.sequences] > _NEVER)
+            is_word[len(long.ends) :] = alone & (self.scores[short.sequences] > _NEVER)
         return is_word
 
 

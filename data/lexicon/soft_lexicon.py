@@ -19,6 +19,7 @@ from tagbelt.data.lexicon.covering import SETS, Covers, run_starts
 from tagbelt.data.lexicon.matching import (
     MOST_TOKENS,
     Alphabet,
+    Codes,
     Matches,
     SequenceMatcher,
     TextPieces,
@@ -53,8 +54,8 @@ class SoftLexicon:
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         starts = lengths.cumsum() - lengths
         long, short = np.flatnonzero(lengths > 1), np.flatnonzero(lengths == 1)
-        self._long = SequenceMatcher(codes, starts[long], lengths[long], long, self._alphabet)
-        self._short = TokenMatcher(codes[starts[short]], short, self._alphabet)
+        self.long = SequenceMatcher(codes, starts[long], lengths[long], long, self._alphabet)
+        self.short = TokenMatcher(codes[starts[short]], short, self._alphabet)
 
     @classmethod
     def counted(cls, words: Sequence[str], sentences: Iterable[Sequence[str]]) -> Self:
@@ -65,7 +66,8 @@ class SoftLexicon:
         lexicon = cls(words, [1] * len(words))
         counts = np.ones(len(words), np.int64)
         for chunk in chunks(sentences, _CHUNK):
-            matches = lexicon._matches(chunk)
+            codes = lexicon.encode(chain.from_iterable(chunk))
+            matches = lexicon._matches(codes, _lengths(chunk))
             free = matches.at(~_is_within_another(matches))
             counts += np.bincount(free.sequences, minlength=len(words))
         lexicon.counts = counts
@@ -77,7 +79,10 @@ class SoftLexicon:
         No word reaches from one sentence into the next; a sentence's covers do not depend on the
         others.
         """
-        parts = [self._covers(chunk) for chunk in chunks(sentences, _CHUNK)]
+        parts = [
+            self.covers_of(self.encode(chain.from_iterable(chunk)), _lengths(chunk))
+            for chunk in chunks(sentences, _CHUNK)
+        ]
         if not parts:
             return Covers(np.empty(0, np.int32), np.empty(0, np.float32), np.zeros(1, np.int64))
         return Covers(
@@ -86,9 +91,18 @@ class SoftLexicon:
             run_starts(np.concatenate([np.diff(part.starts) for part in parts])),
         )
 
-    def _covers(self, sentences: Sequence[Sequence[str]]) -> Covers:
-        size = sum(map(len, sentences))
-        matches = self._matches(sentences)
+    def encode(self, tokens: Iterable[str]) -> Codes:
+        """Return what `covers_of` knows of each token."""
+        return self._alphabet.encode(tokens)
+
+    def covers_of(self, codes: Codes, lengths: NDArray[np.int64]) -> Covers:
+        """As `covers`, of N tokens that were encoded, in sentences of `lengths`.
+
+        The words of a set are ordered by where they begin, then by where they end.
+        """
+        size = len(codes)
+        matches = self._matches(codes, lengths)
+        matches = matches.at(np.lexsort((matches.ends, matches.starts)))
         lengths = matches.ends - matches.starts
         which = np.repeat(np.arange(len(lengths)), lengths)
         inside = np.arange(len(which)) - np.repeat(lengths.cumsum() - lengths, lengths)
@@ -107,10 +121,8 @@ class SoftLexicon:
         starts = run_starts(np.bincount(bags, minlength=size * len(SETS)))
         return Covers(words.astype(np.int32), weights.astype(np.float32), starts)
 
-    def _matches(self, sentences: Sequence[Sequence[str]]) -> Matches:
-        codes = self._alphabet.encode(chain.from_iterable(sentences))
-        long = self._long.find(codes, list(map(len, sentences)))
-        return long.joined(self._short.find(codes))
+    def _matches(self, codes: Codes, lengths: NDArray[np.int64]) -> Matches:
+        return self.long.find(codes, lengths).joined(self.short.find(codes))
 
     def save(self, path: Path) -> None:
         """Write words and frequencies to one file; equal lexicons give equal bytes."""
@@ -130,6 +142,10 @@ class SoftLexicon:
             return cls([word for _, word in rows], [int(count) for count, _ in rows])
         except (EOFError, ValueError, zlib.error) as error:
             raise ValueError(f"{path}: no lexicon, or a damaged one: {error}") from error
+
+
+def _lengths(sentences: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    return np.fromiter(map(len, sentences), np.int64, len(sentences))
 
 
 def _is_within_another(matches: Matches) -> NDArray[np.bool_]:

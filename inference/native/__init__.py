@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SWITCH = "TAGBELT_NATIVE"
-INTERFACE = 6
+INTERFACE = 7
 """The number that `tagbelt_interface` of the compiled kernels gives; raised when a call changes."""
 
 

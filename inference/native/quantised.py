@@ -127,6 +127,7 @@ class QuantisedNetwork:
         _check(weights)
         self.tier = tier or here[0]
         self.bound = float(weights["bound"][0])
+        self.scale = LIMIT / self.bound
         _, _, hidden, columns = weights["0.weight"].shape
         self.inputs = columns - hidden
         self.tags = len(weights["tags.bias"])
@@ -145,7 +146,7 @@ class QuantisedNetwork:
 
     def row_bytes(self, vectors: Floats) -> Bytes:
         """Vectors [n, I] as bytes [n, I], clipped to the bound."""
-        scaled = np.clip(vectors * (LIMIT / self.bound), -LIMIT, LIMIT)
+        scaled = np.clip(vectors * self.scale, -LIMIT, LIMIT)
         rows: Bytes = (np.rint(scaled) + ZERO).astype(np.uint8)
         return rows
 

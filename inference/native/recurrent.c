@@ -135,7 +135,7 @@ PUBLIC int32_t tagbelt_tiers(void) { return tagbelt_tiers_of(features()); }
 /* ---- entry points ---- */
 
 /* See INTERFACE in __init__.py. */
-PUBLIC int tagbelt_interface(void) { return 6; }
+PUBLIC int tagbelt_interface(void) { return 7; }
 
 static int64_t rounded(int64_t bytes) { return round_up(bytes, CHUNK); }
 

@@ -5,8 +5,8 @@ They stand behind the vectors of the forms in the rows that a network reads, a r
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from tagbelt.data.checkpoint.bigrams import UNKNOWN_PAIR, Bigrams
 from tagbelt.data.checkpoint.vocabulary import Vocabulary
 from tagbelt.data.lexicon.covering import SETS, Covers
 from tagbelt.inference.crf.parameters import IntArray
+from tagbelt.inference.native import context as native
 from tagbelt.inference.scoring.vector_cache import FormVectors, Table
 
 if TYPE_CHECKING:
@@ -40,11 +41,14 @@ class ContextRows:
     values: Table
     flags: NDArray[np.uint8]
     covers: "CoveringRows | None" = None
+    writer: native.RowWriter | None = None
 
     def gather(self, index: IntArray) -> Table:
         """Return the rows [*index.shape, size] of the tokens at `index`; some row for -1."""
+        if self.writer is not None:
+            return self.writer(np.atleast_2d(index)).reshape(*index.shape, -1)
         parts = [
-            self.found.gather(index),
+            self.found.gather(index)["vector"],
             self.vectors.take(self.pairs.take(index), axis=0),
             self.values.take(self.flags.take(index, axis=0)),
         ]
@@ -54,7 +58,8 @@ class ContextRows:
 
     def locate(self, index: IntArray) -> tuple[Table, IntArray]:
         """Return a table and where the rows [*index.shape] of the tokens at `index` stand in it."""
-        return self.gather(index.ravel()), np.arange(index.size).reshape(index.shape)
+        rows = self.gather(index)
+        return rows.reshape(index.size, -1), np.arange(index.size).reshape(index.shape)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,7 +82,8 @@ class ContextLookup:
 
     `vectors` [P, E] are those of pairs, `values` [2] what an absent and a present flag are to
     the network, in the kind of number that it reads. `words` [W, E'] are the vectors of the
-    lexicon; `write` makes what the network reads of their sums.
+    lexicon; `write` makes what the network reads of their sums, in bytes by `scale`. `finders` look
+    codes up, for bigrams, gazetteer and lexicon.
     """
 
     bigrams: Bigrams | None
@@ -86,7 +92,9 @@ class ContextLookup:
     values: Table
     lexicon: "SoftLexicon | None"
     words: NDArray[np.float32]
+    finders: "_Finders"
     write: Callable[[Table], Table] = np.asarray
+    scale: float | None = None
 
     @property
     def flags(self) -> int:
@@ -98,34 +106,89 @@ class ContextLookup:
         """The number of features of a token."""
         return int(self.vectors.shape[1] + self.flags + len(SETS) * self.words.shape[1])
 
-    def written(self, write: Callable[[Table], Table]) -> "ContextLookup":
-        """Return the same features in another kind of number; `write` maps float32, row by row."""
+    @cached_property
+    def _sources(self) -> "list[Bigrams | Gazetteer | SoftLexicon]":
+        return [one for one in (self.bigrams, self.gazetteer, self.lexicon) if one is not None]
+
+    def form_row(self, vector: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the type of a form's row: its vector, and its code in each alphabet.
+
+        A token is encoded as its form is met first, and found in one look-up with its vector.
+        """
+        codes = ("codes", np.int32, (len(self._sources),))
+        return np.dtype([("vector", vector), codes], align=True)
+
+    def form_rows(self, vectors: Table, forms: Sequence[str]) -> Table:
+        """Return the rows [n] of forms with their vectors [n, size]."""
+        rows = np.empty(len(forms), self.form_row(np.dtype((vectors.dtype, vectors.shape[1:]))))
+        rows["vector"] = vectors
+        rows["codes"] = np.stack([source.encode(forms) for source in self._sources], axis=1)
+        return rows
+
+    def written(
+        self, write: Callable[[Table], Table], scale: float | None = None
+    ) -> "ContextLookup":
+        """Return the same features in another kind of number; `write` maps float32, row by row.
+
+        To bytes, it does so by `scale`.
+        """
         # Part by part: a table of all pairs in float32, and what is computed of it, is large.
         parts = [
             write(self.vectors[first : first + _ROWS].astype(np.float32))
             for first in range(0, len(self.vectors), _ROWS)
         ]
         vectors, values = np.concatenate(parts), write(self.values)
-        return replace(self, vectors=vectors, values=values, write=write)
+        return replace(self, vectors=vectors, values=values, write=write, scale=scale)
 
-    def of(self, found: FormVectors, forms: Sequence[str], lengths: IntArray) -> ContextRows:
-        """Look n forms up in their sentences of `lengths` tokens; `found` are their vectors."""
-        pairs = np.full(len(forms) + 1, UNKNOWN_PAIR, np.int64)
-        if self.bigrams is not None:
-            pairs[:-1] = self.bigrams.ids(forms, lengths.tolist())
-        flags = np.zeros((len(forms) + 1, self.flags), np.uint8)
-        if self.gazetteer is not None:
-            flags[:-1] = self.gazetteer.flags(_sentences(forms, lengths))
-        covers = None
-        if self.lexicon is not None:
-            found_words = self.lexicon.covers(_sentences(forms, lengths))
-            covers = CoveringRows(found_words, self.words, self.write)
-        return ContextRows(found, self.vectors, pairs, self.values, flags, covers)
+    def of(self, found: FormVectors, lengths: IntArray) -> ContextRows:
+        """Look n tokens up in their sentences of `lengths`; `found` are their forms' rows."""
+        count, lengths = len(found.rows) - 1, np.ascontiguousarray(lengths, np.int64)
+        codes = iter(np.ascontiguousarray(found.table["codes"][found.rows[:-1]].T, np.int64))
+        bigrams, gazetteer, lexicon = self.finders
+        pairs = np.full(count + 1, UNKNOWN_PAIR, np.int64)
+        if bigrams is not None:
+            pairs[:-1] = bigrams.ids_of(next(codes), lengths)
+        flags = np.zeros((count + 1, self.flags), np.uint8)
+        if gazetteer is not None:
+            gazetteer.mark(next(codes), lengths, flags[:-1])
+        covers = words = None
+        if lexicon is not None:
+            covers = CoveringRows(lexicon.covers_of(next(codes), lengths), self.words, self.write)
+        kernels = native.kernels()
+        if kernels is None or self.scale is None or self.words.shape[1] > native.MOST_NUMBERS:
+            return ContextRows(found, self.vectors, pairs, self.values, flags, covers)
+        if covers is not None:
+            words = self.words, covers.covers, self.scale
+        size = found.table.dtype["vector"].itemsize
+        writer = native.RowWriter(
+            kernels,
+            (found.table, size, found.rows),
+            (self.vectors, pairs),
+            (self.values, flags),
+            words,
+        )
+        return ContextRows(found, self.vectors, pairs, self.values, flags, covers, writer)
 
 
-def _sentences(forms: Sequence[str], lengths: IntArray) -> list[Sequence[str]]:
-    ends = np.cumsum(lengths).tolist()
-    return [forms[start:end] for start, end in pairwise([0, *ends])]
+class _Finders(NamedTuple):
+    bigrams: Bigrams | native.CompiledBigrams | None
+    gazetteer: "Gazetteer | native.CompiledGazetteer | None"
+    lexicon: "SoftLexicon | native.CompiledLexicon | None"
+
+
+def _finders(vocabulary: Vocabulary) -> _Finders:
+    """Return what looks codes up, compiled where it can be."""
+    found = _Finders(vocabulary.bigrams, vocabulary.gazetteer, vocabulary.lexicon)
+    kernels = native.kernels()
+    if kernels is None:
+        return found
+    compiled = (native.CompiledBigrams, native.CompiledGazetteer, native.CompiledLexicon)
+    return _Finders(
+        *(
+            None if one is None else made(kernels, one)
+            for one, made in zip(found, compiled, strict=True)
+        )
+    )
 
 
 def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextLookup | None:
@@ -149,7 +212,8 @@ def context_of(vocabulary: Vocabulary, tables: Mapping[str, Table]) -> ContextLo
     none = np.zeros((1, 0), np.float32)
     # Pairs stay as they are in the file: to be looked at inside, few of them are gathered.
     pairs, words = tables.get("bigrams", none), tables.get("lexicon", none).astype(np.float32)
-    return ContextLookup(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words)
+    finders = _finders(vocabulary)
+    return ContextLookup(bigrams, gazetteer, pairs, FLAG_VALUES, lexicon, words, finders)
 
 
 def check_size(vectors: int, context: ContextLookup | None, size: int) -> None:

@@ -14,7 +14,13 @@ from tagbelt.data.checkpoint.vocabulary import Vocabulary, pad, shape_id
 from tagbelt.inference.crf.parameters import IntArray
 from tagbelt.inference.native.quantised import QuantisedNetwork
 from tagbelt.inference.scoring.context import ContextLookup, ContextRows, check_size
-from tagbelt.inference.scoring.vector_cache import FormVectors, Table, VectorCache, VectorCacheUse
+from tagbelt.inference.scoring.vector_cache import (
+    FormVectors,
+    Table,
+    VectorCache,
+    VectorCacheUse,
+    vector_row,
+)
 
 if TYPE_CHECKING:  # slow to import
     from onnxruntime import InferenceSession
@@ -116,10 +122,29 @@ class WordVectors:
         return result
 
 
+def vector_cache(
+    vectors: WordVectors,
+    context: ContextLookup | None,
+    *,
+    kind: type[np.float32] | type[np.uint8] = np.float32,
+    write: Callable[[Table], Table] = np.asarray,
+) -> VectorCache:
+    """Make a cache of what `write` makes of the forms' vectors, and of what a context reads."""
+
+    def compute(forms: Sequence[str]) -> Table:
+        folded = vectors.fold(forms)
+        rows = write(vectors(folded))
+        return rows if context is None else context.form_rows(rows, folded)
+
+    row = vector_row(kind, vectors.size)
+    return VectorCache(compute, row if context is None else context.form_row(row))
+
+
 class CachedScorer:
     """Looks tokens up in a cache of vectors, and has a network score their rows.
 
-    The cache keeps a form's vector as the network reads it: `write` maps vectors to that `kind`.
+    The cache keeps a form as it stands in texts, and its vector as the network reads it: `write`
+    maps vectors to that `kind`.
     """
 
     def __init__(
@@ -130,20 +155,20 @@ class CachedScorer:
         inputs: int,
         kind: type[np.float32] | type[np.uint8],
         write: Callable[[Table], Table],
+        scale: float | None = None,
     ) -> None:
         """Raises ValueError for features of another size than the network's `inputs`."""
         check_size(vectors.size, context, inputs)
         self.vectors = vectors
-        self.vector_cache = VectorCache(lambda new: write(vectors(new)), vectors.size, kind=kind)
-        self._context = None if context is None else context.written(write)
+        self.vector_cache = vector_cache(vectors, context, kind=kind, write=write)
+        self._context = None if context is None else context.written(write, scale)
 
     def prepare(self, forms: Sequence[str], lengths: IntArray) -> PreparedTokens:
         """Look the forms up; those not met before are computed."""
-        forms = self.vectors.fold(forms)
         found = self.vector_cache.find(forms)
         if self._context is None:
             return _PreparedRows(self, found)
-        return _PreparedRows(self, self._context.of(found, forms, lengths))
+        return _PreparedRows(self, self._context.of(found, lengths))
 
     def count_unknown(self, forms: Sequence[str]) -> int:
         """Return how many of the forms are not in the vocabulary."""
@@ -213,7 +238,12 @@ class QuantisedScorer(CachedScorer):
     ) -> None:
         """Raises ValueError for features of another size than the network's inputs."""
         super().__init__(
-            vectors, context, inputs=network.inputs, kind=np.uint8, write=network.row_bytes
+            vectors,
+            context,
+            inputs=network.inputs,
+            kind=np.uint8,
+            write=network.row_bytes,
+            scale=network.scale,
         )
         self._network = network
 

@@ -25,6 +25,11 @@ Table = NDArray[Any]
 IntArray = NDArray[np.intp]
 
 
+def vector_row(kind: type[np.float32] | type[np.uint8], size: int) -> np.dtype[Any]:
+    """Return the type of a row that is a vector alone: tables of them are [R, size]."""
+    return np.dtype((kind, (size,)))
+
+
 class VectorCacheUse(NamedTuple):
     """Numbers of forms looked up: those at hand, and those that had to be computed."""
 
@@ -34,7 +39,7 @@ class VectorCacheUse(NamedTuple):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FormVectors:
-    """Vectors of n forms: `rows` [n + 1] into `table` [R, size], the last one a row of zeros.
+    """Rows of n forms: `rows` [n + 1] into `table` [R], the last one a row of zeros.
 
     Valid for as long as it is held: what the cache learns or forgets later is not seen here.
     """
@@ -43,7 +48,7 @@ class FormVectors:
     rows: IntArray
 
     def gather(self, index: IntArray) -> Table:
-        """Return the vectors [*index.shape, size] of the forms at `index`, zeros for -1."""
+        """Return the rows [*index.shape] of the forms at `index`, zeros for -1."""
         return self.table.take(self.rows.take(index), axis=0)
 
     def locate(self, index: IntArray) -> tuple[Table, IntArray]:
@@ -63,16 +68,14 @@ class VectorCache:
     def __init__(
         self,
         compute: Callable[[Sequence[str]], Table],
-        size: int,
+        row: np.dtype[Any],
         *,
-        kind: type[np.float32] | type[np.uint8] = np.float32,
         capacity: int = CAPACITY,
     ) -> None:
-        """`compute` maps n forms to vectors [n, size] of that kind of number."""
-        self._kind = kind
+        """`compute` maps n forms to n rows, such as `vector_row` or a context has them."""
+        self._row = row
         self._compute = compute
         self._capacity = capacity
-        self._size = size
         self._lock = threading.Lock()
         self.forget()
         renew_in_child(self)
@@ -111,7 +114,7 @@ class VectorCache:
     def _find_new(self, forms: Sequence[str]) -> FormVectors:
         """As `find`; what two threads miss at the same time, both compute."""
         rows: dict[str, int] = {}
-        computed = np.empty((0, self._size), self._kind)
+        computed = np.empty(0, self._row)
         while True:
             with self._lock:
                 # Anew each time: another thread may have made the table forget some.
@@ -162,7 +165,7 @@ class VectorCache:
         self._rows: dict[str, int] = {}
         self._characters = 0
         rows = min(_FIRST_ROWS, self._capacity + 1)
-        self._table = np.zeros((rows, self._size), self._kind)
+        self._table = np.zeros(rows, self._row)
 
     def _is_full_with(self, forms: Sequence[str]) -> bool:
         characters = self._characters + sum(map(len, forms))
@@ -173,6 +176,6 @@ class VectorCache:
         """Make room for that many rows by doubling, but for no more than a full table has."""
         if rows > len(self._table):
             bound = max(rows, self._capacity + 1)
-            table = np.zeros((min(2 * rows, bound), self._size), self._kind)
+            table = np.zeros(min(2 * rows, bound), self._row)
             table[: len(self._rows) + 1] = self._table[: len(self._rows) + 1]
             self._table = table

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tagbelt.errors import CheckpointError
-from tagbelt.inference.scoring.vector_cache import VectorCache
+from tagbelt.inference.scoring.vector_cache import VectorCache, vector_row
 from tagbelt.inference.tagger import Tagger
 from tagbelt.inference.threads import _AHEAD, Workers
 
@@ -157,7 +157,9 @@ def test_workers_work_in_a_forked_child():
 
 
 def test_a_cache_works_in_a_child_that_was_forked_while_a_thread_was_at_it():
-    cache = VectorCache(lambda forms: np.ones((len(forms), 2), np.float32), 2)
+    cache = VectorCache(
+        lambda forms: np.ones((len(forms), 2), np.float32), vector_row(np.float32, 2)
+    )
     cache.find(["a", "b"])
     with cache._lock:
         assert in_child(lambda: cache.find(["a", "c"]))

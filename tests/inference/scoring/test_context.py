@@ -89,7 +89,7 @@ def test_rows_are_those_of_the_form_the_pair_and_the_flags(saved):
     assert rows.shape == (len(forms), network.row_size)
     assert tokens.gather(np.full((3, 2), -1)).shape == (3, 2, network.row_size)
     of_forms = prepared.vector_cache.find(forms).gather(np.arange(len(forms)))
-    assert np.array_equal(rows[:, : network.words.size], of_forms)
+    assert np.array_equal(rows[:, : network.words.size], of_forms["vector"])
     vocabulary = make_vocabulary(CONTEXT)
     width = network.words.size
     if network.context.bigrams is not None:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagbelt.inference.scoring.vector_cache import CHARACTERS, VectorCache, VectorCacheUse
+from tagbelt.inference.scoring.vector_cache import (
+    CHARACTERS,
+    VectorCache,
+    VectorCacheUse,
+    vector_row,
+)
 
 SIZE = 3
 
@@ -31,7 +36,7 @@ class Compute:
 
 def cache(capacity=8):
     compute = Compute()
-    return VectorCache(compute, SIZE, capacity=capacity), compute
+    return VectorCache(compute, vector_row(np.float32, SIZE), capacity=capacity), compute
 
 
 def gather(table, forms):
@@ -186,7 +191,7 @@ def gated():
     """A cache of 3 forms that knows "a" and "b" and computes no more until its gate opens."""
     compute = Gated()
     compute.gate.set()
-    table = VectorCache(compute, SIZE, capacity=3)
+    table = VectorCache(compute, vector_row(np.float32, SIZE), capacity=3)
     gather(table, ["a", "b"])
     compute.gate.clear()
     assert compute.begun.acquire(timeout=30)
