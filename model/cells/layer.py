@@ -114,6 +114,10 @@ class TorchCell(RecurrentCell):
             return native.recurrence(self.kernel, rows, *self.stacked(), None, batch_sizes)
         if rows.is_cpu:
             return self.recurrence(rows, *self.stacked(), batch_sizes)
+        return self.by_torch(rows, batch_sizes)
+
+    def by_torch(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """Return what `forward` does by torch's own module: on a GPU that is cuDNN's."""
         states: Tensor = super().forward(PackedSequence(rows, batch_sizes))[0].data
         return states
 

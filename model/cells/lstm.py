@@ -64,9 +64,34 @@ class Lstm(RecurrentCell):
         peepholes = self.peepholes()
         if native.serves(self.kernel, rows, *weights, peepholes):
             return native.recurrence(self.kernel, rows, *weights, None, peepholes, batch_sizes)
+        if not rows.is_cpu and not self.coupled and peepholes is None:
+            return self.by_torch(rows, batch_sizes)
         states: Tensor = LstmRecurrence.apply(  # type: ignore[no-untyped-call]
             rows, *weights, peepholes, batch_sizes
         )
+        return states
+
+    def by_torch(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
+        """Return what `forward` does of a plain LSTM, by torch's own: on a GPU that is cuDNN's."""
+        order = (1, 2, 0, 3)  # torch's gates are input, forget, candidate, output
+        weights = []
+        for each in zip(self.input_weight, self.recurrent_weight, self.bias, strict=True):
+            gates = [weight.chunk(4) for weight in each]
+            inputs, recurrent, bias = (torch.cat([parts[i] for i in order]) for parts in gates)
+            weights += [inputs, recurrent, bias, torch.zeros_like(bias)]
+        directions, _, hidden = self.recurrent_weight.shape
+        start = rows.new_zeros(directions, int(batch_sizes[0]), hidden)
+        states: Tensor = torch.lstm(
+            rows,
+            batch_sizes,
+            (start, start),
+            weights,
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=self.training,
+            bidirectional=directions == 2,
+        )[0]
         return states
 
     def peepholes(self) -> Tensor | None:

@@ -7,6 +7,7 @@ weights of each. So a run is the same on any number of ranks, but for how sums a
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,4 +176,6 @@ def device_of(name: str) -> torch.device:
         )
     device = torch.device("cuda", place)
     torch.cuda.set_device(device)
+    # The LSTM lays its weights out anew at every call (`by_torch`): they are small.
+    warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous")
     return device

@@ -122,6 +122,43 @@ def test_variant_follows_its_equations(bidirectional: bool, coupled: bool, peeph
     assert_same(gradients(mine, wanted), gradients(oracle, wanted))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_what_a_gpu_runs_is_what_a_cpu_runs(cell: Cell, bidirectional: bool) -> None:
+    torch.manual_seed(1)
+    module = randomised(cells.CELLS[cell](3, 4, bidirectional=bidirectional))
+    rows, batch_sizes = packed([part.requires_grad_() for part in sequences(LENGTHS, 3)])
+    mine, theirs = module(rows, batch_sizes), module.by_torch(rows, batch_sizes)
+    assert mine.grad_fn.name() != theirs.grad_fn.name()  # they are two ways
+    torch.testing.assert_close(mine, theirs, atol=1e-12, rtol=1e-12)
+    wanted = [rows, *module.parameters()]
+    assert_same(gradients(mine, wanted), gradients(theirs, wanted))
+
+
+class ElsewhereTensor(Tensor):
+    """A tensor that says it is not on the CPU, and is."""
+
+    is_cpu = False
+
+
+@pytest.mark.parametrize(("cell", "peephole"), ALL_CELLS)
+def test_torch_runs_the_cells_that_it_has_where_there_is_a_gpu(
+    cell: Cell, peephole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    module = randomised(cells.CELLS[cell](3, 4, bidirectional=True, peephole=peephole))
+    rows, batch_sizes = packed(sequences(LENGTHS, 3))
+    wanted, called = module(rows, batch_sizes), []
+    if cell in ("rnn", "lstm", "gru"):
+        ours = type(module).by_torch
+        monkeypatch.setattr(
+            type(module), "by_torch", lambda *given: called.append(cell) or ours(*given)
+        )
+    found = module(rows.as_subclass(ElsewhereTensor), batch_sizes)
+    torch.testing.assert_close(found.as_subclass(Tensor), wanted, atol=1e-12, rtol=1e-12)
+    assert called == ([cell] if cell in ("rnn", "lstm", "gru") else [])
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5),

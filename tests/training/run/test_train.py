@@ -294,8 +294,8 @@ def test_a_run_says_where_it_trains_and_a_resumed_one_may_have_other_threads(tra
     first = trained({"training.epochs": 1}, directory=tmp_path)
     changes = {"training.epochs": 2, "training.threads": 2}
     second = trained(changes, directory=tmp_path, resume=True)
-    assert "device: cpu, 1 thread" in first.said.splitlines()
-    assert "device: cpu, 2 threads" in second.said.splitlines()
+    assert first.said.splitlines()[0] == "device: cpu, 1 thread"
+    assert second.said.splitlines()[0] == "device: cpu, 2 threads"
 
 
 def test_a_file_without_entities_can_be_evaluated_on(learned, tmp_path):
