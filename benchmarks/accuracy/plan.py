@@ -28,7 +28,8 @@ class Entry:
 
     `what` sets it apart from others of its `set`. Its scores are those on `split`: dev where the
     test set has no public tags. `base` names the row that it is compared with. `at_least` and `aim`
-    are F1 in per cent that the mean is meant to reach.
+    are F1 in per cent that the mean is meant to reach. `corrected` is a file with the tokens of the
+    test file, read as that one, whose tags others have corrected.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Entry:
     base: str = ""
     at_least: float | None = None
     aim: float | None = None
+    corrected: str = ""
 
     @property
     def command(self) -> str:

@@ -1,5 +1,6 @@
 """Read a row's result from its directory of seeds, and compare it with that of its base."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from tagbelt.training.corpus.corpus import read_split
 from tagbelt.training.run.seeds import MACHINE, seed_directories
 from tagbelt.training.rundir import CHECKPOINT, differences, read_digests, read_report, read_saved
 from tagbelt.training.scores.compare import ComparedRuns, compare, shared_gold
+from tagbelt.training.scores.evaluate import evaluate
 from tagbelt.training.scores.significance import welch_test
 from tagbelt.training.scores.summary import SeedRun, summarise
 
@@ -68,6 +70,30 @@ def collect(entry: Entry, runs: Sequence[Path]) -> Row:
         "seconds": summary["seconds"],
         "best_on_dev": found.best.seed,
         "runs": [_run(path, seed) for path, seed in zip(runs, found.runs, strict=True)],
+        **({"corrected": corrected(entry, runs)} if entry.corrected else {}),
+    }
+
+
+def corrected(entry: Entry, runs: Sequence[Path]) -> Row:
+    """Score what finished runs, at least one, find in the corrected test file of a row.
+
+    Raises ConfigError where the file has other tokens than the row's own.
+    """
+    place = Path(os.path.expandvars(entry.corrected)).resolve()
+    instead = (*entry.overrides, f'data.test="{place}"')
+    gold, _ = read_split(load_config(ROOT / entry.config, instead), "test")
+    test, _ = read_split(config_of(entry), "test")
+    if [sentence.tokens for sentence in gold] != [sentence.tokens for sentence in test]:
+        raise ConfigError(f"{place}: not the sentences of row {entry.name}'s own test file")
+    scores = [evaluate(run / CHECKPOINT, gold, threads=1)["strict"]["micro"] for run in runs]
+    found = summarise(runs)
+    return {
+        "file": digest_of(place),
+        "of": fingerprint(runs),
+        "runs": [
+            {"seed": run.seed, "own": run.f1["test"]["strict"], "scores": score}
+            for run, score in zip(found.runs, scores, strict=True)
+        ],
     }
 
 

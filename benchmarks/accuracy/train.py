@@ -2,11 +2,14 @@
 
     python -m benchmarks.accuracy.train [--rows NAME ...] [--seeds N] [--jobs J] --out DIR
     python -m benchmarks.accuracy.train --collect --out DIR
+    python -m benchmarks.accuracy.train --corrected --out DIR
 
 A row is a directory DIR/NAME, as `tagbelt train --seeds` makes it: seeds that are finished stay as
 they are, one that was stopped goes on. `results/accuracy.json` is written after every row; rows
 that are not asked for keep what stands there. `--collect` trains nothing and takes what is
-finished. The page is made by `python -m benchmarks.accuracy.report`.
+finished. `--corrected` scores what is finished on corrected test files alone, and leaves all
+else of the rows as it stands: the runs may be fewer than the row's. The page is made by
+`python -m benchmarks.accuracy.report`.
 """
 
 import argparse
@@ -21,6 +24,7 @@ from benchmarks.accuracy.runs import (
     against,
     check,
     collect,
+    corrected,
     fingerprint,
     finished,
     is_current,
@@ -67,6 +71,15 @@ class Page:
         self._write({**rows, entry.name: row})
         return True
 
+    def correct(self, entry: Entry) -> bool:
+        """Score the finished runs of a row on its corrected file; False where either is missing."""
+        row, runs = self.rows().get(entry.name), self.runs(entry.name)
+        if row is None or not runs or not entry.corrected:
+            return False
+        check(entry, runs)
+        self._write({**self.rows(), entry.name: {**row, "corrected": corrected(entry, runs)}})
+        return True
+
     def compare(self, entry: Entry) -> None:
         """Compare a row with its base, where both have results and runs."""
         rows = self.rows()
@@ -98,7 +111,14 @@ def train(page: Page, entry: Entry, *, seeds: int | None, jobs: int) -> None:
     )
 
 
-def work(page: Page, entries: Sequence[Entry], *, seeds: int | None, jobs: int | None) -> int:
+def work(
+    page: Page,
+    entries: Sequence[Entry],
+    *,
+    seeds: int | None,
+    jobs: int | None,
+    only_corrected: bool = False,
+) -> int:
     """Train (unless `jobs` is None), take and compare each row; return how many steps failed."""
     failed = 0
     empty = []
@@ -106,6 +126,9 @@ def work(page: Page, entries: Sequence[Entry], *, seeds: int | None, jobs: int |
         try:
             if jobs is not None:
                 train(page, entry, seeds=seeds, jobs=jobs)
+            if only_corrected:
+                page.correct(entry)
+                continue
             if not page.take(entry):
                 empty.append(entry.name)
                 continue
@@ -136,6 +159,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="so many seeds, not the plan's number")
     parser.add_argument("--jobs", type=int, default=1, help="so many seeds side by side")
     parser.add_argument("--collect", action="store_true", help="take what is there, train nothing")
+    parser.add_argument("--corrected", action="store_true", help="score on corrected files alone")
     parser.add_argument("--plan", type=Path, default=PLAN)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
@@ -145,8 +169,9 @@ def main() -> None:
     except PlanError as error:
         sys.exit(f"error: {error}")
     page = Page(plan, given.out, given.results)
-    jobs = None if given.collect else given.jobs
-    sys.exit(1 if work(page, entries, seeds=given.seeds, jobs=jobs) else 0)
+    jobs = None if given.collect or given.corrected else given.jobs
+    failed = work(page, entries, seeds=given.seeds, jobs=jobs, only_corrected=given.corrected)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from statistics import mean, stdev
 
 import numpy as np
@@ -13,7 +14,8 @@ from typer.testing import CliRunner
 from benchmarks.accuracy.plan import Entry, Plan
 from benchmarks.accuracy.train import Page, work
 from tagbelt.commands.cli import app
-from tests.training.tiny import ENGLISH, as_toml
+from tagbelt.errors import ConfigError
+from tests.training.tiny import ENGLISH, EXAMPLES, as_toml
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,31 @@ def test_a_row_is_compared_with_its_base_once_both_are_there(page, trained, monk
     monkeypatch.setattr("benchmarks.accuracy.train.against", None)  # not called again
     assert work(page, [entry, again], seeds=None, jobs=None) == 0
     assert page.rows()["two"]["against"] == found
+
+
+def test_a_corrected_file_is_scored_and_leaves_the_row_alone(page, trained, tmp_path):
+    _, entry, _ = trained
+    test = (EXAMPLES / "test.conll").read_text(encoding="utf-8")
+    place = tmp_path / "corrected.conll"
+    place.write_text(test, encoding="utf-8")
+    entry = replace(entry, corrected=str(place))
+    before = page.rows()["one"]
+    shutil.rmtree(page.out / "one" / "seed-2")
+    assert page.correct(entry)
+    row = page.rows()["one"]
+    found = row.pop("corrected")
+    assert row == before
+    (run,) = found["runs"]
+    assert run["scores"] == read_report(page, "one", 1)["test"]["strict"]["micro"]
+    assert (run["seed"], run["own"]) == (1, run["scores"]["f1"])
+    assert found["of"] == [before["runs"][0]["digest"]]
+    place.write_text(test.replace("B-PER", "B-LOC").replace("I-PER", "I-LOC"), encoding="utf-8")
+    assert page.correct(entry)
+    assert page.rows()["one"]["corrected"]["file"] != found["file"]
+    place.write_text("\n".join(test.split("\n")[2:]), encoding="utf-8")
+    with pytest.raises(ConfigError, match="not the sentences of row one's own test file"):
+        page.correct(entry)
+    assert not page.correct(replace(entry, corrected=""))
 
 
 def test_runs_of_another_config_are_refused_and_harm_no_other_row(page, trained, capsys):

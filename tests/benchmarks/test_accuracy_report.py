@@ -155,6 +155,20 @@ def test_one_seed_has_no_deviation_and_says_how_many_are_wanted():
     assert "| 1 of 5 |" in sets(Measured(PLAN, {"resume": row}))
 
 
+def test_the_corrected_test_file_says_of_which_seeds_its_score_is():
+    entry = PLAN.by_name["conll2003"]
+    row = made(entry, 90.0)
+    for run in row["runs"]:
+        run["digest"] = f"of {run['seed']}"
+    runs = [{"seed": i, "own": 0.91, "scores": {"f1": 0.92 + 0.001 * i}} for i in range(-2, 3)]
+    found = {"of": [run["digest"] for run in row["runs"]], "runs": runs}
+    assert "| 92.00 ± 0.16 |" in sets(Measured(PLAN, {"conll2003": row | {"corrected": found}}))
+    found = {"of": ["another"], "runs": runs[:1]}
+    told = sets(Measured(PLAN, {"conll2003": row | {"corrected": found}}))
+    assert "| 91.80 (n = 1, test 91.00) |" in told
+    assert "| 90.00 ± 0.10 | - |" in sets(Measured(PLAN, {"conll2003": row}))
+
+
 def test_cells_stand_below_the_lstm_that_they_are_compared_with():
     lines = lines_with(cells(measured()), "| Resume |")
     assert len(lines) == 6
