@@ -156,6 +156,11 @@ class Decoder:
     def _blocks(
         self, sentences: Sequence[Sequence[str]], phases: Phases | None
     ) -> Iterator[_Block]:
+        if len(sentences) == 1:  # a lone sentence should not pay for what others would need
+            own = np.array([len(sentences[0])], np.intp)
+            if sentences[0]:
+                yield self._block(list(sentences[0]), own, np.zeros(1, np.intp), 0, phases)
+            return
         lengths = np.fromiter(map(len, sentences), np.intp, len(sentences))
         ends = lengths.cumsum()
         rest = iter(sentences)
@@ -165,12 +170,22 @@ class Decoder:
             forms = list(chain.from_iterable(islice(rest, stop - first)))
             own = lengths[first:stop]
             if forms:
-                began = perf_counter()
-                prepared = self._scorer.prepare(forms, own)
-                if phases is not None:
-                    phases.add(infer=perf_counter() - began)
-                yield _Block(prepared, first, ends[first:stop] - own - done, own)
+                yield self._block(forms, own, ends[first:stop] - own - done, first, phases)
             first, done = stop, int(ends[stop - 1])
+
+    def _block(
+        self,
+        forms: list[str],
+        lengths: IntArray,
+        starts: IntArray,
+        first: int,
+        phases: Phases | None,
+    ) -> _Block:
+        began = perf_counter()
+        prepared = self._scorer.prepare(forms, lengths)
+        if phases is not None:
+            phases.add(infer=perf_counter() - began)
+        return _Block(prepared, first, starts, lengths)
 
     def _batches(
         self, block: _Block, between: Callable[[], None]

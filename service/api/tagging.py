@@ -163,10 +163,10 @@ def script_warning(item: object, served: Served) -> str | None:
 
 def _script_warnings(items: Sequence[object], served: Sequence[Served]) -> list[str]:
     """The warnings about all items, each once, with the number of items that it is about."""
-    found = Counter(filter(None, map(script_warning, items, served)))
-    if len(items) == 1:
-        return list(found)
-    return [f"{number} of {len(items)} inputs: {what}" for what, number in found.items()]
+    said = [one for one in map(script_warning, items, served) if one is not None]
+    if len(items) == 1 or not said:
+        return said
+    return [f"{number} of {len(items)} inputs: {what}" for what, number in Counter(said).items()]
 
 
 async def rendered(answer: Answer, render: Callable[[], Reply]) -> Reply:

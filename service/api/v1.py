@@ -167,7 +167,8 @@ async def tag(
     unknown = check_labels(request, body)
     query = query_of(body)
     answer = await ask(request, query)
-    answer = replace(answer, warnings=(*unknown, *answer.warnings))
+    if unknown:
+        answer = replace(answer, warnings=(*unknown, *answer.warnings))
     headers = answer.headers
     content = await rendered(answer, lambda: reply(body, query, answer))
     return Response(content, media_type="application/json", headers=headers)

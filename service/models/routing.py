@@ -110,7 +110,10 @@ def foreign_script(item: object, language: str) -> str | None:
     own = _scripts_of(language)
     if not own:
         return None
-    letters = _NOT_A_LETTER.sub("", _start(item, _LETTERS_THAT_DECIDE))
+    start = _start(item, _LETTERS_THAT_DECIDE)
+    if start.isascii() and "Latin" in own:  # most often
+        return None
+    letters = _NOT_A_LETTER.sub("", start)
     if letters.isascii():
         counts = {"Latin": len(letters)}
     else:

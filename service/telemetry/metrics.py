@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -27,6 +28,8 @@ ALIASES = {"tagbelt_vector_cache_lookups": "tagbelt_lexicon_lookups"}
 _NONE = -1.0  # the baseline of a model that is no longer loaded
 SAMPLE = 128
 """Tokens of a batch, those of its first items, that are looked at for drift."""
+SAMPLE_A_SECOND = 2_048
+"""Tokens that are looked at for drift in a second; batches that come after them are not."""
 _OPENMETRICS = "application/openmetrics-text"
 
 
@@ -122,6 +125,9 @@ class Metrics(Recorder):
         self._canary_entities = _Children(families.canary_entities)
         self._canary_score = _Children(families.canary_score)
         self._canary_seconds = _Children(families.canary_seconds)
+        # Until when the tokens that are left are all that are looked at for drift.
+        self._drift_until = 0.0
+        self._drift_left = 0
         self._look: Callable[[], Moment] = Moment
         self._baselines: set[tuple[Gauge, tuple[str, ...]]] = set()
         self._cache_uses: dict[Served, VectorCacheUse] = {}
@@ -164,6 +170,11 @@ class Metrics(Recorder):
 
     def _look_for_drift(self, served: Served, annotations: Sequence[Annotation]) -> None:
         """Count what tells that texts have changed, in a sample of them; nothing of it is kept."""
+        now = time.monotonic()
+        if now >= self._drift_until:
+            self._drift_until, self._drift_left = now + 1.0, SAMPLE_A_SECOND
+        if self._drift_left <= 0:
+            return
         version, tokens, unknown = (served.name, served.version), 0, 0
         for annotation in annotations:
             if tokens >= SAMPLE:
@@ -174,6 +185,7 @@ class Metrics(Recorder):
             for entity in annotation.entities:
                 self._drift_entities[*version, entity.label].inc()
                 self._drift_score[version].observe(entity.score)
+        self._drift_left -= tokens
         self._drift_tokens[version].inc(tokens)
         self._drift_unknown_words[version].inc(unknown)
 

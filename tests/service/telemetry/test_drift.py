@@ -12,7 +12,7 @@ from tagbelt.errors import CheckpointError
 from tagbelt.inference import Tagger
 from tagbelt.inference.baseline import add_baseline, measure_baseline
 from tagbelt.service.models.served import Served
-from tagbelt.service.telemetry.metrics import SAMPLE, Metrics, Moment
+from tagbelt.service.telemetry.metrics import SAMPLE, SAMPLE_A_SECOND, Metrics, Moment
 from tests.service.fake import FakeTagger
 from tests.service.models.folders import real
 from tests.service.telemetry.test_metrics import values
@@ -105,6 +105,19 @@ def test_only_a_sample_of_a_batch_is_looked_at():
     assert found['tagbelt_drift_entities_total{label="ORG",model="en",version="3"}'] == SAMPLE // 2
     assert found[f"tagbelt_drift_score_count{version}"] == SAMPLE // 2
     assert found['tagbelt_entities_total{label="ORG",model="en"}'] == 500
+
+
+def test_only_so_much_is_looked_at_in_a_second(monkeypatch):
+    now = [5.0]
+    monkeypatch.setattr("tagbelt.service.telemetry.metrics.time.monotonic", lambda: now[0])
+    metrics, fake = Metrics(), FakeTagger("en")
+    found = fake.annotate_items([fake.tokenize("Toyota x")] * (SAMPLE // 2))
+    for second in (1, 2):
+        for _ in range(2 * SAMPLE_A_SECOND // SAMPLE):
+            metrics.annotated(Served(fake), found)
+        looked = values(metrics)['tagbelt_drift_tokens_total{model="en",version="3"}']
+        assert looked == second * SAMPLE_A_SECOND
+        now[0] += 1.0
 
 
 def test_the_baseline_is_what_the_tagger_finds(tagger, known):
