@@ -78,22 +78,33 @@ def kept(name: str, value: Any) -> Path:
     return path
 
 
-def checkpoint(preset: str, given: Path | None, data: Path | None, *, quick: bool) -> Path:
+def checkpoint(
+    preset: str,
+    given: Path | None,
+    data: Path | None,
+    *,
+    quick: bool,
+    changes: Sequence[str] = (),
+) -> Path:
     """The checkpoint to measure: the one given, or one trained by a preset (and kept).
 
-    A quick run trains few epochs, which changes accuracy and not the work done.
+    `changes` are settings of the preset, as `train --set` takes them. A quick run trains few
+    epochs, which changes accuracy and not the work done.
     """
     if given is not None:
         if not (given / "config.json").exists():
             raise MaterialError(f"{given}: no checkpoint here")
         return given
-    run = CACHE / (f"{preset}-quick" if quick else preset)
+    values = [change.partition("=")[2] for change in changes]
+    run = CACHE / "-".join([preset, *values, *(["quick"] if quick else [])])
+    if quick:
+        changes = (*changes, f"training.epochs={QUICK_EPOCHS}")
     if not (run / "report.json").exists():
-        _train(preset, run, data, quick=quick)
+        _train(preset, run, data, changes)
     return run / "checkpoint"
 
 
-def _train(preset: str, run: Path, data: Path | None, *, quick: bool) -> None:
+def _train(preset: str, run: Path, data: Path | None, changes: Sequence[str]) -> None:
     if data is None:
         raise MaterialError("set TAGBELT_DATA (or give --data): the data sets are not included")
     tell(f"training {preset} into {run} (once)")
@@ -107,6 +118,7 @@ def _train(preset: str, run: Path, data: Path | None, *, quick: bool) -> None:
         str(run),
     ]
     command += ["--resume"] if run.exists() else []
-    command += ["--set", f"training.epochs={QUICK_EPOCHS}"] if quick else []
+    for change in changes:
+        command += ["--set", change]
     variables = {**os.environ, "TAGBELT_DATA": str(Path(data).resolve())}
     subprocess.run(command, cwd=ROOT, env=variables, check=True)

@@ -1,6 +1,6 @@
-"""Tokens a second: tags of tokens, entities of texts, two threads, Chinese, and batch sizes.
+"""Tokens a second: tags of tokens, entities of texts, cells, two threads, Chinese, batch sizes.
 
-    python -m benchmarks.speed.throughput [--only tokens texts threads chinese batch] [--quick]
+    python -m benchmarks.speed.throughput [--only tokens texts cells threads chinese] [--quick]
 
 Writes a JSON file each. All of a comparison run interleaved, one at a time, each in its own
 process; see `peers/`.
@@ -25,8 +25,8 @@ from benchmarks.common.materials import (
 from benchmarks.common.measure import ratio
 from benchmarks.common.options import parser
 from benchmarks.common.options import run as run_program
-from benchmarks.common.record import Row, tell, write_result
-from benchmarks.speed.systems import Opened, Systems, opened
+from benchmarks.common.record import RESULTS, Row, tell, write_result
+from benchmarks.speed.systems import Opened, Systems, opened, read_json
 from benchmarks.speed.taggers import WARM_UP, Rounds, Warmed, compared, row, take_turns, warmed
 from tagbelt.data.conll.schemes import Scheme, tags_to_spans
 from tagbelt.data.types import Span
@@ -37,6 +37,15 @@ BUDGETS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 PEER_BATCHES = (1, 4, 16, 64, 256, 1024)
 PEER_SENTENCES = 800
 PARTS = ("train", "dev", "test")
+CELLS = {
+    "lstm": ("model.encoder.cell=lstm",),
+    "lstm-coupled": ("model.encoder.cell=lstm-coupled",),
+    "gru": ("model.encoder.cell=gru",),
+    "gru-150": ("model.encoder.cell=gru", "model.encoder.hidden=150"),
+}
+"""What is changed of the preset; `accuracy.json` has the F1 of most of them, by these names."""
+BRIEFLY = ("training.epochs=1", "optimiser.adversarial=0.0")
+LEAST_P = 0.05
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,50 @@ def texts(run: Run) -> None:
         ready = {name: warmed(child, "texts", run.test) for name, child in children.items()}
         rows = compared(ready, take_turns(ready, run.rounds), BASE)
     run.write("texts", rows, threads=1, unit="tokens/s", text="tokens joined by blanks")
+
+
+def cells(run: Run) -> None:
+    """Cells, trained briefly, against CRFsuite's leanest features, one thread.
+
+    The fastest of those that are as good as an LSTM by five seeds is marked as the cheapest.
+    """
+    s = run.systems
+    base = s.crfsuite(lean=True)
+    systems = [base]
+    for cell, changes in CELLS.items():
+        changed = (*BRIEFLY, *changes)
+        model = checkpoint("conll2003", None, s.data, quick=s.quick, changes=changed)
+        systems.append(replace(s, checkpoint=model).tagbelt(f"Tagbelt int8, {cell}"))
+    with opened(systems) as children:
+        ready = {name: warmed(child, "tokens", run.test) for name, child in children.items()}
+        series = take_turns(ready, run.rounds)
+    rows = [row(warm, name, series[name]) for name, warm in ready.items()]
+    judged = f1_by_seeds(RESULTS / "accuracy.json")
+    for found, cell in zip(rows[1:], CELLS, strict=True):
+        found |= {"ratio": ratio(series[found["system"]], series[base.name]), "cell": cell}
+        found |= judged.get(cell, {})
+    equal = [found for found in rows if found.get("is_equal")]
+    max(equal, key=lambda found: float(found["rate"]["median"]))["cheapest"] = True
+    run.write("cells", rows, base=base.name, ratio="ours over CRFsuite's", threads=1)
+
+
+def f1_by_seeds(path: Path) -> dict[str, Row]:
+    """The test F1 of cells, in per cent, and whether it is that of an LSTM: significance by seeds
+    and by sentences would say that it isn't. See docs/accuracy.md, "Cells".
+    """
+    found: dict[str, Row] = {}
+    prefix = "cell-conll2003-"
+    for judged in read_json(path)["rows"]:
+        if not judged["row"].startswith(prefix):
+            continue
+        test = judged.get("against", {}).get("test", {})
+        p = [test[kind]["p"] for kind in ("over_seeds", "over_sentences") if kind in test]
+        found[judged["row"].removeprefix(prefix)] = {
+            "f1": round(100 * judged["f1"]["test"]["default"]["mean"], 2),
+            "p": ", ".join(f"{value:.2f}" for value in p),
+            "is_equal": not p or max(p) >= LEAST_P,
+        }
+    return found
 
 
 def threads(run: Run) -> None:
@@ -190,6 +243,7 @@ def f1(system: Opened, gold: Sequence[Sequence[Span]]) -> float:
 COMPARISONS: dict[str, Callable[[Run], None]] = {
     "tokens": tokens,
     "texts": texts,
+    "cells": cells,
     "threads": threads,
     "chinese": chinese,
     "batch": batch,

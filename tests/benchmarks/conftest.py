@@ -101,6 +101,11 @@ def made_up():
     return {
         "tokens": tokens(),
         "texts": [rate("Tagbelt int8", 120_000.0), rate("spaCy small, ner only", 7000.0)],
+        "cells": [
+            rate("CRFsuite, lean features", 123_000.0),
+            rate("Tagbelt int8, lstm", 160_000.0, ratio=spread(1.3), p="", f1=89.87),
+            rate("Tagbelt int8, gru", 190_000.0, ratio=spread(1.55), cheapest=True, p="0.34, 0.36"),
+        ],
         "threads": [two],
         "chinese": [
             rate("Tagbelt int8, Chinese characters", 200_000.0, ratio=spread(1.3)),

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.common import materials
 from benchmarks.speed.systems import System, Systems, opened
 from benchmarks.speed.taggers import Rounds, compared, take_turns, warmed
+from benchmarks.speed.throughput import f1_by_seeds
 from tagbelt.inference.tagger import Tagger
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint"
@@ -56,3 +57,39 @@ def test_the_tutorial_model_tags_and_trains(tmp_path):
         assert child.call("output", job="tokens") == [["O"] * n for n in (3, 1, 4, 2)]
         assert child.call("read_training", path=str(examples)) == 8
         assert child.call("epoch") > 0
+
+
+def test_a_cell_is_as_good_as_an_lstm_unless_both_tests_tell_them_apart(tmp_path):
+    def row(name, p, f1):
+        kinds = zip(("over_seeds", "over_sentences"), p, strict=False)
+        test = {kind: {"p": value} for kind, value in kinds}
+        return {
+            "row": f"cell-conll2003-{name}",
+            "f1": {"test": {"default": {"mean": f1}}},
+            "against": {"test": test},
+        }
+
+    rows = [
+        row("lstm", (), 0.8987),
+        row("gru", (0.34, 0.04), 0.8978),
+        row("rnn", (0.01, 0.04), 0.884),
+    ]
+    path = tmp_path / "accuracy.json"
+    path.write_text(json.dumps({"rows": [*rows, {"row": "conll2003"}]}), encoding="utf-8")
+    assert f1_by_seeds(path) == {
+        "lstm": {"f1": 89.87, "p": "", "is_equal": True},
+        "gru": {"f1": 89.78, "p": "0.34, 0.04", "is_equal": True},
+        "rnn": {"f1": 88.4, "p": "0.01, 0.04", "is_equal": False},
+    }
+
+
+def test_a_changed_preset_is_kept_by_its_changes(cache, monkeypatch):
+    commands = []
+    monkeypatch.setattr(materials.subprocess, "run", lambda command, **_: commands.append(command))
+    changes = ("training.epochs=1", "model.encoder.cell=gru")
+    whole = materials.checkpoint("conll2003", None, cache, quick=False, changes=changes)
+    quick = materials.checkpoint("conll2003", None, cache, quick=True)
+    assert whole == cache / "conll2003-1-gru" / "checkpoint"
+    assert quick == cache / "conll2003-quick" / "checkpoint"
+    assert commands[0][-4:] == ["--set", changes[0], "--set", changes[1]]
+    assert commands[1][-2:] == ["--set", "training.epochs=1"]
