@@ -14,7 +14,8 @@ import torch
 from tagbelt.errors import ConfigError
 from tagbelt.training.loop.ranks import device_of
 from tagbelt.training.run.seeds import train_seeds
-from tests.training.tiny import ENGLISH, as_toml, merged
+from tagbelt.training.search.study import search
+from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
 
 ROOT = Path(__file__).parents[3]
 CHANCE = {  # in all that chance touches; a last batch of one sentence, of which one rank has none
@@ -105,10 +106,13 @@ def test_a_killed_rank_ends_all_and_the_run_goes_on(tmp_path, trained):
     assert_same_run(out, trained(more).directory)
 
 
-def test_seeds_are_refused_under_torchrun(tmp_path, monkeypatch):
+def test_seeds_and_searches_are_refused_under_torchrun(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="--seeds is not for torchrun"):
         train_seeds(tmp_path / "no.toml", [], tmp_path, count=2, jobs=1, tell=print)
+    with pytest.raises(ConfigError, match="tagbelt search is not for torchrun"):
+        search(tiny_config(), tmp_path, minutes=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_each_rank_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
