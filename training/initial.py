@@ -7,8 +7,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from tagbelt.data.checkpoint.artifact import CONFIG, EMBEDDINGS, Header
+from tagbelt.data.checkpoint.artifact import CONFIG, EMBEDDINGS, Header, read_vocabulary
 from tagbelt.data.checkpoint.finding import find_checkpoint
+from tagbelt.data.checkpoint.form_table import FormTable
 from tagbelt.data.conll.schemes import Scheme
 from tagbelt.errors import CheckpointError, ConfigError, ModelNotFoundError
 from tagbelt.model.config import ModelConfig, VectorSource
@@ -97,9 +98,10 @@ def fitted(config: RunConfig) -> RunConfig:
     faults: list[str] = []
     if config.data.gazetteers:
         faults.append("data.gazetteers are given, where its own term lists come with it")
-    faults += _source_faults(config.model.vectors, model.vectors)
+    vectors = config.model.vectors or model.vectors
+    faults += _source_faults(vectors, model.vectors)
     data = _taken(config.data, {"unit": header.unit, "tags": header.scheme}, "data", faults)
-    sections = {}
+    sections: dict[str, Any] = {}
     for name, keys in STRUCTURE.items():
         theirs = {key: getattr(getattr(model, name), key) for key in keys}
         ours = getattr(config.model, name)
@@ -112,6 +114,7 @@ def fitted(config: RunConfig) -> RunConfig:
         raise ConfigError(
             f"init_from: {place} does not fit: {'; '.join(faults)}; leave out what it decides"
         )
+    sections["vectors"] = vectors
     update = {"data": data, "model": config.model.model_copy(update=sections)}
     if keeps_old_types(config):
         if len(config.model.vectors) > len(model.vectors):
@@ -125,6 +128,23 @@ def fitted(config: RunConfig) -> RunConfig:
             rate = {"learning_rate": NEW_TYPES_RATE}
             update["optimiser"] = config.optimiser.model_copy(update=rate)
     return config.model_copy(update=update)
+
+
+def begun_sources(config: RunConfig) -> tuple[VectorSource, ...]:
+    """Return the sources of vectors of the model that a run begins with, in its order."""
+    if config.init_from is None:
+        return ()
+    place = initial_checkpoint(config.init_from)
+    return _model_of(place, Header.read(place))[0].vectors
+
+
+def begun_tables(config: RunConfig) -> tuple[dict[VectorSource, FormTable], tuple[str, ...]]:
+    """Return the vectors of each of `begun_sources`, and the words that these are of."""
+    sources = begun_sources(config)
+    if config.init_from is None or not sources:
+        return {}, ()
+    known = read_vocabulary(initial_checkpoint(config.init_from))
+    return dict(zip(sources, known.forms, strict=True)), known.words
 
 
 def _source_faults(ours: Sequence[VectorSource], theirs: Sequence[VectorSource]) -> list[str]:

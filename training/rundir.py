@@ -16,7 +16,7 @@ from tagbelt.model.config import VectorSource
 from tagbelt.model.features.vectors import vector_files
 from tagbelt.training.config import RunConfig, parse_config
 from tagbelt.training.data_config import SPLITS, SourceFile
-from tagbelt.training.initial import initial_checkpoint
+from tagbelt.training.initial import begun_sources, initial_checkpoint
 
 STATE = "state"
 CHECKPOINT = IN_RUN
@@ -226,7 +226,7 @@ def _files(config: RunConfig) -> dict[str, Iterable[tuple[str, Path]]]:
         **{split: [(f.path, path) for path, f in data.sources(split)] for split in SPLITS},
         "templates": [(name, Path(name)) for name in templates],
         "vectors": _vector_files(model.words.vectors),
-        "more vectors": _source_files(model.vectors),
+        "more vectors": _source_files(model.vectors, begun_sources(config)),
         "lexicon": _vector_files(None if config.init_from else model.lexicon.vectors),
         "fold": _fold_files(model.words.fold),
         "gazetteers": _term_files(config),
@@ -241,8 +241,12 @@ def _vector_files(source: str | None) -> Iterator[tuple[str, Path]]:
         yield path.name, path
 
 
-def _source_files(sources: Sequence[VectorSource]) -> Iterator[tuple[str, Path]]:
+def _source_files(
+    sources: Sequence[VectorSource], begun: Sequence[VectorSource]
+) -> Iterator[tuple[str, Path]]:
     for source in sources:
+        if source.is_encoder and source in begun:
+            continue  # its checkpoint has what it says
         files = EncoderFiles.of if source.is_encoder else vector_files
         for path in files(source.source):
             yield f"{source.source}/{path.name}", path

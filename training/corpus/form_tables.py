@@ -4,8 +4,10 @@ A transformer reads tens of thousands of words, which takes a minute: a run keep
 its directory and takes over those of a run beside it, as of another seed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,19 +43,35 @@ def form_tables(
     vocabulary: Vocabulary,
     directory: Path,
     progress: Callback,
+    begun: Mapping[VectorSource, FormTable] = MappingProxyType({}),
+    known: Sequence[str] = (),
 ) -> tuple[FormTable, ...]:
     """Return the table of each source; `loaded` are the vectors of those that are lists of words.
+
+    A transformer that the model has which a run has `begun` with, just so, is not asked again: of
+    words that are not `known` there, its pieces tell.
 
     Raises:
         ConfigError: vectors that are shorter than what they are to be projected to.
         VectorError: a transformer that is not installed.
     """
     return tuple(
-        _computed(i, source, vocabulary, directory, progress)
-        if vectors is None
-        else _listed(i, source, vectors, vocabulary, progress)
+        _listed(i, source, vectors, vocabulary, progress)
+        if vectors is not None
+        else _taken_over(begun[source], known, vocabulary)
+        if source in begun
+        else _computed(i, source, vocabulary, directory, progress)
         for i, (source, vectors) in enumerate(zip(sources, loaded, strict=True))
     )
+
+
+def _taken_over(table: FormTable, known: Sequence[str], vocabulary: Vocabulary) -> FormTable:
+    """Return a checkpoint's table, projected as it is, for the words of another vocabulary."""
+    places = {word: row for row, word in enumerate(known)}
+    new = vocabulary.words[UNKNOWN + 1 :]
+    rows = table.vectors(new, np.array([places.get(word, UNKNOWN) for word in new]))
+    unknown = table.rows.take(np.arange(UNKNOWN + 1))
+    return replace(table, rows=VectorRows(np.concatenate((unknown, rows))))
 
 
 def _check_size(index: int, source: VectorSource, size: int) -> None:

@@ -20,7 +20,7 @@ from tagbelt.training.config import RunConfig, sized
 from tagbelt.training.corpus.corpus import RunData, encode_split, load_run_data
 from tagbelt.training.corpus.form_tables import form_tables
 from tagbelt.training.events import Callback, Message, ignore
-from tagbelt.training.initial import initial_checkpoint, keeps_old_types
+from tagbelt.training.initial import begun_tables, initial_checkpoint, keeps_old_types
 from tagbelt.training.loop.distillation import run_targets
 from tagbelt.training.loop.loop import Progress, Trainer, make_average, make_optimiser
 from tagbelt.training.loop.ranks import ALONE, Ranks, device_of
@@ -56,9 +56,9 @@ def prepare(
     device = device_of(config.training.device)
     progress(Message(_machine(device, ranks)))
     data = load_run_data(config)
-    sources = config.model.vectors
+    sources, begun = config.model.vectors, begun_tables(config)
     with ranks.one_by_one():
-        tables = form_tables(sources, data.sources, data.vocabulary, directory, progress)
+        tables = form_tables(sources, data.sources, data.vocabulary, directory, progress, *begun)
     data = replace(data, vocabulary=replace(data.vocabulary, forms=tables))
     config = sized(config, len(data.train) + len(data.unlabelled))
     _tell_data(config, data, progress)

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -212,6 +213,27 @@ def test_a_run_begins_as_a_model_of_several_sources_and_a_new_one_says_nothing(f
     tagger = Tagger.load(checkpoint, precision="float32", threads=1)
     rows = tagger.tag_tokens([s.tokens for s in run.data.dev])
     assert run.trainer.predict(run.trainer.dev) == [tags_to_spans(r, Scheme.IOB2) for r in rows]
+
+
+def test_a_run_takes_the_models_transformer_where_none_is_named_or_installed(
+    files, tmp_path, monkeypatch
+):
+    encoder, *_ = sources_of(files)
+    train(config_of(files, **{"model.vectors": [encoder]}), tmp_path / "old")
+    checkpoint = tmp_path / "old" / "checkpoint"
+    absent = ModuleNotFoundError(tiny_encoder.PACKAGE)
+    monkeypatch.setattr(form_tables.EncoderFiles, "of", Mock(side_effect=absent))
+    given = {"init_from": str(checkpoint), "training.epochs": 1}
+    run = prepare(fitted(tiny_config(given)), tmp_path)
+    tagger = Tagger.load(checkpoint, precision="float32", threads=1)
+    rows = tagger.tag_tokens([s.tokens for s in run.data.dev])
+    assert run.trainer.predict(run.trainer.dev) == [tags_to_spans(r, Scheme.IOB2) for r in rows]
+    train(tiny_config(given), tmp_path / "new")
+    ours, theirs = (
+        read_vocabulary(tmp_path / name / "checkpoint").forms[0] for name in ("new", "old")
+    )
+    for name in ("projection", "package", "pieces", "pieces.scale"):
+        assert np.array_equal(ours.to_arrays()[name], theirs.to_arrays()[name])
 
 
 def test_sources_that_do_not_fit_those_of_the_model_are_refused(files, tmp_path):
