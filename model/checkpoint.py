@@ -93,9 +93,7 @@ def save_checkpoint(
 def _save_int8(directory: Path, network: Network, vocabulary: Vocabulary) -> None:
     """Write what there is of the network in 8 bits: for the kernels, and for ONNX Runtime."""
     bound = input_bound(network, vocabulary)
-    arrays = quantised_network(network, bound=bound)
-    if arrays is not None:
-        save_arrays(arrays, directory / INT8_NETWORK)
+    save_arrays(quantised_network(network, bound=bound), directory / INT8_NETWORK)
     graph = sequence_int8_graph(network, bound=bound)
     if graph is not None:
         onnx.save(graph, directory / INT8_GRAPH)

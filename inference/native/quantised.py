@@ -26,6 +26,7 @@ TIERS = (PORTABLE, "avx2", "avxvnni", "vnni", "amx", "neon", "neondot", "neoni8m
 _PREFERRED = ("amx", "vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon", PORTABLE)
 FEATURES = ("avx2", "fma", "avx512", "avx512vnni", "avxvnni", "amx", "neon", "dotprod", "i8mm")
 """Features of a processor, by their place in a mask; "avx512" is F, BW, VL and DQ."""
+_HEADS = "heads.weight"
 _CELL_OF = {4: "lstm", 3: "lstm-coupled", 1: "rnn"}
 """By their gates, for files without a name; a GRU has four of which the states reach but three."""
 
@@ -61,12 +62,19 @@ class _Layer(ctypes.Structure):
     ]
 
 
+class _Linear(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("outputs", "blocks", "chunks", "bytes")),
+        *((name, ctypes.c_void_p) for name in ("tiles", "scale", "bias", "start")),
+    ]
+
+
 class _Network(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int32) for name in ("layers", "tags", "tag_blocks", "tag_chunks")),
+        *((name, ctypes.c_int32) for name in ("layers", "tags", "heads")),
         ("layer", ctypes.POINTER(_Layer)),
-        *((name, ctypes.c_void_p) for name in ("tag_tiles", "tag_scale", "tag_bias")),
-        ("tag_start", ctypes.c_void_p),
+        ("scores", _Linear),
+        ("pairs", _Linear),
     ]
 
 
@@ -111,7 +119,9 @@ class QuantisedNetwork:
     `weights` are those of `network.int8.safetensors`: `cell`, the bytes of a name of cells.h, which
     old files lack; `bound` [1]; per layer i from 0 `i.weight` int8 [D, G, H, I + H] with `i.scale`
     and `i.bias` [D, G, H], perhaps `i.peephole` [D, G - 1, H]; `tags.weight` [K, D*H] and
-    `tags.bias` [K].
+    `tags.bias` [K]. With self-attention of A heads, `heads.weight` int8 [2, A, S, D*H] with
+    `heads.scale` and `heads.bias` [2, A, S] are those of queries and keys, and `heads.values`
+    [A, K, D*H] what a token's state adds to the scores of who attends to it: see attention.h.
     """
 
     def __init__(self, weights: Weights, *, tier: str | None = None) -> None:
@@ -189,16 +199,35 @@ class QuantisedNetwork:
 
     def _build(self, weights: Weights) -> _Network:
         layers = [self._layer(i, weights) for i in range(_layers(weights))]
-        states = _spread(weights["tags.weight"], weights[f"{len(layers) - 1}.weight"])
-        levels, scale, bias = _pack_tags(states, weights["tags.bias"])
+        last, heads, pairs = weights[f"{len(layers) - 1}.weight"], 0, _Linear()
+        scores, bias = weights["tags.weight"], weights["tags.bias"]
+        if _HEADS in weights:
+            levels = weights[_HEADS]
+            heads, width = levels.shape[1], levels.shape[-1]
+            scale, shift = (weights[f"heads.{part}"].ravel() for part in ("scale", "bias"))
+            levels = _spread(levels.reshape(-1, width), last)
+            pairs = self._linear(levels[None], scale[None].astype(np.float64), shift)
+            values = weights["heads.values"].reshape(-1, width)
+            scores = np.concatenate((scores, values))
+            bias = np.concatenate((bias, np.zeros(len(values), np.float32)))
+        packed = (_Layer * len(layers))(*layers)
+        levels, scales = _high_and_low(_spread(scores, last))
         return _Network(
-            len(layers),
-            self.tags,
+            len(layers), self.tags, heads, packed, self._linear(levels, scales, bias), pairs
+        )
+
+    def _linear(self, levels: NDArray[np.int8], scales: Array, bias: Floats) -> _Linear:
+        """Pack weights of states, bytes [n, K, S] with scales [n, K], n bytes a weight."""
+        shift = ZERO * (levels.sum(2, dtype=np.int64) * scales).sum(0)
+        tiles = self._tiles(levels[None])  # as [D, G, H, I]
+        parts = (tiles, _gate_blocks(scales[None]), _blocks(bias - shift))
+        return _Linear(
             len(bias),
-            _chunks(states.shape[1]),
-            (_Layer * len(layers))(*layers),
-            *(self._pointer(array) for array in (self._tiles(levels), scale, bias)),
-            self._start(levels),
+            tiles.shape[1],
+            _chunks(levels.shape[2]),
+            len(levels),
+            *map(self._pointer, parts),
+            self._start(levels[None]),
         )
 
     def _layer(self, index: int, weights: Weights) -> _Layer:
@@ -249,6 +278,7 @@ def _check(weights: Weights) -> None:
     layers = _layers(weights)
     parts = ("weight", "scale", "bias", "peephole")
     known = {"cell", "bound", "tags.weight", "tags.bias"}
+    known |= {f"heads.{part}" for part in ("weight", "scale", "bias", "values")}
     known |= {f"{index}.{part}" for index in range(layers) for part in parts}
     for name in sorted(weights.keys() - known):
         raise ValueError(f"{name} belongs to no layer of {layers}")
@@ -276,6 +306,15 @@ def _check(weights: Weights) -> None:
     tags = len(weights["tags.weight"])
     _check_array(weights, "tags.weight", np.float32, (tags, width))
     _check_array(weights, "tags.bias", np.float32, (tags,))
+    if not any(name.startswith("heads.") for name in weights):
+        return
+    heads, size = (
+        weights[_HEADS].shape[1:3] if _HEADS in weights and weights[_HEADS].ndim == 4 else (1, 1)
+    )
+    _check_array(weights, _HEADS, np.int8, (2, heads, size, width))
+    for part in ("scale", "bias"):
+        _check_array(weights, f"heads.{part}", np.float32, (2, heads, size))
+    _check_array(weights, "heads.values", np.float32, (heads, tags, width))
 
 
 def _check_array(weights: Weights, name: str, kind: type, shape: tuple[int | None, ...]) -> None:
@@ -305,19 +344,14 @@ def _pack_gates(weights: Weights, index: int) -> tuple[Floats, Floats, Floats | 
     )
 
 
-def _pack_tags(weight: Floats, bias: Floats) -> tuple[NDArray[np.int8], Floats, Floats]:
-    """Weights [K, S] as high and low bytes [1, 2, K, S], their scales and biases in blocks."""
-    blocks = -(-len(weight) // LANES)
+def _high_and_low(weight: Floats) -> tuple[NDArray[np.int8], Array]:
+    """Weights [K, S] of states as high and low bytes [2, K, S], and their scales [2, K]."""
     scale = np.abs(weight).max(axis=1).astype(np.float64) / LIMIT
     scale[scale == 0.0] = 1.0
     high = np.rint(weight / scale[:, None])
     fine = scale / (2 * LIMIT)  # what is left is at most half a step
     low = np.rint((weight - high * scale[:, None]) / fine[:, None])
-    levels = np.stack((high, low)).astype(np.int8)[None]  # [1, 2, K, S], as D, G, H, I
-    scales = np.stack((scale, fine)) / LIMIT  # [2, K]
-    shift = ZERO * (levels[0].sum(2, dtype=np.int64) * scales).sum(0)
-    padded = _gate_blocks(scales[None])[0]  # [blocks, 2, LANES]
-    return levels, padded, _blocks((bias - shift)[None])[0].reshape(blocks, LANES)
+    return np.stack((high, low)).astype(np.int8), np.stack((scale, fine)) / LIMIT
 
 
 def _minus_pair_products(levels: NDArray[np.int8]) -> Array:
@@ -375,7 +409,7 @@ def _aligned(array: Array) -> Array:
 
 
 def _layers(weights: Weights) -> int:
-    return sum(name.endswith(".weight") for name in weights) - 1  # that of the tags
+    return sum(name.endswith(".weight") and name[0].isdigit() for name in weights)
 
 
 def _cell(weights: Weights) -> KernelCell:

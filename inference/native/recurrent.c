@@ -174,7 +174,7 @@ static int64_t outputs(const struct network *n, int32_t steps, int32_t sequences
 
 static int most_chunks(const struct network *n) {
     const int most = largest(n, row_bytes) / CHUNK;
-    return most > n->tag_chunks ? most : n->tag_chunks;
+    return most > n->scores.chunks ? most : n->scores.chunks;
 }
 
 /* Lay out the memory to work in, from `free` on; return its end. `forms` are rows of the table. */
@@ -194,9 +194,16 @@ static uint8_t *lay_out(struct pass *p, uint8_t *states[2], uint8_t *free, const
     TAKE(p->row_cells, sequences, sizeof *p->row_cells);
     TAKE(p->row_out, sequences, sizeof *p->row_out);
     TAKE(p->cells, padded, largest(n, cell_bytes));
-    TAKE(p->gathered, KEPT, largest(n, row_bytes));
+    TAKE(p->gathered, KEPT, most_chunks(n) * CHUNK);
     TAKE(p->prepared, 2 * padded + KEPT, prepared_stride(fours));
     TAKE(p->room, fours, 2 * 4 * LANES);
+    if (n->heads) {
+        const int64_t outputs = n->scores.outputs + n->pairs.outputs;
+        const int64_t columns = round_up(steps, LANES);
+        TAKE(p->projected, (steps < KEPT ? KEPT : steps) * outputs + LANES, sizeof(float));
+        TAKE(p->keys, columns * n->pairs.outputs / 2 / n->heads, sizeof(float));
+        TAKE(p->shares, columns * 8, sizeof(float));
+    }
     TAKE(states[0], 1, outputs(n, steps, sequences));
     TAKE(states[1], 1, outputs(n, steps, sequences));
 #undef TAKE
@@ -276,7 +283,8 @@ PUBLIC void tagbelt_emissions(const struct network *n, int32_t tier, const uint8
         p.table = NULL;
     }
     const int64_t stride = output_bytes(n->layer + n->layers - 1);
-    for (int step = 0, alive = sequences; step < steps; step++) {
+    if (n->heads) t->attend(n, &p, p.before, stride, emissions);
+    for (int step = 0, alive = sequences; !n->heads && step < steps; step++) {
         while (lengths[alive - 1] <= step) alive--;
         for (int row = 0; row < alive; row += LANES) {
             const int64_t place = (int64_t)step * sequences + row;

@@ -38,18 +38,25 @@ struct layer {
                                 in tiers without */
 };
 
-/* All that stands behind the word vectors. K tags in `tag_blocks` blocks of LANES; a weight is
- * the sum of two bytes of different scale, "high" and "low". */
+/* Outputs of rows of states, in `blocks` blocks of LANES; a weight is a byte, or the sum of two bytes of
+ * different scale, "high" and "low". */
+struct linear {
+    int32_t outputs, blocks, chunks;
+    int32_t bytes;        /* of a weight */
+    const int8_t *tiles;  /* [blocks][bytes][chunks][TILE] */
+    const float *scale;   /* [blocks][bytes][LANES] */
+    const float *bias;    /* [blocks][LANES] */
+    const int32_t *start; /* [blocks][bytes][STARTS][LANES], as in a layer */
+};
+
+/* All that stands behind the word vectors. K tags; with A heads of self-attention `scores` has K outputs
+ * for the token, then K for each head, and `pairs` the queries and keys of all heads; see attention.h. */
 struct network {
     int32_t layers;
-    int32_t tags; /* K */
-    int32_t tag_blocks;
-    int32_t tag_chunks;
+    int32_t tags;  /* K */
+    int32_t heads; /* A, 0 without attention */
     const struct layer *layer;
-    const int8_t *tag_tiles; /* [tag_blocks][2][tag_chunks][TILE] */
-    const float *tag_scale;  /* [tag_blocks][2][LANES] */
-    const float *tag_bias;   /* [tag_blocks][LANES] */
-    const int32_t *tag_start; /* [tag_blocks][2][STARTS][LANES], as `start` */
+    struct linear scores, pairs;
 };
 
 #endif

@@ -63,35 +63,59 @@ TIER static inline V NAME(sigmoid)(V half) { return 0.5f * NAME(tanh)(half) + 0.
 
 #include "cells.h"
 
-/* Scores [rows][K] of the tags, `step` floats from row to row, from states `stride` bytes apart. */
-TIER static void NAME(tags)(const struct network *n, const struct pass *p, const uint8_t *states,
-                            int64_t stride, int rows, float *scores) {
-    int32_t sums[LANES * 2 * LANES] __attribute__((aligned(64)));
-    struct product m = {.count = rows, .pitch = (int64_t)n->tag_chunks * TILE, .lanes = LANES,
-                        .fours = n->tag_chunks * (CHUNK / 4), .gates = 2, .which = {0, 1},
-                        .room = p->room, .sums = sums, .sums_stride = 2 * LANES};
-    m.rows = PREPARE(p->prepared, ((struct rows){states, stride}), rows, m.fours);
-    for (int block = 0; block < n->tag_blocks; block++) {
-        m.tiles = n->tag_tiles + block * 2 * m.pitch;
-        m.start = n->tag_start ? n->tag_start + block * 2 * STARTS * LANES : NULL;
-        START(&m);
-        FINISH(&m);
-        const float *scale = n->tag_scale + block * 2 * LANES;
-        const int first = block * LANES;
-        const int count = n->tags - first < LANES ? n->tags - first : LANES;
-        for (int row = 0; row < rows; row++) {
-            const int32_t *own = sums + row * m.sums_stride;
-            float made[LANES];
-            for (int lane = 0; lane < LANES; lane += WIDTH) {
-                V v = NAME(load_sums)(own + lane) * NAME(load)(scale + lane)
-                    + (NAME(load_sums)(own + LANES + lane) * NAME(load)(scale + LANES + lane)
-                       + NAME(load)(n->tag_bias + first + lane));
-                memcpy(made + lane, &v, sizeof v);
+/* Let it be of rows, up to a block of them, of `count`. */
+static inline void NAME(take)(struct product *m, struct rows rows, int row, int count) {
+    m->rows = (struct rows){rows.at + row * rows.stride, rows.stride};
+    m->count = count - row < LANES ? count - row : LANES;
+}
+
+/* Outputs [count][...] of prepared rows, `step` floats from row to row. */
+TIER static void NAME(linear)(const struct linear *l, const struct pass *p, struct rows rows,
+                              int count, float *out, int64_t step) {
+    int32_t sums[LANES * 4 * LANES] __attribute__((aligned(64)));
+    struct product m = {.pitch = (int64_t)l->chunks * TILE, .lanes = LANES, .which = {0, 1, 2, 3},
+                        .fours = l->chunks * (CHUNK / 4), .room = p->room, .sums = sums,
+                        .sums_stride = 4 * LANES};
+    for (int block = 0; block < l->blocks; block += 4 / l->bytes) {
+        const int at = block * l->bytes;
+        m.gates = l->blocks * l->bytes - at < 4 ? l->blocks * l->bytes - at : 4;
+        m.tiles = l->tiles + at * m.pitch;
+        m.start = l->start ? l->start + at * STARTS * LANES : NULL;
+        for (int first = 0; first < count; first += LANES) {
+            NAME(take)(&m, rows, first, count);
+            START(&m);
+            FINISH(&m);
+            for (int part = 0; part < m.gates; part += l->bytes) {
+                const int from = (block + part / l->bytes) * LANES, left = l->outputs - from;
+                const float *scale = l->scale + (at + part) * LANES, *bias = l->bias + from;
+                for (int row = 0; row < m.count; row++) {
+                    const int32_t *own = sums + row * m.sums_stride + part * LANES;
+                    float made[LANES];
+                    for (int lane = 0; lane < LANES; lane += WIDTH) {
+                        V v = NAME(load)(bias + lane);
+                        if (l->bytes == 2)
+                            v = NAME(load_sums)(own + LANES + lane) * NAME(load)(scale + LANES + lane)
+                              + v;
+                        v = NAME(load_sums)(own + lane) * NAME(load)(scale + lane) + v;
+                        memcpy(made + lane, &v, sizeof v);
+                    }
+                    memcpy(out + (first + row) * step + from, made,
+                           (left < LANES ? left : LANES) * sizeof *out);
+                }
             }
-            memcpy(scores + (int64_t)row * n->tags + first, made, count * sizeof(float));
         }
     }
 }
+
+/* Scores [count][K] of the tags, from states `stride` bytes apart. */
+TIER static void NAME(tags)(const struct network *n, const struct pass *p, const uint8_t *states,
+                            int64_t stride, int count, float *scores) {
+    const struct rows rows = PREPARE(p->prepared, ((struct rows){states, stride}), count,
+                                     n->scores.chunks * (CHUNK / 4));
+    NAME(linear)(&n->scores, p, rows, count, scores, n->tags);
+}
+
+#include "attention.h"
 
 /* A product over a range of a layer's rows. */
 static inline struct product NAME(over)(const struct layer *l, const struct pass *p,
@@ -114,12 +138,6 @@ static inline void NAME(aim)(struct product *m, const struct layer *l, int d, in
     m->tiles = l->tiles + at * m->pitch + (range == INPUTS ? l->unit_blocks * LANES * LANES : 0);
     m->start = l->start[range] ? l->start[range] + at * STARTS * LANES : NULL;
     m->lanes = behind < LANES ? behind : LANES;
-}
-
-/* Let it be of rows, up to a block of them, of `count`. */
-static inline void NAME(take)(struct product *m, struct rows rows, int row, int count) {
-    m->rows = (struct rows){rows.at + row * rows.stride, rows.stride};
-    m->count = count - row < LANES ? count - row : LANES;
 }
 
 /* Compute what the kept inputs add to the sums of a direction. */

@@ -251,5 +251,5 @@ TIER static inline void bytes_avx2(uint8_t *to, __m256 v) {
 #define PREPARE prepare_avx2
 #include "tier.h"
 
-const struct tier tier_avx2 = {direction_avx2, tags_avx2, bare_avx2, NULL, NULL};
+const struct tier tier_avx2 = {direction_avx2, tags_avx2, attend_avx2, bare_avx2, NULL, NULL};
 #endif

@@ -114,12 +114,13 @@ TIER INLINE __m512 sigmoid_vnni(__m512 half) { return 0.5f * tanh_vnni(half) + 0
 #define ARGUMENT (1 / STEP)
 #define NAME(x) x##_vnni
 #define WIDTH 16
+#define MAXIMUM(a, b) _mm512_max_ps(a, b)
 #define FUSED(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define STORE_BYTES(p, v) bytes_vnni(p, v)
 #define FINISH product_vnni
 #include "tier.h"
 
-const struct tier tier_vnni = {direction_vnni, tags_vnni, bare_vnni, NULL, NULL};
+const struct tier tier_vnni = {direction_vnni, tags_vnni, attend_vnni, bare_vnni, NULL, NULL};
 
 #ifdef __linux__
 /* ---- AMX ---- */
@@ -178,6 +179,7 @@ TIER static inline void finish_amx(const struct product *m) {
 #define ARGUMENT (1 / STEP)
 #define NAME(x) x##_amx
 #define WIDTH 16
+#define MAXIMUM(a, b) _mm512_max_ps(a, b)
 #define FUSED(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define STORE_BYTES(p, v) bytes_vnni(p, v)
 #define SPLIT 0
@@ -212,6 +214,6 @@ __attribute__((target("amx-tile,amx-int8"))) static int64_t bare_amx(int64_t rou
     return rounds * 4 * LANES * LANES * CHUNK;
 }
 
-const struct tier tier_amx = {direction_amx, tags_amx, bare_amx, open_tiles, close_tiles};
+const struct tier tier_amx = {direction_amx, tags_amx, attend_amx, bare_amx, open_tiles, close_tiles};
 #endif
 #endif

@@ -75,5 +75,5 @@ TIER static inline void bytes_avxvnni(uint8_t *to, __m256 v) {
 #define FINISH product_avxvnni
 #include "tier.h"
 
-const struct tier tier_avxvnni = {direction_avxvnni, tags_avxvnni, bare_avxvnni, NULL, NULL};
+const struct tier tier_avxvnni = {direction_avxvnni, tags_avxvnni, attend_avxvnni, bare_avxvnni, NULL, NULL};
 #endif

@@ -91,7 +91,7 @@ static inline void bytes_neon(uint8_t *to, float32x4_t v) {
 #define PREPARE prepare_neon
 #include "tier.h"
 
-const struct tier tier_neon = {direction_neon, tags_neon, NULL, NULL, NULL};
+const struct tier tier_neon = {direction_neon, tags_neon, attend_neon, NULL, NULL, NULL};
 
 /* ---- with dot products ---- */
 
@@ -139,7 +139,7 @@ TIER static void product_neondot(const struct product *m) {
 #define PREPARE prepare_neon
 #include "tier.h"
 
-const struct tier tier_neondot = {direction_neondot, tags_neondot, NULL, NULL, NULL};
+const struct tier tier_neondot = {direction_neondot, tags_neondot, attend_neondot, NULL, NULL, NULL};
 
 /* ---- with products of matrices ---- */
 
@@ -200,6 +200,6 @@ TIER static void product_neoni8mm(const struct product *m) {
 #define PREPARE prepare_neoni8mm
 #include "tier.h"
 
-const struct tier tier_neoni8mm = {direction_neoni8mm, tags_neoni8mm, NULL, NULL, NULL};
+const struct tier tier_neoni8mm = {direction_neoni8mm, tags_neoni8mm, attend_neoni8mm, NULL, NULL, NULL};
 #endif
 #endif

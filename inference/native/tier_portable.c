@@ -46,4 +46,4 @@ static inline void portable_bytes(uint8_t *to, portable_floats v) {
 #define FINISH product_portable
 #include "tier.h"
 
-const struct tier tier_portable = {direction_portable, tags_portable, NULL, NULL, NULL};
+const struct tier tier_portable = {direction_portable, tags_portable, attend_portable, NULL, NULL, NULL};

@@ -61,6 +61,7 @@ struct pass {
     float *cells; /* [sequences][...], which row_cells point into */
     uint8_t *gathered, *prepared; /* rows side by side, and as the tier's products want them */
     void *room;                   /* for the tiles of a gate, likewise */
+    float *projected, *keys, *shares; /* of a few sentences, a head, a few queries; see attention.h */
 };
 
 /* LANES units of up to LANES rows. */
@@ -143,6 +144,7 @@ struct tier {
     void (*direction)(const struct layer *, int, struct pass *);
     void (*tags)(const struct network *, const struct pass *, const uint8_t *, int64_t, int,
                  float *);
+    void (*attend)(const struct network *, const struct pass *, const uint8_t *, int64_t, float *);
     int64_t (*bare)(int64_t);           /* see tagbelt_bare_products; or NULL */
     void (*open)(void), (*close)(void); /* around any use, or NULL */
 };

@@ -21,7 +21,7 @@ from tagbelt.model.cells import CELLS
 from tagbelt.model.cells.layer import RecurrentLayer, as_array
 from tagbelt.model.export.nodes import Graph, encoder_nodes, recurrent_nodes
 from tagbelt.model.features.tokens import CharacterCnn, CharacterRnn
-from tagbelt.model.network import Network
+from tagbelt.model.network import Network, SelfAttention
 
 CALIBRATION_WORDS = 20_000
 CALIBRATION_QUANTILE = 0.9999
@@ -155,14 +155,11 @@ def _quantise_weight(constant: TensorProto, graph: onnx.GraphProto) -> list[str]
     return names
 
 
-def quantised_network(network: Network, *, bound: float) -> Arrays | None:
+def quantised_network(network: Network, *, bound: float) -> Arrays:
     """Arrays as `tagbelt.inference.native.quantised.QuantisedNetwork` reads them.
 
-    Inputs are clipped to [-bound, bound]. Weights get one scale an output channel. None for a
-    network with self-attention, which has no 8-bit form.
+    Inputs are clipped to [-bound, bound]. Weights get one scale an output channel.
     """
-    if network.encoder.attention is not None:
-        return None
     kernel = CELLS[network.config.encoder.cell].kernel
     arrays: Arrays = {
         "cell": np.frombuffer(kernel.encode("ascii"), np.uint8),
@@ -175,7 +172,42 @@ def quantised_network(network: Network, *, bound: float) -> Arrays | None:
         # What a later layer reads are states, which are within 1.
         made = _layer_arrays(layer, bound if index == 0 else 1.0)
         arrays |= {f"{index}.{name}": array for name, array in made.items()}
+    if network.encoder.attention is not None:
+        arrays |= _attention_arrays(network.encoder.attention, network.emissions)
     return arrays
+
+
+def _attention_arrays(attention: SelfAttention, emissions: torch.nn.Linear) -> Arrays:
+    """Queries and keys in bytes; values, as they reach the scores of tags, and the tags' new bias.
+
+    Between softmax and scores all is linear, and shares sum to 1.
+    """
+    heads, size = attention.heads, attention.output.in_features
+    parts = (attention.projection, attention.output, emissions)
+    projection, output, tags = (as_array(part.weight).astype(np.float64) for part in parts)
+    shift, output_bias, tags_bias = (as_array(part.bias).astype(np.float64) for part in parts)
+    factor = np.log2(np.e) / np.sqrt(size // heads)  # the kernels take powers of two
+    weight, bias = projection.reshape(3, heads, -1, size), shift.reshape(3, heads, -1)
+    weight[0] *= factor
+    bias[0] *= factor
+    levels, scale = _levels(weight[:2])
+    reach = (tags @ output).reshape(len(tags), heads, -1).swapaxes(0, 1)  # [A, K, size / A]
+    return {
+        "heads.weight": levels,
+        "heads.scale": (scale / LIMIT).astype(np.float32),
+        "heads.bias": bias[:2].astype(np.float32),
+        "heads.values": (reach @ weight[2]).astype(np.float32),
+        "tags.bias": (tags_bias + tags @ (output_bias + output @ bias[2].ravel())).astype(
+            np.float32
+        ),
+    }
+
+
+def _levels(weight: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.floating]]:
+    """Weights [..., I] as bytes, and what a step of them is worth, [...]."""
+    scale = np.abs(weight).max(axis=-1) / LIMIT
+    scale[scale == 0.0] = 1.0
+    return np.rint(weight / scale[..., None]).astype(np.int8), scale
 
 
 def _layer_arrays(layer: RecurrentLayer, bound: float) -> Arrays:
@@ -185,9 +217,7 @@ def _layer_arrays(layer: RecurrentLayer, bound: float) -> Arrays:
     """
     kernel = layer.network.kernel_weights()
     weight = np.concatenate((kernel.inputs * bound, kernel.states), axis=2)
-    scale = np.abs(weight).max(axis=2) / LIMIT
-    scale[scale == 0.0] = 1.0
-    levels = np.rint(weight / scale[:, :, None]).astype(np.int8)
+    levels, scale = _levels(weight)
     shape = (len(weight), -1, layer.hidden)
     arrays: Arrays = {
         "weight": levels.reshape(*shape, weight.shape[2]),

@@ -18,7 +18,9 @@ def step(cell, gates, c, peephole):
     return moment.state[0], moment.cell[0]
 
 
-def made(rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=False, bound=2.5):
+def made(
+    rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=False, bound=2.5, heads=0
+):
     """Weights of a network as a checkpoint holds them, so small that its cells do not saturate."""
     weights = {
         "cell": np.frombuffer(cell.encode(), np.uint8),
@@ -42,4 +44,15 @@ def made(rng, cell, *, inputs, hidden, tags, directions=2, layers=1, peephole=Fa
         if peephole:
             peepholes = rng.normal(0, 0.5, (directions, gates - 1, hidden))
             weights[f"{layer}.peephole"] = peepholes.astype(np.float32)
+    if heads:  # of 5 numbers, of which a product is some 2
+        weights |= {
+            "heads.weight": rng.integers(-127, 128, (2, heads, 5, directions * hidden)).astype(
+                np.int8
+            ),
+            "heads.scale": rng.uniform(1, 2, (2, heads, 5)).astype(np.float32) / 127 / 600,
+            "heads.bias": rng.normal(0, 0.8, (2, heads, 5)).astype(np.float32),
+            "heads.values": rng.normal(0, 0.3 / heads, (heads, tags, directions * hidden)).astype(
+                np.float32
+            ),
+        }
     return weights

@@ -76,9 +76,7 @@ def server(network: Network, length: int) -> Callable[[], None]:
     """Return the emissions of the same sentences in bytes, as a server has them."""
     if library() is None:
         raise MissingPackageError("cost measures the compiled kernels: install with a C compiler")
-    weights = quantised_network(network, bound=4.0)
-    assert weights is not None  # without attention there are some
-    served = QuantisedNetwork(weights)
+    served = QuantisedNetwork(quantised_network(network, bound=4.0))
     vectors = np.random.default_rng(1).normal(size=(length * SENTENCES, INPUTS))
     table = served.row_bytes(vectors.astype(np.float32))
     rows = np.arange(length * SENTENCES).reshape(length, SENTENCES)

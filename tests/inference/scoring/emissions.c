@@ -49,19 +49,29 @@ static struct layer layer(void) {
     return l;
 }
 
+static struct linear linear(void) {
+    struct linear l = {0};
+    l.outputs = number();
+    l.blocks = number();
+    l.chunks = number();
+    l.bytes = number();
+    l.tiles = array();
+    l.scale = array();
+    l.bias = array();
+    l.start = array();
+    return l;
+}
+
 int main(void) {
     const int32_t tier = number(), steps = number(), sentences = number();
     struct network n = {.layers = number()};
     struct layer layers[8];
     n.layer = layers;
     n.tags = number();
-    n.tag_blocks = number();
-    n.tag_chunks = number();
+    n.heads = number();
     for (int i = 0; i < n.layers; i++) layers[i] = layer();
-    n.tag_tiles = array();
-    n.tag_scale = array();
-    n.tag_bias = array();
-    n.tag_start = array();
+    n.scores = linear();
+    n.pairs = linear();
     const int32_t forms = number();
     const uint8_t *table = array();
     const int64_t *rows = array();

@@ -24,7 +24,7 @@ SAME_BITS = [("portable", "avx2"), ("vnni", "amx")]
 def expected(weights, cell, rows):
     """Emissions [T, K] of one sentence of byte rows [T, I], in double precision."""
     x = rows.astype(np.float64) - 128
-    layers = sum(name.endswith(".weight") for name in weights) - 1
+    layers = sum(name.endswith(".weight") and name[0].isdigit() for name in weights)
     for layer in range(layers):
         weight, scale, bias = (
             weights[f"{layer}.{name}"].astype(np.float64) for name in ("weight", "scale", "bias")
@@ -40,7 +40,26 @@ def expected(weights, cell, rows):
                 h, c = step(cell, gates, c, None if peephole is None else peephole[d])
                 state = outputs[t, d] = np.rint(h * 127)
         x = outputs.reshape(len(x), -1)
-    return x / 127 @ weights["tags.weight"].T.astype(np.float64) + weights["tags.bias"]
+    return (
+        x / 127 @ weights["tags.weight"].T.astype(np.float64)
+        + weights["tags.bias"]
+        + mixed(weights, x)
+    )
+
+
+def mixed(weights, x):
+    """What self-attention adds to the emissions [T, K], from states x [T, S] in bytes."""
+    if "heads.weight" not in weights:
+        return 0.0
+    weight, scale, bias, values = (
+        weights[f"heads.{name}"].astype(np.float64)
+        for name in ("weight", "scale", "bias", "values")
+    )
+    # shape: [2, A, T, S / A]
+    query, key = np.einsum("phds,ts->phtd", weight, x) * scale[:, :, None] + bias[:, :, None]
+    shares = np.exp2(query @ key.swapaxes(1, 2))
+    shares /= shares.sum(axis=2, keepdims=True)
+    return np.einsum("hij,hks,js->ik", shares, values, x / 127)
 
 
 def batch(rng, lengths, inputs, forms=40):
@@ -57,13 +76,13 @@ BEFORE_NAMES = ("lstm", "lstm-coupled", "gru", "rnn")
 
 @pytest.mark.parametrize("tier", HERE)
 @pytest.mark.parametrize(("cell", "peephole"), CELLS)
-@pytest.mark.parametrize(("layers", "directions"), [(1, 2), (2, 2), (3, 1)])
-def test_emissions_are_those_of_the_equations(cell, peephole, layers, directions, tier):
+@pytest.mark.parametrize(("layers", "directions", "heads"), [(1, 2, 0), (2, 2, 3), (3, 1, 0)])
+def test_emissions_are_those_of_the_equations(cell, peephole, layers, directions, heads, tier):
     rng = np.random.default_rng(len(cell) + layers)
     shape = {"inputs": 37, "hidden": 21, "tags": 19, "layers": layers, "directions": directions}
-    weights = made(rng, cell, peephole=peephole, **shape)
+    weights = made(rng, cell, peephole=peephole, heads=heads, **shape)
     network = QuantisedNetwork(weights, tier=tier)
-    lengths = [13] * 18 + [5, 5, 2, 1]
+    lengths = [*([140, 33] if heads else []), *([13] * 18), 5, 5, 2, 1]
     table, rows, lengths = batch(rng, lengths, 37)
     found = network.emissions(table, rows, lengths)
     for row, length in enumerate(lengths):
@@ -83,14 +102,15 @@ def test_emissions_are_those_of_the_equations(cell, peephole, layers, directions
     hidden=st.integers(1, 70),
     tags=st.integers(1, 40),
     forms=st.sampled_from([1, 40, 300]),
+    heads=st.integers(0, 4),
     seed=st.integers(0, 100),
 )
 def test_a_sentence_scores_the_same_alone_and_among_others(
-    lengths, cell, inputs, hidden, tags, forms, seed
+    lengths, cell, inputs, hidden, tags, forms, heads, seed
 ):
     """Products of the commonest forms are kept, and all of a short sentence: the sums are equal."""
     rng = np.random.default_rng(seed)
-    weights = made(rng, cell, inputs=inputs, hidden=hidden, tags=tags)
+    weights = made(rng, cell, inputs=inputs, hidden=hidden, tags=tags, heads=heads)
     table, rows, lengths = batch(rng, sorted(lengths, reverse=True), inputs, forms)
     results = {}
     for tier in HERE:
@@ -103,6 +123,17 @@ def test_a_sentence_scores_the_same_alone_and_among_others(
     for family in SAME_BITS:
         ours = [results[tier] for tier in family if tier in HERE]
         assert all((result == ours[0]).all() for result in ours)
+
+
+@pytest.mark.parametrize("tier", HERE)
+def test_a_sentence_that_is_attended_to_in_parts_scores_the_same_among_others(tier):
+    rng = np.random.default_rng(0)
+    network = QuantisedNetwork(made(rng, "rnn", inputs=5, hidden=9, tags=3, heads=2), tier=tier)
+    table, rows, lengths = batch(rng, [300, 129, 100, 28, 1], 5)
+    found = network.emissions(table, rows, lengths)
+    for row, length in enumerate(lengths):
+        alone = network.emissions(table, rows[:length, row : row + 1], lengths[row : row + 1])
+        assert (alone[:, 0] == found[:length, row]).all()
 
 
 @pytest.mark.parametrize("weight", [127, -127])
@@ -187,6 +218,10 @@ BROKEN = {
     "1.scale": [np.zeros((2, 1, 1), np.float32)],
     "tags.weight": [np.zeros((2, 7), np.float32), np.zeros((3, 8), np.float32)],
     "tags.bias": [np.zeros(1, np.float32), np.zeros(33, np.float32), None],
+    "heads.weight": [np.zeros((2, 3, 5, 7), np.int8), np.zeros((6, 5, 8), np.int8), None],
+    "heads.scale": [np.zeros((2, 3, 4), np.float32), None],
+    "heads.bias": [np.zeros((3, 5), np.float32), None],
+    "heads.values": [np.zeros((3, 3, 8), np.float32), np.zeros((2, 2, 8), np.float32), None],
 }
 
 
@@ -194,12 +229,14 @@ BROKEN = {
     ("name", "array"), [(name, array) for name, arrays in BROKEN.items() for array in arrays]
 )
 def test_weights_that_the_kernels_would_read_beyond_are_refused(name, array):
-    weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2, layers=2)
+    weights = made(np.random.default_rng(0), "rnn", inputs=5, hidden=4, tags=2, layers=2, heads=3)
     QuantisedNetwork(weights)
     weights[name] = array
     if array is None:
         del weights[name]
-    with pytest.raises(ValueError, match=r"^(cell|bound|\d\.\w+|tags\.\w+) (is|has|belongs)"):
+    with pytest.raises(
+        ValueError, match=r"^(cell|bound|\d\.\w+|(tags|heads)\.\w+) (is|has|belongs)"
+    ):
         QuantisedNetwork(weights)
 
 
