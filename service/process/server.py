@@ -29,7 +29,7 @@ from tagbelt.service.process.hooks import check_hooks
 from tagbelt.service.process.signals import Signals, logger
 from tagbelt.service.process.sockets import BACKLOG, listen
 from tagbelt.service.process.tls import renew, tls_context
-from tagbelt.service.process.watchdog import Watchdog, begun_pool
+from tagbelt.service.process.watchdog import begun_pool, watched
 from tagbelt.service.settings import Settings
 from tagbelt.service.shortage import give_back_memory
 from tagbelt.service.telemetry.logs import log_config
@@ -137,11 +137,15 @@ class Server(uvicorn.Server):
         if models:
             self._app.state.models.request_rescan()
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer until it is to end, and never hang for ever."""
+        with watched():
+            await super().serve(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, and tell."""
         loop = asyncio.get_running_loop()
         loop.set_default_executor(begun_pool())
-        Watchdog(loop).start()
         await super().startup(sockets=sockets)
         if self.started:
             self._loop = loop

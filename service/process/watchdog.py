@@ -6,17 +6,23 @@ threads that have begun, and is watched for all else that could hold it.
 """
 
 import asyncio
+import ctypes
 import faulthandler
-import os
+import signal
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+from tagbelt.inference.native import library
 
 THREADS = 6
 """For what would hold the event loop too long; one of them at a time has the interpreter."""
 TICK_SECONDS = 1.0
 MOST_MISSED = 30
+# Of a timer that nobody here sets.
+_TELL = signal.SIGVTALRM
+_MESSAGE = b"error: the event loop hangs: the process is ended, to be started again; its threads:\n"
 
 
 def begun_pool(threads: int = THREADS) -> ThreadPoolExecutor:
@@ -27,52 +33,33 @@ def begun_pool(threads: int = THREADS) -> ThreadPoolExecutor:
     return pool
 
 
-class Watchdog(threading.Thread):
-    """Ends the process once its event loop has not turned for `most` ticks.
+@contextmanager
+def watched(*, tick_seconds: float = TICK_SECONDS, most: int = MOST_MISSED) -> Iterator[None]:
+    """Ends the process once the running event loop has not turned for `most` ticks in the block.
 
-    Ticks are counted, not seconds: a process that was stopped for a while has missed none. Whoever
-    looks after the process starts the next one. The thread ends when the loop is closed.
+    Also while the interpreter's lock is held. Ticks are counted, not seconds: a process that was
+    stopped for a while has missed none. Whoever looks after the process starts the next one.
+    Nothing is watched where the kernels in C were not built.
     """
+    kernels = library()
+    if kernels is None:
+        yield
+        return
+    begin, turned = kernels.tagbelt_watch, kernels.tagbelt_turned
+    begin.restype, turned.restype = ctypes.c_void_p, None
+    faulthandler.register(_TELL, all_threads=True)
+    watch = ctypes.c_void_p(begin(ctypes.c_double(tick_seconds), most, int(_TELL), _MESSAGE))
+    if not watch:
+        raise MemoryError("no thread to be had that watches the event loop")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        tick_seconds: float = TICK_SECONDS,
-        most: int = MOST_MISSED,
-        give_up: Callable[[], None] | None = None,
-    ) -> None:
-        super().__init__(name="watchdog", daemon=True)
-        self._loop = loop
-        self._tick_seconds = tick_seconds
-        self._most = most
-        self._give_up = give_up or _end_process
-        self._missed = 0
+    async def turn() -> None:
+        while True:
+            turned(watch, 0)
+            await asyncio.sleep(tick_seconds)
 
-    def run(self) -> None:
-        """Look, as long as there is a loop."""
-        while not self._loop.is_closed():
-            time.sleep(self._tick_seconds)
-            if self._missed >= self._most:
-                self._give_up()
-                return
-            self._missed += 1
-            try:
-                self._loop.call_soon_threadsafe(self._turned)
-            except RuntimeError:  # closed
-                return
-            except MemoryError:  # as good as no answer
-                continue
-
-    def _turned(self) -> None:
-        self._missed = 0
-
-
-def _end_process() -> None:
-    # Not by way of the logger: whoever hangs may hold its lock, and it wants memory.
-    os.write(2, _MESSAGE)
-    faulthandler.dump_traceback(all_threads=True)
-    os._exit(1)
-
-
-_MESSAGE = b"error: the event loop hangs: the process is ended, to be started again; its threads:\n"
+    turning = asyncio.create_task(turn())
+    try:
+        yield
+    finally:
+        turning.cancel()
+        turned(watch, 1)

@@ -4,10 +4,12 @@ The plan is JSON: settings, and what the fake does, or the folder of real `model
 is real. A worker process runs this file too, with the plan in the environment.
 """
 
+import ctypes
 import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -78,6 +80,10 @@ def patch(plan):
                 hold("holding", "go")
             return super().annotate_items(readings, phases, between)
 
+    async def hang():
+        """Waits with the interpreter's lock in hand."""
+        ctypes.PyDLL(None).sleep(600)
+
     def open_app(settings, models):
         if (folder / "bad").exists():
             raise CheckpointError(f"{models}: damaged")
@@ -88,10 +94,13 @@ def patch(plan):
         (folder / "first").touch()
         app = create_app(settings, Registry([Served(Held("en", poison="sesame"))]))
         app.add_middleware(Count, folder=folder)
+        app.add_api_route("/hang", hang)
         app.state.keys = Noted("keys", folder)
         app.state.models = Noted("models", folder)
         return app
 
+    if "hangs_for" in plan:
+        server.watched = partial(server.watched, most=plan["hangs_for"])
     server.REST_SECONDS = plan.get("rest", server.REST_SECONDS)
     if "models" not in plan:
         server.open_app = open_app
