@@ -93,6 +93,15 @@ def test_text_of_any_script_is_cut_in_the_right_places(open_page, text, found):
     assert whole_text(page) == text
 
 
+def test_a_script_that_the_model_is_not_of_is_told(open_page):
+    page = open_page()
+    tag(page, "Анна живёт в Nagoya")
+    said = "Take care: most letters are Cyrillic, and fake@3 is for 'en'."
+    assert page.inner_text("#note") == said
+    tag(page, "Ana in Nagoya")
+    assert not page.is_visible("#note")
+
+
 def test_markup_in_a_text_a_label_or_a_name_stays_text(open_page):
     class Hostile(FakeTagger):
         def annotate_items(self, readings, phases=None, between=lambda: None):

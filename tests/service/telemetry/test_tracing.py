@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tagbelt.errors import SettingsError
@@ -15,6 +16,7 @@ from tagbelt.service.engine.recorder import Work
 from tagbelt.service.settings import Settings
 from tagbelt.service.telemetry.exchange import Exchange
 from tagbelt.service.telemetry.observe import Telemetry, Tracing, make_tracing
+from tests.service.live import serving
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
@@ -130,6 +132,23 @@ def test_phases_summed_over_threads_stay_within_their_request():
 def test_a_request_without_work_has_no_children():
     (request,) = spans(exchange(work=None))
     assert "tagbelt.model" not in request.attributes
+
+
+def test_the_span_of_a_stream_has_the_work_of_all_its_batches(monkeypatch):
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(
+        "tagbelt.service.telemetry.observe.make_tracing", lambda _: OtelTracing(exporter)
+    )
+    texts = b"".join(b'{"text":"Toyota in Nagoya"}\n' for _ in range(300))
+    with serving() as url:
+        reply = httpx.post(f"{url}/v1/tag/stream", content=texts, timeout=60)
+        assert len(reply.content.splitlines()) == 300
+    found = {span.name: span for span in exporter.get_finished_spans()}
+    said = found["POST /v1/tag/stream"].attributes
+    names = ("tagbelt.model", "tagbelt.items", "tagbelt.tokens")
+    assert [said[name] for name in names] == ["fake@3", 300, 900]
+    # A fake says of each batch that it took 2 ms.
+    assert found["infer"].attributes["tagbelt.seconds"] > 0.003
 
 
 def test_the_callers_span_is_the_parent():
