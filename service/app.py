@@ -55,8 +55,7 @@ def create_app(
     readiness = Health(registry, engine)
     telemetry.metrics.watch(
         lambda: Moment(
-            queue_depth=len(engine.queue),
-            queue_characters=engine.queue.characters,
+            *engine.waiting,
             ready=readiness.is_ready,
             models=registry.served,
         )

@@ -79,8 +79,9 @@ A few sentences: to have another thread tag them takes longer than to tag them.
 """
 # Of a processor; a model that is slower than that is left to the thread.
 _LOOP_SECONDS = 0.003
-# Goes that may wait. Whoever asks for something else waits for one of them, never for all.
-_MOST_GOES = 5
+# Goes that may wait. Whoever asks for something else waits for one of them, never for all; and two
+# threads at small jobs wait for each other, at the interpreter's lock, more than they get done.
+_MOST_GOES = 50
 
 # After so long at one batch, as a text of 100,000 characters can take, small jobs get their turn
 # within it, in goes of this weight.
@@ -127,6 +128,7 @@ class Engine:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self.coming = 0.0
         """Work that was let in and is about to be queued: bytes of bodies that were just read."""
+        self._max_waiting = max_waiting
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Recorder()
@@ -192,6 +194,12 @@ class Engine:
             self._sweeper.forget(job)
 
     @property
+    def waiting(self) -> tuple[int, int]:
+        """The jobs that wait, for the thread or the event loop, and the characters in them."""
+        near = [job.characters for job in self._near]
+        return len(self.queue) + len(near), self.queue.characters + sum(near)
+
+    @property
     def backlog_seconds(self) -> float:
         """Seconds that what waits and the batch at work take, at the speed of the last batches."""
         waiting = self.queue.weight + self._near_weight + self.coming
@@ -215,7 +223,8 @@ class Engine:
         if len(job.items) > self._budget:  # it is for the thread to take it in parts
             return False
         room = _MOST_GOES * self._loop_weight - self._near_weight
-        return job.weight <= room and self._fits(job.weight)
+        has_room = job.weight <= room and len(self._near) < self._max_waiting
+        return has_room and self._fits(job.weight)
 
     def _tag_soon(self, job: Job) -> None:
         if not self._near or self._near[-1].loop is not job.loop:

@@ -523,14 +523,29 @@ def test_the_event_loop_does_a_bounded_amount_in_a_turn_and_leaves_the_rest_to_t
         turns = []
         with engine(loop_weight=10) as made:
             await until(lambda: made.queue.is_idle)
-            jobs = [asyncio.create_task(made.run(job(served, "a" * 5))) for _ in range(14)]
+            jobs = [asyncio.create_task(made.run(job(served, "a" * 5))) for _ in range(110)]
             while not all(one.done() for one in jobs):
                 turns.append(len(tagger.calls))
                 await asyncio.sleep(0)
             assert tagger.threads == {"MainThread", "inference"}
-            # Five goes of two may wait; others have their turn between them.
-            assert len(set(turns)) >= 4
-            assert [len(call) for call in tagger.calls].count(2) >= 5
+            # Fifty goes of two may wait; others have their turn between them.
+            assert len(set(turns)) >= 40
+            assert [len(call) for call in tagger.calls].count(2) >= 50
+
+    asyncio.run(main())
+
+
+def test_what_waits_for_the_event_loop_waits():
+    async def main():
+        served = Served(FakeTagger())
+        with engine(loop_weight=10, max_waiting=20) as made:
+            await until(lambda: made.queue.is_idle)
+            jobs = [asyncio.create_task(made.run(job(served, "a" * 5))) for _ in range(20)]
+            await asyncio.sleep(0)
+            assert made.waiting == (20, 100)
+            await asyncio.gather(*jobs)
+            assert made.waiting == (0, 0)
+            assert served.tagger.threads == {"MainThread"}
 
     asyncio.run(main())
 
