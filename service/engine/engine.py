@@ -128,7 +128,6 @@ class Engine:
         self.queue = Queue(max_jobs=max_waiting, max_characters=max_waiting_characters)
         self.coming = 0.0
         """Work that was let in and is about to be queued: bytes of bodies that were just read."""
-        self._max_waiting = max_waiting
         self._budget = max_batch_tokens
         self._max_waiting_seconds = max_waiting_seconds
         self._recorder = recorder or Recorder()
@@ -223,8 +222,7 @@ class Engine:
         if len(job.items) > self._budget:  # it is for the thread to take it in parts
             return False
         room = _MOST_GOES * self._loop_weight - self._near_weight
-        has_room = job.weight <= room and len(self._near) < self._max_waiting
-        return has_room and self._fits(job.weight)
+        return job.weight <= room and self._fits(job.weight)
 
     def _tag_soon(self, job: Job) -> None:
         if not self._near or self._near[-1].loop is not job.loop:
