@@ -283,3 +283,30 @@ EXPORT void tagbelt_rows(const struct rows *rows, const int64_t *index, int64_t 
             put_row(rows, token, out + place * size);
         }
 }
+
+/* As `tagbelt_rows`, for tokens that have neither flags nor words: each form and pair has one row, so
+ * that the kernels see which are common. places [steps][columns] tells which; returns how many.
+ * `slots` [2^bits] are zeros, more than there are places, of which `owners` has as many. */
+EXPORT int64_t tagbelt_distinct_rows(const struct rows *rows, const int64_t *index, int64_t steps,
+                                     int64_t columns, int64_t size, int32_t bits, int32_t *slots,
+                                     int64_t *owners, int64_t *places, uint8_t *out) {
+    int64_t count = 0;
+    for (int64_t column = 0; column < columns; column++)
+        for (int64_t place = column; place < steps * columns; place += columns) {
+            const int64_t token = index[place] < 0 ? rows->tokens : index[place];
+            const int64_t form = rows->forms[token], pair = rows->pairs[token];
+            uint64_t slot = ((uint64_t)form << 32 ^ (uint64_t)pair) * 0x9E3779B97F4A7C15u;
+            slot >>= 64 - bits;
+            for (; slots[slot]; slot = (slot + 1) & (((uint64_t)1 << bits) - 1)) {
+                const int64_t owner = owners[slots[slot] - 1];
+                if (rows->forms[owner] == form && rows->pairs[owner] == pair) break;
+            }
+            if (!slots[slot]) {
+                put_row(rows, token, out + count * size);
+                owners[count++] = token;
+                slots[slot] = count;
+            }
+            places[place] = slots[slot] - 1;
+        }
+    return count;
+}

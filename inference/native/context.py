@@ -75,7 +75,12 @@ def kernels() -> ctypes.CDLL | None:
         found.tagbelt_cover_starts.argtypes = (_POINTER, _POINTER, _COUNT, _POINTER, _POINTER)
         found.tagbelt_covers.argtypes = (_POINTER,) * 6
         found.tagbelt_rows.argtypes = (_POINTER, _POINTER, _COUNT, _COUNT, _COUNT, _POINTER)
-        for name in ("matches", "cover_starts"):
+        shape = (_COUNT, _COUNT, _COUNT)
+        found.tagbelt_distinct_rows.argtypes = (
+            *(_POINTER, _POINTER, *shape, ctypes.c_int32),
+            *(_POINTER, _POINTER, _POINTER, _POINTER),
+        )
+        for name in ("matches", "cover_starts", "distinct_rows"):
             getattr(found, f"tagbelt_{name}").restype = _COUNT
         for name in ("pairs", "flags", "covers", "rows"):
             getattr(found, f"tagbelt_{name}").restype = None
@@ -227,7 +232,8 @@ class RowWriter:
         form_table, size, form_rows = forms
         pair_table, pair_rows = pairs
         values, marked = flags
-        self._write = kernels.tagbelt_rows
+        self._write, self._write_distinct = kernels.tagbelt_rows, kernels.tagbelt_distinct_rows
+        self._is_plain = not marked.shape[1] and words is None
         self._kept: list[NDArray[Any]] = [
             *(form_table, pair_table, values, marked),
             *(form_rows, pair_rows),
@@ -250,3 +256,24 @@ class RowWriter:
         shape = (*index.shape, self.size)
         self._write(ctypes.byref(self._rows), address(index), *shape, address(rows))
         return rows
+
+    def locate(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return a table and where the rows [T, B] of the tokens at `index` stand in it.
+
+        Without flags and words, a form and its pair have one row: the kernels keep the products of
+        rows that are common.
+        """
+        if not self._is_plain:
+            rows = self(index)
+            return rows.reshape(-1, self.size), np.arange(index.size).reshape(index.shape)
+        index = np.ascontiguousarray(index, np.int64)
+        bits = (2 * index.size).bit_length()
+        slots = np.zeros(1 << bits, np.int32)
+        owners, places = np.empty(index.size, np.int64), np.empty(index.shape, np.int64)
+        rows = np.empty((index.size, self.size), np.uint8)
+        arrays: tuple[NDArray[Any], ...] = (slots, owners, places, rows)
+        shape, pointers = (*index.shape, self.size), map(address, arrays)
+        count = self._write_distinct(
+            ctypes.byref(self._rows), address(index), *shape, bits, *pointers
+        )
+        return rows[:count], places

@@ -58,6 +58,8 @@ class ContextRows:
 
     def locate(self, index: IntArray) -> tuple[Table, IntArray]:
         """Return a table and where the rows [*index.shape] of the tokens at `index` stand in it."""
+        if self.writer is not None:
+            return self.writer.locate(index)
         rows = self.gather(index)
         return rows.reshape(index.size, -1), np.arange(index.size).reshape(index.shape)
 

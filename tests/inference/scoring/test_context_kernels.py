@@ -142,6 +142,9 @@ def test_rows(terms, words, sentences, chosen, data):
     assert np.array_equal(rows.gather(index[0]), expected.gather(index[0]))
     table, located = rows.locate(index)
     assert np.array_equal(table[located], expected.gather(index))
+    if not rows.flags.shape[1] and rows.covers is None:  # a form and its pair have one row
+        keys = zip(found.rows[index].flat, rows.pairs[index].flat, strict=True)
+        assert len(table) == len(set(keys))
 
 
 @pytest.mark.parametrize(
