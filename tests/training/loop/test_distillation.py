@@ -137,6 +137,9 @@ def test_targets_come_back_as_they_were_kept(kept, chance):
     steps = torch.stack([kept[i].steps for i in order]).sum(0)
     torch.testing.assert_close(found.steps, steps, rtol=1e-4, atol=1e-3)
     assert float(found.steps.sum()) == pytest.approx(float(steps.sum()))
+    parts = [part for i in range(2) if (part := batch.part(i, 2)).share.weight]
+    shared = torch.stack([SoftTargets.of(kept).batch(part).steps for part in parts]).sum(0)
+    torch.testing.assert_close(shared, found.steps)
 
 
 def test_gold_tags_have_the_rest_of_the_weight(teachers):
