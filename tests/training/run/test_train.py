@@ -149,7 +149,8 @@ def test_the_config_is_kept_whole(learned):
 
 def test_a_person_sees_what_is_going_on(learned):
     lines = learned.said.splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
+        "device: cpu, 1 thread",
         "train: 40 sentences, 308 tokens, 64 entities",
         "dev: 10 sentences, 73 tokens, 18 entities",
         "types: LOC, ORG, PER (CRF over BIOES)",
