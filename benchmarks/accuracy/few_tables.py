@@ -63,11 +63,14 @@ def new_label(result: Result) -> str:
     if result is None:
         return NOT_MEASURED
     rows = result["rows"]
-    before = {row["system"].partition(",")[0]: row for row in rows if "old model" in row["system"]}
-    best = max(row["new"] for row in rows if "from the beginning" in row["system"])
+    before, whole = (
+        {row["system"].partition(",")[0]: row for row in rows if kind in row["system"]}
+        for kind in ("old model", "from the beginning")
+    )
     body = []
     for row in rows:
-        old = before[row["system"].partition(",")[0]]
+        system = row["system"].partition(",")[0]
+        old, best = before[system], whole[system]["new"]
         is_added = "added" in row["system"]
         body.append(
             (
@@ -78,7 +81,7 @@ def new_label(result: Result) -> str:
                 f"{row['new'] / best:.0%}" if is_added else "",
             )
         )
-    return markdown(("", "PER LOC ORG", "lost", "MISC", "of all of MISC"), body)
+    return markdown(("", "PER LOC ORG", "lost", "MISC", "share"), body)
 
 
 def _key(row: Row) -> tuple[str, int, int]:

@@ -1,12 +1,13 @@
 """A new label on an old model: MISC, from 200 sentences, for one of PER, LOC and ORG.
 
-    python -m benchmarks.accuracy.new_label --out DIR [--data DIR] [--results DIR]
+    python -m benchmarks.accuracy.new_label --out DIR [--systems NAME ...] [--data DIR]
 
 The old model is trained on CoNLL-2003 without MISC. Then it learns MISC from 200 sentences of the
 training file in which MISC alone is annotated, and the epoch is chosen on 50 such sentences.
 Measured is what this costs the old labels, and what the new one reaches beside a model that has
 all of MISC. spaCy's recogniser does the same by `nlp.resume_training`, in the environment that
-`python -m benchmarks.common.environments spacy` makes. Runs that DIR holds are not trained again.
+`python -m benchmarks.common.environments spacy` makes. Runs that DIR holds are not trained again;
+a system that is not asked for keeps the rows that stand in the results.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from benchmarks.common.materials import CONLL, CONLL_COLUMNS, data_file
 from benchmarks.common.options import run
 from benchmarks.common.peer_process import PEERS, PeerProcess
 from benchmarks.common.record import RESULTS, Row, tell, write_result
+from benchmarks.report.results import read_result
 from tagbelt.data.conll.reading import read_conll
 from tagbelt.data.conll.schemes import Scheme, spans_to_tags, tags_to_spans
 from tagbelt.data.conll.writing import write_conll
@@ -37,6 +39,7 @@ NAME = "new_label"
 NEW, OLD = "MISC", ("LOC", "ORG", "PER")
 TRAIN, DEV = 200, 50
 EPOCHS, SPACY_EPOCHS, SPACY_MORE = 12, 8, 30
+SYSTEMS = ("Tagbelt", "spaCy")
 SPLITS = ("train", "dev", "test")
 
 Spans = list[tuple[Span, ...]]
@@ -130,23 +133,31 @@ def ours(data: Path | None, out: Path, read: Split) -> list[Row]:
 
 
 def spacys(out: Path, read: Split) -> list[Row]:
-    """spaCy: the old model, the new label by updates alone, and with rehearsing."""
-    base = _json(out / "spacy-base.json", {**read, "train": only(read["train"], OLD)})
-    few = _json(
-        out / "spacy-few.json",
-        {"train": read["few"], "dev": read["few_dev"], "test": read["test"]},
-    )
+    """spaCy: the old model, one of all labels, and the new label in three ways."""
+    few = {"train": read["few"], "dev": read["few_dev"], "test": read["test"]}
+    more = _json(out / "spacy-few.json", few)
     rows = []
     with PeerProcess(python_of("spacy"), PEERS / "spacy_ner.py") as child:
-        place = str(out / "spacy")
-        child.call("train", data=str(base), target=place, epochs=SPACY_EPOCHS)
-        for name, epochs, rehearse in (
-            ("old model", 0, False),
-            ("MISC added by resume_training", SPACY_MORE, False),
-            ("MISC added, with rehearse", SPACY_MORE, True),
+        for name, labels in (("three", OLD), ("four", (*OLD, NEW))):
+            whole = _json(
+                out / f"spacy-{name}.json", {**read, "train": only(read["train"], labels)}
+            )
+            target = str(out / f"spacy-{name}")
+            child.call("train", data=str(whole), target=target, epochs=SPACY_EPOCHS)
+        added = f"{NEW} added by resume_training"
+        for name, base, epochs, keep in (
+            ("old model", "three", 0, ""),
+            (f"all of {NEW} from the beginning", "four", 0, ""),
+            (added, "three", SPACY_MORE, ""),
+            (f"{added}, with rehearse", "three", SPACY_MORE, "rehearse"),
+            (f"{added}, its own old types in the sentences", "three", SPACY_MORE, "own"),
         ):
             tags = child.call(
-                "extend", trained=place, data=str(few), epochs=epochs, rehearse=rehearse
+                "extend",
+                trained=str(out / f"spacy-{base}"),
+                data=str(more),
+                epochs=epochs,
+                keep=keep,
             )
             rows.append(row(f"spaCy, {name}", read["test"], spans_of(tags)))
     return rows
@@ -170,15 +181,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="where runs are kept")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
     parser.add_argument("--data", type=Path, default=os.environ.get("TAGBELT_DATA"))
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     read = parts(given.data)
-    rows = ours(given.data, given.out, read)
-    write_result(NAME, {"new": NEW, "sentences": TRAIN}, rows, directory=given.results)
-    rows += spacys(given.out, read)
-    write_result(NAME, {"new": NEW, "sentences": TRAIN}, rows, directory=given.results)
+    before = (read_result(given.results, NAME) or {"rows": []})["rows"]
+    rows = {system: [r for r in before if r["system"].startswith(system)] for system in SYSTEMS}
+    for system in given.systems:
+        is_ours = system == "Tagbelt"
+        rows[system] = ours(given.data, given.out, read) if is_ours else spacys(given.out, read)
+        every = [row for found in rows.values() for row in found]
+        write_result(NAME, {"new": NEW, "sentences": TRAIN}, every, directory=given.results)
 
 
 if __name__ == "__main__":

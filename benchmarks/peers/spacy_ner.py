@@ -8,7 +8,7 @@ from typing import Any
 import spacy
 from jobs import Jobs
 from protocol import megabytes, read_json, serve, versions
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example, biluo_tags_to_spans, iob_to_biluo
 from spacy.util import minibatch
 
@@ -65,17 +65,20 @@ class Peer:
         spacy.util.srsly.write_json(f"{target}/benchmark.json", about)
         return about
 
-    def extend(self, trained: str, data: str, epochs: int, rehearse: bool) -> list[list[str]]:
+    def extend(self, trained: str, data: str, epochs: int, keep: str) -> list[list[str]]:
         """Go on with a pipeline that `train` left, on examples of another label, and tag with it.
 
-        By `nlp.resume_training` as its documentation has it, with `nlp.rehearse` if asked for.
-        `data` names a JSON file of `train`, `dev` and `test` as `train` has them; the epoch is the
-        best on dev. Without epochs the pipeline tags as it is.
+        By `nlp.resume_training` as its documentation has it. To keep the old labels, "rehearse"
+        calls `nlp.rehearse`, and "own" adds what the pipeline itself finds to the examples; ""
+        does neither. `data` names a JSON file of `train`, `dev` and `test` as `train` has them;
+        the epoch is the best on dev. Without epochs the pipeline tags as it is.
         """
         spacy.util.fix_random_seed(1)
         nlp = spacy.load(trained)
         parts = read_json(data)
         train, dev = ([self._example(nlp, *pair) for pair in parts[k]] for k in ("train", "dev"))
+        if keep == "own":
+            train = [self._with_own(nlp, example) for example in train]
         best, kept = -1.0, None
         if epochs:
             for label in {entity.label_ for example in train for entity in example.y.ents}:
@@ -85,7 +88,7 @@ class Peer:
             random.shuffle(train)
             for batch in minibatch(train, 4):
                 nlp.update(batch, sgd=optimizer, drop=0.1)
-                if rehearse:
+                if keep == "rehearse":
                     nlp.rehearse(batch, sgd=optimizer)
             told = {entity.label_ for example in dev for entity in example.y.ents}
             scores = nlp.evaluate(dev)["ents_per_type"]
@@ -115,6 +118,19 @@ class Peer:
         """Label and offsets of every entity; a single text goes the way meant for one."""
         docs = [self._nlp(texts[0])] if len(texts) == 1 else self._nlp.pipe(texts, batch_size=batch)
         return [[(e.label_, e.start_char, e.end_char) for e in doc.ents] for doc in docs]
+
+    def _with_own(self, nlp: Any, example: Example) -> Example:
+        """The example with what the pipeline finds where nothing is annotated."""
+        gold = example.reference
+        taken = {token.i for entity in gold.ents for token in entity}
+        found = nlp(Doc(nlp.vocab, words=[token.text for token in gold])).ents
+        own = [
+            Span(gold, entity.start, entity.end, entity.label)
+            for entity in found
+            if taken.isdisjoint(range(entity.start, entity.end))
+        ]
+        gold.ents = [*gold.ents, *own]
+        return Example(example.predicted, gold)
 
     def _example(self, nlp: Any, words: list[str], tags: list[str]) -> Example:
         gold = Doc(nlp.vocab, words=words)
