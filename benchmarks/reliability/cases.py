@@ -26,6 +26,7 @@ from types import FrameType
 
 from benchmarks.common.machine import ROOT, resident_mb
 from benchmarks.common.record import Row
+from benchmarks.reliability.guided import CBOR, HTTP, Guided, cbor, connection, words
 from benchmarks.reliability.mutation import mutated
 from benchmarks.reliability.sizes import chance
 from tagbelt.bulk.job import BulkJob, ShardTagger
@@ -77,11 +78,18 @@ def tokenizer(chance: random.Random, _: Path) -> None:
 
 def conll(chance: random.Random, folder: Path) -> None:
     """CoNLL files, as read for training and as checked."""
-    seeds = [
-        path.read_bytes()[:3000] for path in (*EXAMPLES.glob("*.conll"), *EXAMPLES.glob("zh/*"))
-    ]
+    rows(mutated(chance, _conll_files(folder)), folder)
+
+
+def _conll_files(_: Path) -> list[bytes]:
+    found = (*EXAMPLES.glob("*.conll"), *EXAMPLES.glob("zh/*"))
+    return [path.read_bytes()[:3000] for path in sorted(found)]
+
+
+def rows(content: bytes, folder: Path) -> None:
+    """A CoNLL file, as checked and as read for training."""
     path = folder / "a.conll"
-    path.write_bytes(mutated(chance, seeds))
+    path.write_bytes(content)
     check_files([path])
     read_conll(path)
 
@@ -118,6 +126,22 @@ def _sources(folder: Path) -> list[tuple[Path, Format]]:
         (folder / Format.kaggle).write_bytes(_csv([["Sentence #", "Word", "Tag"], *rows]))
         (folder / Format.spacy).write_bytes(_docbin([s.tokens for s in corpus]))
     return [(folder / str(name), name) for name in Format]
+
+
+def _format_files(folder: Path) -> list[bytes]:
+    """The small files, each with the number of its format in front."""
+    found = _sources(folder / "sources")
+    return [bytes([n]) + p.read_bytes()[:3000] for n, (p, _) in enumerate(found) if p.is_file()]
+
+
+def formats(content: bytes, folder: Path) -> None:
+    """A file of the format that the first byte says, to the format that the sum of all says."""
+    source, name = (found := _sources(folder.parent / "sources"))[sum(content[:1]) % len(found)]
+    path = folder / source.name
+    path.write_bytes(content[1:])
+    target = WRITTEN[sum(content) % len(WRITTEN)]
+    made = convert(path, name, target, SourceOptions(), TargetOptions())
+    save(made, folder / "out", TargetOptions())
 
 
 def _docbin(sentences: Sequence[Sequence[str]]) -> bytes:
@@ -208,8 +232,16 @@ def checkpoint(chance: random.Random, folder: Path) -> None:
     Tagger.load(path, precision=precision).tag([TEXT, ""])
 
 
+GUIDED = (
+    Guided(words, lambda _: [text.encode("utf-8", "replace") for text in (TEXT, *PIECES)]),
+    Guided(rows, _conll_files),
+    Guided(formats, _format_files),
+    Guided(cbor, lambda _: CBOR),
+    Guided(connection, lambda _: HTTP),
+)
 PARTS: dict[str, Case] = {
-    case.__name__: case for case in (tokenizer, conll, converters, bulk, config, checkpoint)
+    case.__name__: case
+    for case in (tokenizer, conll, converters, bulk, config, checkpoint, *GUIDED)
 }
 
 
@@ -230,7 +262,8 @@ def run(case: Case, count: int, seed: int, first: int = 0) -> Row:
                 counts["refused"] += 1
             except Exception as error:
                 counts["hangs" if isinstance(error, HangError) else "failures"] += 1
-                shown.append(f"{number}: {type(error).__name__}: {str(error)[:200]}")
+                said = "; ".join([str(error)[:200], *getattr(error, "__notes__", ())])
+                shown.append(f"{number}: {type(error).__name__}: {said}")
             finally:
                 signal.alarm(0)
             shutil.rmtree(place)

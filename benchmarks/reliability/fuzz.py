@@ -1,5 +1,7 @@
 """Fuzzing: endpoints, tokenizer, readers, converters, bulk runs, configs, checkpoints, kernels.
 
+Parts named guided_ are led by coverage.
+
     python -m benchmarks.reliability.fuzz [--size quick|normal|long] [--seed N]
 
 Each part is a process of its own, so that a crash is one of a part. What it draws follows from the
@@ -23,7 +25,7 @@ from benchmarks.serving.servers import serving
 
 MS = 1000.0
 PARTS = ("bodies", "raw", *cases.PARTS, "kernels")
-# (quick, normal, long) of each part; long is 200,000 together.
+# (quick, normal, long) of each part; long is 300,000 together, some 20 minutes.
 COUNTS: Mapping[str, tuple[int, int, int]] = {
     "bodies": (1000, 8000, 60_000),
     "raw": (300, 2000, 20_000),
@@ -33,6 +35,11 @@ COUNTS: Mapping[str, tuple[int, int, int]] = {
     "bulk": (300, 3000, 10_000),
     "config": (300, 3000, 10_000),
     "checkpoint": (400, 3000, 15_000),
+    "guided_words": (200, 2000, 10_000),
+    "guided_rows": (200, 2000, 10_000),
+    "guided_formats": (200, 2000, 10_000),
+    "guided_cbor": (500, 5000, 50_000),
+    "guided_connection": (500, 4000, 20_000),
     "kernels": (100, 1000, 5000),
 }
 TOLD = 2000

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.common.machine import ROOT
 from benchmarks.common.record import RESULTS
 from benchmarks.reliability import cases, faults, fuzz, http_cases, soak
+from benchmarks.reliability.guided import Guided
 from benchmarks.reliability.mutation import mutated
 from benchmarks.report.page import reliability
 from benchmarks.report.results import read_machines
@@ -50,6 +51,33 @@ def test_a_case_follows_from_its_seed():
     drawn = [mutated(random.Random(3), seeds) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert len({mutated(random.Random(n), seeds) for n in range(50)}) > 40
+
+
+GATES = """
+def gates(content, _):
+    if content[:1] == b"{":
+        if content[1:2] == b"[":
+            raise KeyError("behind two gates")
+"""
+
+
+def test_coverage_leads_deeper_than_chance_and_every_time_in_the_same_way(tmp_path):
+    found = {}
+    exec(compile(GATES, tmp_path / "tagbelt" / "gates.py", "exec"), found)
+
+    def led():
+        return cases.run(Guided(found["gates"], lambda _: [b"abcd"]), 1200, seed=1)
+
+    row = led()
+    assert row["failures"] > 0
+    assert "behind two gates" in row["shown"][0]
+    assert "input: b'{[" in row["shown"][0]
+    assert led()["shown"] == row["shown"]
+
+    def blind(chance, folder):
+        found["gates"](mutated(chance, [b"abcd"]), folder)
+
+    assert cases.run(blind, 1200, seed=1)["failures"] == 0
 
 
 def test_a_server_answers_whatever_it_is_sent():
@@ -100,7 +128,7 @@ def test_goodput_is_told_for_before_during_and_after():
 
 def test_the_long_form_has_as_many_cases_as_the_page_says():
     sums = [sum(sizes) for sizes in zip(*fuzz.COUNTS.values(), strict=True)]
-    assert sums == [4400, 37_000, 200_000]
+    assert sums == [6000, 52_000, 300_000]
 
 
 def test_the_committed_page_is_what_the_committed_results_make():
