@@ -286,11 +286,13 @@ PUBLIC void tagbelt_emissions(const struct network *n, int32_t tier, const uint8
     if (n->heads) t->attend(n, &p, p.before, stride, emissions);
     for (int step = 0, alive = sequences; !n->heads && step < steps; step++) {
         while (lengths[alive - 1] <= step) alive--;
-        for (int row = 0; row < alive; row += LANES) {
+        const int rows = sequences == 1 ? steps : alive; /* a lone sentence's lie side by side */
+        for (int row = 0; row < rows; row += LANES) {
             const int64_t place = (int64_t)step * sequences + row;
             t->tags(n, &p, p.before + place * stride, stride,
-                    alive - row < LANES ? alive - row : LANES, emissions + place * n->tags);
+                    rows - row < LANES ? rows - row : LANES, emissions + place * n->tags);
         }
+        if (sequences == 1) break;
     }
     if (t->close) t->close();
 }

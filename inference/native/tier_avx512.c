@@ -6,12 +6,16 @@
 #define AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define TIER AVX512
 
-/* Sums of `rows` rows, at most four, from `row` on. */
+/* Rows that are multiplied together: with four gates their sums, the weights and a row's bytes fill the
+ * registers. */
+enum { MOST_ROWS = 6 };
+
+/* Sums of `rows` rows, at most six, from `row` on. */
 TIER INLINE void rows_vnni(const struct product *m, int row, int rows, int gates) {
     const int64_t stride = m->rows.stride;
     const uint8_t *x = m->rows.at + row * stride;
     const int8_t *tiles[4];
-    __m512i sums[4][4];
+    __m512i sums[MOST_ROWS][4];
     for (int gate = 0; gate < gates; gate++) {
         tiles[gate] = m->tiles + m->which[gate] * m->pitch;
         for (int i = 0; i < rows; i++)
@@ -38,11 +42,13 @@ TIER INLINE void rows_vnni(const struct product *m, int row, int rows, int gates
     case (r) * 8 + (g): rows_vnni(m, row, r, g); break;
 #define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3) CASE(r, 4)
 
+/* In parts of even size: few rows keep the processor waiting for sums. */
 TIER static void product_vnni(const struct product *m) {
-    for (int row = 0; row < m->count; row += 4)
-        switch ((m->count - row < 4 ? m->count - row : 4) * 8 + m->gates) {
-            CASES(1) CASES(2) CASES(3) CASES(4)
-        }
+    for (int row = 0, rows; row < m->count; row += rows) {
+        const int left = m->count - row, parts = (left + MOST_ROWS - 1) / MOST_ROWS;
+        rows = (left + parts - 1) / parts;
+        switch (rows * 8 + m->gates) { CASES(1) CASES(2) CASES(3) CASES(4) CASES(5) CASES(6) }
+    }
 }
 
 /* Not for work: the limit of the processor. */
