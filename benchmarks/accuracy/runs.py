@@ -18,6 +18,7 @@ from tagbelt.inference.checkpoint import has_int8
 from tagbelt.inference.tagger import Tagger
 from tagbelt.training.config import RunConfig, completed, load_config
 from tagbelt.training.corpus.corpus import read_split
+from tagbelt.training.initial import fitted
 from tagbelt.training.run.seeds import MACHINE, seed_directories
 from tagbelt.training.rundir import CHECKPOINT, differences, read_digests, read_report, read_saved
 from tagbelt.training.scores.compare import ComparedRuns, compare, shared_gold
@@ -42,8 +43,8 @@ def fingerprint(runs: Sequence[Path]) -> list[str]:
 
 
 def config_of(entry: Entry) -> RunConfig:
-    """The config that a row is trained with; the seed is that of the first."""
-    return load_config(ROOT / entry.config, entry.overrides)
+    """The config that a row is trained with, `init_from` applied; its seed is the first one's."""
+    return fitted(load_config(ROOT / entry.config, entry.overrides))
 
 
 def collect(entry: Entry, runs: Sequence[Path]) -> Row:

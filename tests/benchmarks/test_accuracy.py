@@ -151,6 +151,18 @@ def test_a_corrected_file_is_scored_and_leaves_the_row_alone(page, trained, tmp_
     assert not page.correct(replace(entry, corrected=""))
 
 
+def test_a_row_may_begin_with_a_checkpoint_and_leave_its_sizes_out(page, tmp_path, monkeypatch):
+    config = {key: value for key, value in ENGLISH.items() if key != "model"}
+    config["init_from"] = str(page.out / "one" / "seed-1" / "checkpoint")
+    (tmp_path / "more.toml").write_text(as_toml(config), encoding="utf-8")
+    path, overrides = str(tmp_path / "more.toml"), ("training.epochs=1",)
+    entry = Entry("more", "main", "Tiny", path, overrides=overrides, seeds=1)
+    page = Page(Plan((entry,)), page.out, page.results)
+    monkeypatch.setattr("tagbelt.training.run.seeds.run_tasks", run_here)
+    assert work(page, [entry], seeds=None, jobs=1) == 0
+    assert [run["seed"] for run in page.rows()["more"]["runs"]] == [1]
+
+
 def test_runs_of_another_config_are_refused_and_harm_no_other_row(page, trained, capsys):
     _, entry, again = trained
     shutil.copytree(page.out / "one" / "seed-1", page.out / "two" / "seed-1")
