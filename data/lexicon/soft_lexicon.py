@@ -2,7 +2,7 @@
 
 A character may begin (B), continue (M), end (E) or be (S) a word. For each of these four sets a
 network reads the mean of the words' vectors, those of frequent words weighing more. Nothing is
-segmented: all overlapping words count.
+segmented: all overlapping words count, and a word as often as it occurs there.
 """
 
 import gzip

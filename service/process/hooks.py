@@ -28,6 +28,7 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 """The methods of uvicorn's protocol that `process.connection.Connection` overrides or calls."""
 SERVER_HOOKS: Mapping[str, tuple[str, ...]] = {
     "capture_signals": ("self",),
+    "serve": ("self", "sockets"),
     "shutdown": ("self", "sockets"),
     "startup": ("self", "sockets"),
 }

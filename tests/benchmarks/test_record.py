@@ -46,8 +46,8 @@ def test_a_trained_checkpoint_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(materials, "CACHE", tmp_path)
     runs = []
 
-    def train(preset, run, data, *, quick):
-        runs.append((preset, run.name, data, quick))
+    def train(preset, run, data, changes):
+        runs.append((preset, run.name, data, changes))
         run.mkdir()
         (run / "report.json").touch()
 
@@ -57,8 +57,8 @@ def test_a_trained_checkpoint_is_kept(tmp_path, monkeypatch):
         assert found == tmp_path / "resume-quick" / "checkpoint"
     assert checkpoint("resume", None, tmp_path, quick=False).parent.name == "resume"
     assert runs == [
-        ("resume", "resume-quick", tmp_path, True),
-        ("resume", "resume", tmp_path, False),
+        ("resume", "resume-quick", tmp_path, (f"training.epochs={materials.QUICK_EPOCHS}",)),
+        ("resume", "resume", tmp_path, ()),
     ]
 
 

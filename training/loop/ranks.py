@@ -51,7 +51,7 @@ class Ranks:
         """Return the values of all ranks, in their order."""
         found: list[T] = [value] * self.count
         if self.count > 1:
-            with _together():
+            with together():
                 distributed.all_gather_object(found, value)
         return found
 
@@ -59,7 +59,7 @@ class Ranks:
         """Return the first rank's value; each waits for it."""
         found = [value]
         if self.count > 1:
-            with _together():
+            with together():
                 distributed.broadcast_object_list(found, 0, device=torch.device("cpu"))
         return found[0]
 
@@ -75,7 +75,7 @@ class Ranks:
     def align(self, network: nn.Module) -> None:
         """Give all ranks the weights of the first: other processors may round otherwise."""
         if self.count > 1:
-            with _together():
+            with together():
                 for weight in network.parameters():
                     distributed.broadcast(weight.detach(), 0)
 
@@ -95,7 +95,7 @@ class Ranks:
                 weight.grad = _with_rows(weight.grad, rows[place])
             values.append(weight.grad.values() if weight.grad.is_sparse else weight.grad)
         flat = torch.cat([values[0].new_tensor([loss]), *(value.flatten() for value in values)])
-        with _together():
+        with together():
             distributed.all_reduce(flat)
         sums = torch.split(flat[1:], [value.numel() for value in values])
         for value, total in zip(values, sums, strict=True):
@@ -147,7 +147,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
 
 @contextmanager
-def _together() -> Iterator[None]:
+def together() -> Iterator[None]:
     """Say what it means that ranks don't answer: torch tells of sockets."""
     try:
         yield

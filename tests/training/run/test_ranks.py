@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tagbelt.errors import ConfigError
-from tagbelt.training.loop.ranks import device_of
+from tagbelt.errors import ConfigError, WorkerError
+from tagbelt.training.loop.ranks import device_of, together
 from tagbelt.training.run.seeds import train_seeds
 from tagbelt.training.search.study import search
 from tests.training.tiny import ENGLISH, as_toml, merged, tiny_config
@@ -100,10 +100,16 @@ def test_a_killed_rank_ends_all_and_the_run_goes_on(tmp_path, trained):
         os.kill(rank_of(ranks)[1], signal.SIGKILL)
         _, err = ranks.communicate()
     assert ranks.returncode == 1
-    assert "tagbelt train: rank 0: another rank has ended; all whole epochs are kept" in err
+    assert "Signal 9 (SIGKILL)" in err  # torchrun's words; it may end the other before that speaks
     more = {**CHANCE, "training.epochs": len(epochs(out)) + 1}
     trained(more, directory=out, resume=True)
     assert_same_run(out, trained(more).directory)
+
+
+def test_a_rank_that_is_left_alone_says_so():
+    told = "rank 0: another rank has ended; all whole epochs are kept"
+    with pytest.raises(WorkerError, match=told), together():
+        raise RuntimeError("Connection closed by peer")
 
 
 def test_seeds_and_searches_are_refused_under_torchrun(tmp_path, monkeypatch):
