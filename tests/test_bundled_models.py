@@ -47,6 +47,11 @@ CHINESE = [
 ]
 
 
+@pytest.mark.parametrize("name", ["en", "zh"])
+def test_bundled_models_carry_no_text_of_others(name: str) -> None:
+    assert Header.read(CHECKPOINTS / name).examples == ()
+
+
 @pytest.fixture(scope="module")
 def english() -> Tagger:
     return Tagger.load(CHECKPOINTS / "en")
