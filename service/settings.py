@@ -184,7 +184,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Return the settings of a file. Raises SettingsError when it cannot be read."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{CONFIG_VARIABLE}={path}: cannot be read: {error}") from error
     return found
 

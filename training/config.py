@@ -231,7 +231,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, brackets too deep
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
@@ -317,5 +317,5 @@ def _toml_value(text: str) -> object:
     """Read a TOML value; anything that is none is a plain string, as a shell user means it."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

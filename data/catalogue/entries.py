@@ -48,7 +48,7 @@ def read_catalogue(path: Path = OWN) -> dict[str, Entry]:
     """Read a catalogue. Raises DataError for one that is not as it should be."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, brackets too deep
         raise DataError(f"{path}: is not TOML: {error}") from error
     return {name: _entry(path, name, table) for name, table in tables.items()}
 

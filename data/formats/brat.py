@@ -18,6 +18,8 @@ from tagbelt.data.types import OffsetUnit
 from tagbelt.errors import DataError
 
 _NAME = re.compile(r"[\w-][\w.-]*")
+_DIGITS = 20
+"""Of a place in a text; Python reads numbers of 4,300 at most."""
 
 
 def read_brat(source: Path, unit: OffsetUnit, losses: Losses) -> list[Record]:
@@ -105,7 +107,7 @@ def _marks(text: str, rows: str, offsets: Offsets, path: str, losses: Losses) ->
 
 
 def _ends(piece: str) -> tuple[int | None, int | None]:
-    ends = [int(n) if n.isdecimal() else None for n in piece.split(" ")]
+    ends = [int(n) if n.isdecimal() and len(n) < _DIGITS else None for n in piece.split(" ")]
     return (ends[0], ends[1]) if len(ends) == 2 else (None, None)
 
 

@@ -73,7 +73,7 @@ def parse_toml(text: str, source: str) -> list[Key]:
     """The keys of a TOML document; `source` is its name in messages."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, brackets too deep
         place = _PLACE.search(str(error))
         raise KeysError(f"{source}: is not TOML {place[0] if place else ''}".rstrip()) from None
     entries = document.pop("key", [])

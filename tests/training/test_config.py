@@ -117,6 +117,13 @@ def test_no_file_and_no_toml_are_told(write, tmp_path):
         load_config(path)
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000], ids=["number", "brackets"])
+def test_what_toml_has_and_python_can_not_read_is_told(write, value):
+    with pytest.raises(ConfigError, match=r"run\.toml: not TOML: "):
+        load_config(write(text=f"name = {value}\n"))
+    assert load_config(write(), [f"version={value}"]).version == value  # text, as a shell means it
+
+
 @pytest.mark.parametrize(
     ("override", "find", "value"),
     [

@@ -60,6 +60,8 @@ def test_a_catalogue_of_ones_own(read):
     ("text", "message"),
     [
         ("x = ", "is not TOML"),
+        ("x = " + "9" * 5000, "is not TOML"),
+        ("x = " + "[" * 100_000, "is not TOML"),
         (ENTRY, "small: needs files of different names, or `how`"),
         (ENTRY + FILE + FILE, "small: needs files of different names"),
         (ENTRY + FILE.replace("https", "file"), "small.files.0.address"),

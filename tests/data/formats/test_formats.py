@@ -167,6 +167,16 @@ def test_brat(tmp_path):
         convert(folder, Format.brat, Format.conll, SourceOptions(), TargetOptions())
 
 
+@pytest.mark.parametrize("end", ["3.5", "x", "9" * 30, "9" * 5000])
+def test_an_offset_that_is_none_in_brat_is_left_out_and_told(tmp_path, end):
+    (tmp_path / "a.txt").write_text("Ada slept.", encoding="utf-8")
+    (tmp_path / "a.ann").write_text(f"T1\tPER 0 {end}\tAda\n", encoding="utf-8")
+    done = convert(tmp_path / "a.txt", Format.brat, Format.conll, SourceOptions(), TargetOptions())
+    assert "B-PER" not in done.text
+    ((told,),) = done.losses.examples.values()
+    assert told.startswith(f"{tmp_path}/a.ann:1: ")
+
+
 def test_documents_of_rows_are_documents_of_brat(tmp_path):
     source = tmp_path / "a.conll"
     source.write_text(

@@ -101,6 +101,8 @@ def test_a_burst_is_a_whole_number(burst):
         (SECRET, "f: is not TOML (at "),
         (f"{SECRET}\n", "f: is not TOML (at line 1, column "),
         ('name = "', "f: is not TOML (at end of document)"),
+        ("name = " + "9" * 5000, "f: is not TOML"),
+        ("name = " + "[" * 100_000, "f: is not TOML"),
         (entry(scope='["tag"]'), "f, entry 1: no field scope; there are name, sha256"),
         (entry(key=f'"{SECRET}"'), "f, entry 1: no field key: a key is never stored"),
         (entry(**{SECRET: "1"}), "f, entry 1: a field that is none of name"),
